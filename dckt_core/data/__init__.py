@@ -1,0 +1,1 @@
+"""Pairs, manifests, images and cached features."""
