@@ -1,0 +1,307 @@
+"""What a run is: one validated, frozen configuration.
+
+Layers, each winning over the one before: a preset, the target data set's own settings, a TOML file, `DCKT_*`
+variables, flags. The presets (`presets/*.toml`) hold every value of the method; the code holds none, so a preset
+reads as the full statement of an experiment. Values and their sources: docs/method.md.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dckt_core.errors import UsageError, did_you_mean
+
+ENV_PREFIX = "DCKT_"
+ENV_NOT_CONFIG = frozenset(
+    {"CACHE_DIR", "DEBUG", "LOAD_PLUGINS", "MAX_PIXELS", "STRICT_PLUGINS", "TEST_DATA", "TRACE_PLUGINS"}
+)
+DEFAULT_PRESET = "paper"
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A table of the configuration: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PluginChoice(BaseModel):
+    """A plugin by name; every other key of the table is an option of that plugin, checked by its own spec."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class DataChoice(BaseModel):
+    """A data set: a path, or the name of one that is made on the spot. Other keys are options of its layout."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    location: str
+    layout: str = "auto"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class NetworkConfig(Section):
+    """Widths of the two domain networks and how they start."""
+
+    media_width: Positive
+    """Width of fc6 and fc7 of both media."""
+    common_width: Positive
+    """Width of fc8 and fc9."""
+    batch_norm: bool
+    """BatchNorm without affine parameters between each linear layer and its ReLU, and one with on the text input."""
+    target_init: Literal["own", "source"]
+    """Where the target network's transfer starts: its own pre-training, or the source network (all but fc10)."""
+
+
+class MediaLevel(Section):
+    """Weights of the discrepancy between the domains on each medium's own layers."""
+
+    weight: Weight
+    """Factor of the whole level; 0 switches it off."""
+    image_fc6: Weight
+    image_fc7: Weight
+    text_fc6: Weight
+    text_fc7: Weight
+
+
+class CorrelationLevel(Section):
+    """Weights of the discrepancy between the domains on the layers that both media share."""
+
+    weight: Weight
+    """Factor of the whole level; 0 switches it off."""
+    common_fc8: Weight
+    common_fc9: Weight
+
+
+class PairLoss(Section):
+    """Weights of the distance between an image and its text, in each domain."""
+
+    fc6: Weight
+    fc7: Weight
+    reduction: Literal["half_mean", "sum"]
+    """sum / (2N) over a batch of N pairs, or the bare sum."""
+
+
+class SemanticLoss(Section):
+    """Weights of the cross-entropy in the joint phase. Pre-training takes it at weight 1."""
+
+    source: Weight
+    target: Weight
+
+
+class LossConfig(Section):
+    media: MediaLevel
+    correlation: CorrelationLevel
+    pair: PairLoss
+    semantic: SemanticLoss
+
+    def attachments(self) -> dict[str, float]:
+        """Weight of each layer that the discrepancy is attached to; layers of weight 0 are left out."""
+        levels = (self.media, self.correlation)
+        weights = {
+            name: level.weight * getattr(level, name)
+            for level in levels
+            for name in type(level).model_fields
+            if name != "weight"
+        }
+        return {name: weight for name, weight in weights.items() if weight > 0}
+
+
+class OptimizerConfig(Section):
+    """Stochastic gradient descent with momentum. Biases have a learning rate and a decay of their own."""
+
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Weight
+    bias_lr_factor: Weight
+    bias_decay: Weight
+
+
+class Schedule(Section):
+    """Rows and steps of one training phase. `batch` is the pairs of one domain over all processes together."""
+
+    batch: Annotated[int, Field(ge=2)]
+    accumulation: Positive
+    """Batches whose gradients are averaged into one update."""
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class PretrainConfig(Schedule):
+    source_updates: Count
+    target_updates: Count
+
+
+class TransferConfig(Schedule):
+    iterations: Positive
+    """K: how often the target pairs are chosen anew."""
+    updates: Positive
+    """Updates in each iteration."""
+    lr_gamma: Weight
+    lr_power: Weight
+    """The rate at update `it`, counted over all iterations, is lr * (1 + lr_gamma * it) ** -lr_power."""
+    control: bool
+    """Also train a twin of the target network on the same batches without the source: what to compare with."""
+
+
+class Config(Section):
+    """A run, whole. `Config.resolve` makes one."""
+
+    preset: str
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    source: DataChoice = DataChoice(location="sample-source")
+    target: DataChoice = DataChoice(location="sample-target")
+    encoder: PluginChoice
+    text_encoder: PluginChoice
+    discrepancy: PluginChoice
+    sampler: PluginChoice
+    observers: tuple[PluginChoice, ...] = (PluginChoice(name="csv"),)
+    network: NetworkConfig
+    loss: LossConfig
+    optimizer: OptimizerConfig
+    pretrain: PretrainConfig
+    transfer: TransferConfig
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `mps`."""
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    """Mixed precision of the networks; losses are float32 always."""
+    encode_batch: Positive = 64
+    """Items that pass a frozen encoder at once."""
+
+    @classmethod
+    def resolve(
+        cls,
+        *,
+        preset: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        file: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        flags: Mapping[str, Any] | None = None,
+    ) -> Config:
+        """Lays the layers over one another and validates the result.
+
+        Raises:
+            UsageError: an unknown key, a value out of range, a file that is no TOML; one line that names it.
+        """
+        said = [read_toml(file) if file else {}, environ_layer(environ or {}), dict(flags or {})]
+        named = preset or next((layer["preset"] for layer in reversed(said) if "preset" in layer), DEFAULT_PRESET)
+        layers = [read_preset(str(named)), dict(settings or {}), *said, {"preset": named}]
+        merged: dict[str, Any] = {}
+        for layer in layers:
+            merged = merge(merged, layer)
+        return validate(merged)
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, table by table. A table that names another plugin starts afresh, options and all.
+
+    >>> merge({"encoder": {"name": "a", "x": 1}, "seed": 0}, {"encoder": {"name": "b"}})
+    {'encoder': {'name': 'b'}, 'seed': 0}
+    """
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            identity = next((k for k in ("name", "location") if k in value), None)
+            fresh = identity is not None and value[identity] != below.get(identity)
+            result[key] = dict(value) if fresh else merge(below, value)
+        else:
+            result[key] = value
+    return result
+
+
+def preset_names() -> list[str]:
+    folder = resources.files("dckt_core") / "presets"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """A preset's values; `extends` names the one that it changes."""
+    if name not in preset_names():
+        raise UsageError(f"unknown preset '{name}': {did_you_mean(name, preset_names())}")
+    values = tomllib.loads((resources.files("dckt_core") / "presets" / f"{name}.toml").read_text("utf-8"))
+    parent = values.pop("extends", None)
+    return merge(read_preset(parent), values) if parent else values
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: not TOML: {error}") from None
+
+
+def environ_layer(environ: Mapping[str, str]) -> dict[str, Any]:
+    """`DCKT_TRANSFER__ITERATIONS=5` as {"transfer": {"iterations": 5}}."""
+    said = [
+        (name.removeprefix(ENV_PREFIX), value)
+        for name, value in sorted(environ.items())
+        if name.startswith(ENV_PREFIX) and name.removeprefix(ENV_PREFIX) not in ENV_NOT_CONFIG
+    ]
+    return assignments_layer((name.lower().replace("__", "."), value) for name, value in said)
+
+
+def assignments_layer(assignments: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Dotted keys and values as typed (`transfer.lr`, `0.1`) as nested tables."""
+    layer: dict[str, Any] = {}
+    for dotted, value in assignments:
+        *tables, key = dotted.split(".")
+        nested: dict[str, Any] = {key: parse_value(value)}
+        for table in reversed(tables):
+            nested = {table: nested}
+        layer = merge(layer, nested)
+    return layer
+
+
+def parse_value(text: str) -> Any:
+    """A TOML value where it is one, else the text itself: `true`, `0.5`, `[1, 2]`, `fc6`."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def validate(values: Mapping[str, Any]) -> Config:
+    """Nested tables to a Config, every complaint turned into one line."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            *tables, word = [str(part) for part in first["loc"]]
+            raise UsageError(f"unknown configuration key '{where}': {_suggest(tables, word)}") from None
+        if first["type"] == "missing":
+            raise UsageError(f"configuration key '{where}' is missing") from None
+        raise UsageError(f"configuration key '{where}' = {first['input']!r}: {first['msg'].lower()}") from None
+
+
+def _suggest(tables: list[str], word: str) -> str:
+    section: type[BaseModel] = Config
+    for table in tables:
+        annotation = section.model_fields[table].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        section = annotation
+    return did_you_mean(word, section.model_fields)
