@@ -1,0 +1,135 @@
+"""Run folders: everything one training leaves behind, under `runs/<name>/`.
+
+    config.toml       the resolved configuration; `dckt train --config` takes it back
+    env.json          versions, machine and seed that the figures depend on
+    model.json        what the networks are made of: classes, encoders, what they learnt from texts
+    log.jsonl         every log line
+    metrics.csv       learning curves, discrepancy by layer, validation mAP        (the `csv` observer)
+    selection.csv     what the sampler kept at each iteration, pair by pair        (the `csv` observer)
+    summary.json      the outcome: test mAP before and after transfer, control, chance
+    checkpoints/      before, after, control: the target network; source; encoders that learnt from texts
+
+A folder appears once everything that can be wrong with the input has been checked. A run that fails moves to
+`<name>.failed-1`, so that it never stands in the way of the next.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from dckt_core.errors import UsageError
+from dckt_core.files import write_text
+from dckt_core.progress import logger
+
+_NAME = re.compile(r"[\w][\w.+-]*", re.ASCII)
+_PACKAGES = ("dckt", "torch", "torchvision", "triton", "accelerate", "gensim", "numpy", "pillow", "safetensors")
+
+
+def default_name(now: datetime | None = None) -> str:
+    """A run's name where the user gives none: the time it starts."""
+    return f"{now or datetime.now():%Y%m%d-%H%M%S}"
+
+
+class RunFolder:
+    """A folder that one training writes to.
+
+    Raises:
+        UsageError: the name is no plain name, the folder is there already or cannot be made.
+    """
+
+    def __init__(self, runs_dir: Path, name: str) -> None:
+        self.path = runs_dir / check_name(runs_dir, name)
+        try:
+            runs_dir.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir()
+            (self.path / "checkpoints").mkdir()
+        except FileExistsError:
+            raise UsageError(_taken(self.path)) from None
+        except OSError as error:
+            raise UsageError(f"{self.path}: cannot be made: {error.strerror}") from None
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        write_text(self.path / name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Sends log lines to `log.jsonl`; a run that fails is moved out of the way, one that is stopped stays."""
+        handler = _JsonLines(self.path / "log.jsonl")
+        logger.addHandler(handler)
+        try:
+            yield
+        except Exception as error:
+            logger.error("failed: %s", error)
+            handler.close()
+            self._move_aside()
+            raise
+        finally:
+            logger.removeHandler(handler)
+            handler.close()
+
+    def _move_aside(self) -> None:
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.name}.failed-{number}")).exists():
+            number += 1
+        self.path.rename(aside)
+        logger.warning("what the failed run left is in %s", aside)
+
+
+def check_name(runs_dir: Path, name: str) -> str:
+    """The name, where a run may still be given it.
+
+    Raises:
+        UsageError: it is no plain name, or it is taken.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"run name '{name}' may hold letters, digits, '.', '_', '+', '-' and no more")
+    if (runs_dir / name).exists():
+        raise UsageError(_taken(runs_dir / name))
+    return name
+
+
+def environment() -> dict[str, Any]:
+    """What the figures of a run depend on besides its configuration."""
+    import torch
+
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "packages": versions,
+    }
+
+
+def _taken(path: Path) -> str:
+    return f"{path} is there already; choose another name with --name"
+
+
+class _JsonLines(logging.FileHandler):
+    """Log lines as JSON objects: time, level, message."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8")
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created).isoformat(timespec="milliseconds")
+        line = {"time": time, "level": record.levelname.lower(), "message": record.getMessage()}
+        return json.dumps(line, ensure_ascii=False)

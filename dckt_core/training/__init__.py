@@ -1,0 +1,1 @@
+"""How the two networks learn: the losses, the optimizers, the batches and the progressive loop."""

@@ -1,0 +1,100 @@
+"""Where the arithmetic runs: device, mixed precision and processes, all of it Hugging Face Accelerate's work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, TypeVar, cast
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+from torch import Tensor, nn
+
+from dckt_core.errors import UsageError
+
+T = TypeVar("T")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+class Engine:
+    """One process of a run, of which `torchrun` may start several.
+
+    Args:
+        device: one of `DEVICES`; `auto` takes an accelerator where there is one.
+        precision: `no`, `bf16` or `fp16`.
+
+    Raises:
+        UsageError: the device is unknown or not on this machine, or fp16 was asked for on a CPU.
+    """
+
+    def __init__(self, device: str = "auto", precision: str = "no") -> None:
+        if device not in DEVICES:
+            raise UsageError(f"unknown device '{device}' (known: {', '.join(DEVICES)})")
+        available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        if not available.get(device, True):
+            raise UsageError(f"device '{device}' is not available on this machine")
+        on_cpu = device == "cpu" or (device == "auto" and not any(available.values()))
+        if on_cpu and precision == "fp16":
+            raise UsageError("precision 'fp16' needs an accelerator; a CPU has 'bf16' and 'no'")
+        self._accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
+
+    @property
+    def device(self) -> torch.device:
+        return cast(torch.device, self._accelerator.device)
+
+    @property
+    def is_main(self) -> bool:
+        return bool(self._accelerator.is_main_process)
+
+    @property
+    def processes(self) -> int:
+        return int(self._accelerator.num_processes)
+
+    def prepare(self, *objects: Any) -> Any:
+        """Networks and optimizers, placed and wrapped for this process."""
+        return self._accelerator.prepare(*objects)
+
+    def bare(self, network: nn.Module) -> nn.Module:
+        """The network inside the wrapper."""
+        return cast(nn.Module, self._accelerator.unwrap_model(network))
+
+    def share(self, rows: Tensor) -> Tensor:
+        """This process's part of a batch's rows."""
+        return rows[self._accelerator.process_index :: self.processes]
+
+    def backward(self, loss: Tensor) -> None:
+        self._accelerator.backward(loss)
+
+    def micro_batches(self, count: int, networks: Sequence[nn.Module]) -> Iterator[int]:
+        """Counts the batches of one update; gradients are exchanged between processes on the last one only."""
+        for number in range(count):
+            with ExitStack() as stack:
+                if number < count - 1:
+                    for network in networks:
+                        stack.enter_context(self._accelerator.no_sync(network))
+                yield number
+
+    def from_main(self, value: T) -> T:
+        """The main process's value, on every process."""
+        return cast(T, broadcast_object_list([value])[0]) if self.processes > 1 else value
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of a tensor over all processes."""
+        return cast(Tensor, self._accelerator.reduce(value, "mean")) if self.processes > 1 else value
+
+    def wait(self) -> None:
+        self._accelerator.wait_for_everyone()
+
+    @contextmanager
+    def evaluating(self, network: nn.Module) -> Iterator[Any]:
+        """The bare network in eval mode, with the main process's BatchNorm statistics on every process."""
+        bare = self.bare(network)
+        if self.processes > 1:
+            for buffer in bare.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+        bare.eval()
+        try:
+            yield bare
+        finally:
+            bare.train()
