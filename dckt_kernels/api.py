@@ -1,0 +1,191 @@
+"""`mk_mmd` and `mk_mmd_many`: what is asked for is checked here, and the backend that answers is chosen here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from dckt_kernels import closed_form, reference, subsampled
+from dckt_kernels.closed_form import Layer
+from dckt_kernels.options import (
+    BACKENDS,
+    PRECISIONS,
+    Backend,
+    Estimator,
+    Options,
+    Precision,
+    check_pairs,
+    check_sigma,
+    check_weights,
+)
+
+T = TypeVar("T")
+
+
+def mk_mmd(
+    x: Tensor,
+    y: Tensor,
+    *,
+    kernel_num: int = 5,
+    kernel_mul: float = 2.0,
+    sigma: float | None = None,
+    estimator: Estimator = "biased",
+    weights_x: Tensor | None = None,
+    weights_y: Tensor | None = None,
+    bandwidth_grad: bool = False,
+    precision: Precision = "tf32x3",
+    backend: Backend | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Squared multi-bandwidth MMD between the rows of x [n, d] and y [m, d] -> scalar, differentiable in x and y.
+
+    k(a, b) = (1/K) sum_k exp(-||a - b||^2 / sigma_k), the MEAN of K = kernel_num Gaussians with
+    sigma_k = sigma * kernel_mul ** (k - K // 2), k = 0 .. K - 1.
+
+    sigma: None for the mean of ||z_i - z_j||^2 over ordered pairs i != j of the pooled rows Z = [X; Y], or a fixed
+        number > 0. The mean is a constant to the gradient unless `bandwidth_grad`.
+    estimator, with row weights u_i of x and w_j of y (1 where not given):
+        "biased"     sum u_i u_j k(x_i, x_j) / (sum u)^2 + sum w_i w_j k(y_i, y_j) / (sum w)^2
+                     - 2 sum u_i w_j k(x_i, y_j) / (sum u sum w). Never negative but for rounding.
+        "unbiased"   the same, the first two sums and their divisors over i != j. May be negative.
+        "linear"     mean of k(x, x') + k(y, y') - k(x, y') - k(x', y) over consecutive rows (x, x', y, y'), each row
+                     used once (Gretton et al. 2012, lemma 14). O(N d).
+        "quadruple"  the same mean over max(n, m) random quadruples, drawn from `generator`. O(N d).
+    weights_x [n], weights_y [m]: finite, >= 0; a mask is a weight of 0. Only their proportions within x and within y
+        matter to the estimate (in "linear" and "quadruple" each term is weighted by the product of its four rows'
+        weights). The mean distance takes them as they are: sum v_i v_j ||z_i - z_j||^2 / sum v_i v_j over i != j,
+        v = [u; w].
+    precision: of the matrix products of the Triton kernels in float32. The other backends compute in full float32.
+    backend: None for the first that can serve the call: "triton" (CUDA and ROCm), "closed_form" (torch, any device).
+        "reference" is explicit differences in float64, the only one with second derivatives.
+
+    Rows may be float64, float32, bfloat16 or float16, with any strides; float64 gives float64, the others float32.
+    Rows that all coincide give 0 and a gradient of 0. Raises ValueError or TypeError on what cannot be computed.
+    """
+    values = mk_mmd_many(
+        [(x, y)],
+        kernel_num=kernel_num,
+        kernel_mul=kernel_mul,
+        sigma=sigma,
+        estimator=estimator,
+        weights_x=None if weights_x is None else [weights_x],
+        weights_y=None if weights_y is None else [weights_y],
+        bandwidth_grad=bandwidth_grad,
+        precision=precision,
+        backend=backend,
+        generator=generator,
+    )
+    return values[0]
+
+
+def mk_mmd_many(
+    pairs: Sequence[tuple[Tensor, Tensor]],
+    *,
+    kernel_num: int = 5,
+    kernel_mul: float = 2.0,
+    sigma: float | Sequence[float | None] | None = None,
+    estimator: Estimator = "biased",
+    weights_x: Sequence[Tensor | None] | None = None,
+    weights_y: Sequence[Tensor | None] | None = None,
+    bandwidth_grad: bool = False,
+    precision: Precision = "tf32x3",
+    backend: Backend | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """`mk_mmd` of several layers in one call -> [L], one value a layer, for the caller to weigh and add.
+
+    pairs: (x [n, d], y [m, d]) a layer; n, m and d may differ between layers, dtype and device may not.
+    sigma, weights_x, weights_y: one entry a layer, each may be None; a single sigma serves all layers.
+    Everything else as in `mk_mmd`.
+    """
+    options = Options(kernel_num, float(kernel_mul), estimator, bandwidth_grad)
+    check_pairs(pairs, options)
+    if precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {precision!r} (known: {', '.join(PRECISIONS)})")
+    chosen = resolve_backend(pairs[0][0], backend)
+    count = len(pairs)
+    sigmas = [sigma] * count if sigma is None or isinstance(sigma, int | float) else _per_layer(sigma, count, "sigma")
+    for value in sigmas:
+        check_sigma(value)
+    if bandwidth_grad and None not in sigmas:
+        raise ValueError("bandwidth_grad=True needs sigma=None: a fixed sigma has no gradient")
+    layers = [
+        Layer(x, y, s, check_weights(u, x, "weights_x", estimator), check_weights(w, y, "weights_y", estimator))
+        for (x, y), s, u, w in zip(
+            pairs,
+            sigmas,
+            _per_layer(weights_x, count, "weights_x"),
+            _per_layer(weights_y, count, "weights_y"),
+            strict=True,
+        )
+    ]
+    if estimator in ("linear", "quadruple"):
+        return _subsampled(layers, options, generator)
+    if chosen == "reference":
+        return torch.stack([reference.mmd(x, y, options, s, u, w) for x, y, s, u, w in layers])
+    if chosen == "triton":
+        from dckt_kernels import gpu
+
+        values: Tensor = gpu.mmd_many(
+            [(layer.x, layer.y) for layer in layers],
+            kernel_num=kernel_num,
+            kernel_mul=float(kernel_mul),
+            sigmas=sigmas,
+            estimator=estimator,
+            weights_x=[layer.weights_x for layer in layers],
+            weights_y=[layer.weights_y for layer in layers],
+            bandwidth_grad=bandwidth_grad,
+            precision=precision,
+        )
+        return values
+    return closed_form.mmd_many(layers, options)
+
+
+def resolve_backend(x: Tensor, backend: Backend | None = None) -> Backend:
+    """The backend that answers a "biased" or "unbiased" call on rows like `x`: the one named, or the first that can.
+
+    Order: "triton" (CUDA or ROCm, not float64), "closed_form". Raises ValueError if the one named cannot serve `x`.
+    """
+    if backend is not None and backend not in BACKENDS:
+        raise ValueError(f"unknown backend {backend!r} (known: {', '.join(BACKENDS)})")
+    if backend == "triton":
+        if x.dtype == torch.float64:
+            raise ValueError("backend 'triton' has no float64: use 'closed_form' or 'reference'")
+        from dckt_kernels import gpu
+
+        if not gpu.is_available(x.device):
+            raise ValueError(f"backend 'triton' cannot run on {x.device}: use 'closed_form' or 'reference'")
+        return "triton"
+    if backend is not None:
+        return backend
+    if x.is_cuda and x.dtype != torch.float64:
+        from dckt_kernels import gpu
+
+        if gpu.is_available(x.device):
+            return "triton"
+    return "closed_form"
+
+
+def _subsampled(layers: Sequence[Layer], options: Options, generator: torch.Generator | None) -> Tensor:
+    values = []
+    for x, y, sigma, weights_x, weights_y in layers:
+        n, m = x.shape[0], y.shape[0]
+        if options.estimator == "linear":
+            quadruples = subsampled.consecutive(n, m, x.device)
+        elif generator is None:
+            raise ValueError("estimator 'quadruple' draws rows at random: pass generator=torch.Generator()")
+        else:
+            quadruples = subsampled.random(n, m, x.device, generator)
+        values.append(subsampled.mmd(x, y, options, sigma, weights_x, weights_y, quadruples))
+    return torch.stack(values)
+
+
+def _per_layer(values: Sequence[T | None] | None, count: int, name: str) -> list[T | None]:
+    if values is None:
+        return [None] * count
+    if len(values) != count:
+        raise ValueError(f"{name} has {len(values)} entries for {count} pairs")
+    return list(values)

@@ -1,0 +1,58 @@
+"""The mean-distance bandwidth, from an identity that needs no pair of rows."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dckt_kernels.options import accumulation_dtype
+
+
+def centred(z: Tensor, v: Tensor | None = None) -> Tensor:
+    """z [N, d] less its mean row (weighted by v [N] if given), so that no later difference of large numbers is taken.
+
+    Rows that are all the same can leave a rest: the rounding of their own mean, beside which their spread of 0 drowns.
+    Then they are taken relative to the first row instead, which is exact, and centred again.
+    """
+    total = float(z.shape[0]) if v is None else v.sum()
+    mean = z.mean(0) if v is None else (v @ z) / total
+    z = z - mean
+    return _without_rest(z, v)
+
+
+def _without_rest(z: Tensor, v: Tensor | None) -> Tensor:
+    rest = z.mean(0) if v is None else (v @ z) / v.sum()
+    spread = z.square().sum(-1).mean() if v is None else (v @ z.square().sum(-1)) / v.sum()
+    drowned = rest.square().sum() > 0.25 * spread
+    anchored = z - z[:1]
+    anchored = anchored - (anchored.mean(0) if v is None else (v @ anchored) / v.sum())
+    return torch.where(drowned, anchored, z)
+
+
+def mean_distance_bandwidth(
+    x: Tensor, y: Tensor, weights_x: Tensor | None = None, weights_y: Tensor | None = None
+) -> Tensor:
+    """sigma = the mean of ||z_i - z_j||^2 over ordered pairs i != j of the pooled rows Z = [X; Y].
+
+    With weights v = [weights_x; weights_y] (1 where not given, taken as they are):
+    sum_{i != j} v_i v_j ||z_i - z_j||^2 / sum_{i != j} v_i v_j.
+    Computed in O(N d) from sum_ij v_i v_j ||z_i - z_j||^2 = 2 (sum v) sum_i v_i ||z_i||^2 - 2 ||sum_i v_i z_i||^2.
+    """
+    dtype = accumulation_dtype(x.dtype)
+    z = torch.cat([x, y]).to(dtype)
+    v = None
+    if weights_x is not None or weights_y is not None:
+        v = torch.cat([_or_ones(weights_x, x, dtype), _or_ones(weights_y, y, dtype)])
+    z = centred(z, v)
+    norms = z.square().sum(-1)
+    if v is None:
+        rows = z.shape[0]
+        return (2 * rows * norms.sum() - 2 * z.sum(0).square().sum()).clamp_min(0) / max(rows * (rows - 1), 1)
+    total = v.sum()
+    pairs = 2 * total * (v @ norms) - 2 * (v @ z).square().sum()
+    off_diagonal = total.square() - v.square().sum()
+    return torch.where(off_diagonal > 0, pairs.clamp_min(0) / off_diagonal, torch.zeros_like(pairs))
+
+
+def _or_ones(weights: Tensor | None, rows: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.ones(rows.shape[0], dtype=dtype, device=rows.device) if weights is None else weights.to(dtype)

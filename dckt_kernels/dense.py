@@ -1,0 +1,93 @@
+"""MMD of a batch: one Gram product forward, one product backward, N x N kept between them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dckt_kernels.ladder import Ladder
+from dckt_kernels.options import Options
+from dckt_kernels.pair_weights import PairWeights
+from dckt_kernels.pooled import anchor_, collapsed, drowned, mean_distance, pool
+
+GRAM_ROWS = 128  # only the upper triangle of the Gram matrix is multiplied out, in strips of so many rows
+
+
+class Dense(NamedTuple):
+    """value [], and the two factors of the gradient M Z: M [N, N] (None if not asked for), Z [N, d]."""
+
+    value: Tensor
+    m: Tensor | None
+    z: Tensor
+
+
+def dense(x: Tensor, y: Tensor, options: Options, sigma: float | None, weights: PairWeights, gradient: bool) -> Dense:
+    """x [n, d], y [m, d] -> the value, and M with dMMD^2/dZ = M Z (see closed_form.py)."""
+    n, v = weights.n, weights.v
+    through_bandwidth = gradient and options.bandwidth_grad and sigma is None
+    z = pool(x, y, weights, twice=through_bandwidth)
+    gram, norms, rest = _gram(z, weights)
+    if drowned(rest, norms, weights):
+        anchor_(z, weights)
+        gram, norms, rest = _gram(z, weights)
+    if sigma is None:
+        sigma = mean_distance(norms, rest, weights)
+        if collapsed(sigma, z.dtype):
+            return Dense(z.new_zeros(()), torch.zeros_like(gram) if gradient else None, z)
+
+    ladder = Ladder(options)
+    widest = sigma * ladder.widest
+    exponent = gram.mul_(2 / widest)
+    half = exponent.diagonal() / 2
+    exponent.sub_(half).sub_(half[:, None])  # -D / sigma_max; exactly 0 on the diagonal
+    distances = exponent.clone() if through_bandwidth else None
+
+    kernel = torch.empty_like(exponent)
+    slope = torch.empty_like(exponent) if gradient else None
+    for power, t in ladder.rungs_(exponent):
+        if power == 1:
+            kernel.copy_(t)
+            if slope is not None:
+                slope.copy_(t)
+        else:
+            kernel.add_(t)
+            if slope is not None:
+                slope.add_(t, alpha=power)
+
+    from_x, from_y = torch.mv(kernel[:, :n], v[:n]).mul_(v).double(), torch.mv(kernel[:, n:], v[n:]).mul_(v).double()
+    value = weights.xx * from_x[:n].sum() + 2 * weights.xy * from_y[:n].sum() + weights.yy * from_y[n:].sum()
+    value = (value / options.kernel_num - weights.diagonal).to(z.dtype)
+    if slope is None:
+        return Dense(value, None, z)
+
+    # slope = -sigma_max K k'(D), so A = -4 c k' is it times 4 c / (K sigma_max).
+    m, scale = slope, 4 / (options.kernel_num * widest)
+    m[:n, :n].mul_(weights.xx * scale)
+    m[:n, n:].mul_(weights.xy * scale)
+    m[n:, :n].mul_(weights.xy * scale)
+    m[n:, n:].mul_(weights.yy * scale)
+    if not weights.uniform:
+        m.mul_(v).mul_(v[:, None])
+    diagonal = m.diagonal()
+    diagonal.zero_()
+    row_sums = m.sum(1)
+    if distances is not None:
+        # dMMD^2/dsigma = -(1/sigma) sum c k' D, and dsigma/dz_i = 4 (sum v) v_i z_i / sum_{i != j} v_i v_j, Z centred.
+        slope_sigma = -(m * distances).sum() * (ladder.widest / 4)
+        diagonal.add_(v * (slope_sigma * (4 * weights.total / weights.off_diagonal)))
+    diagonal.sub_(row_sums)
+    return Dense(value, m, z)
+
+
+def _gram(z: Tensor, weights: PairWeights) -> tuple[Tensor, float, float]:
+    """Z Z^T [N, N], sum v_i ||z_i||^2 and ||sum v_i z_i||^2."""
+    rows = z.shape[0]
+    gram = z.new_empty(rows, rows)
+    for start in range(0, rows, GRAM_ROWS):
+        stop = min(start + GRAM_ROWS, rows)
+        torch.mm(z[start:stop], z[start:].t(), out=gram[start:stop, start:])
+        gram[stop:, start:stop].copy_(gram[start:stop, stop:].t())
+    v = weights.v
+    return gram, float(gram.diagonal().dot(v)), float(torch.mv(gram, v).dot(v))

@@ -1,0 +1,71 @@
+"""c_ij, the weight of the pair (i, j) in an estimate, and what follows from the sample weights alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dckt_kernels.options import accumulation_dtype
+
+
+@dataclass(frozen=True)
+class PairWeights:
+    """c_ij = block(i, j) v_i v_j: one number for each of XX, XY, YY, and the sample weights v [N], 1 if not given.
+
+    biased:   xx = 1 / (sum v_x)^2, xy = -1 / (sum v_x sum v_y), yy like xx
+    unbiased: xx = 1 / ((sum v_x)^2 - sum v_x^2), over the pairs i != j; xy the same, yy like xx
+    `diagonal` is what the pairs i = j, where k = 1, add to a sum over all pairs and must be taken off again.
+    `off_diagonal` = sum_{i != j} v_i v_j over the pooled rows, the divisor of the mean distance.
+    """
+
+    n: int
+    v: Tensor
+    uniform: bool
+    total: float
+    off_diagonal: float
+    xx: float
+    xy: float
+    yy: float
+    diagonal: float
+
+    @classmethod
+    def of(
+        cls, x: Tensor, y: Tensor, weights_x: Tensor | None, weights_y: Tensor | None, unbiased: bool
+    ) -> PairWeights:
+        n, m = x.shape[0], y.shape[0]
+        v = torch.ones(n + m, dtype=accumulation_dtype(x.dtype), device=x.device)
+        if weights_x is not None:
+            v[:n] = weights_x
+        if weights_y is not None:
+            v[n:] = weights_y
+        x_sum, x_squares = _sum_and_squares(n, weights_x)
+        y_sum, y_squares = _sum_and_squares(m, weights_y)
+        xx = 1 / (x_sum**2 - x_squares if unbiased else x_sum**2)
+        yy = 1 / (y_sum**2 - y_squares if unbiased else y_sum**2)
+        total = x_sum + y_sum
+        return cls(
+            n=n,
+            v=v,
+            uniform=weights_x is None and weights_y is None,
+            total=total,
+            off_diagonal=total**2 - x_squares - y_squares,
+            xx=xx,
+            xy=-1 / (x_sum * y_sum),
+            yy=yy,
+            diagonal=xx * x_squares + yy * y_squares if unbiased else 0.0,
+        )
+
+    def block(self, i: int, j: int) -> float:
+        """c_ij / (v_i v_j) for rows i and j of Z = [X; Y]."""
+        if i < self.n:
+            return self.xx if j < self.n else self.xy
+        return self.xy if j < self.n else self.yy
+
+
+def _sum_and_squares(rows: int, weights: Tensor | None) -> tuple[float, float]:
+    if weights is None:
+        return float(rows), float(rows)
+    weights = weights.double()
+    return float(weights.sum()), float(weights.square().sum())

@@ -1,0 +1,106 @@
+"""MMD of many rows: the pairs are walked block by block over the upper triangle, the gradient is formed on the way.
+
+Beside Z and the gradient, N d each, only two blocks of pairs are held at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from dckt_kernels.ladder import Ladder
+from dckt_kernels.options import Options
+from dckt_kernels.pair_weights import PairWeights
+from dckt_kernels.pooled import anchor_, collapsed, drowned, mean_distance, pool
+
+BLOCK_ROWS = 1024
+NORM_ROWS = 4096  # rows squared at once
+
+
+def panels(
+    x: Tensor, y: Tensor, options: Options, sigma: float | None, weights: PairWeights, gradient: bool
+) -> tuple[Tensor, Tensor | None]:
+    """x [n, d], y [m, d] -> the value [], and its gradient by Z = [X; Y] [N, d] if asked for."""
+    n, v = weights.n, weights.v
+    through_bandwidth = gradient and options.bandwidth_grad and sigma is None
+    z = pool(x, y, weights, twice=through_bandwidth)
+    norms, rest = _moments(z, weights)
+    if drowned(rest, norms, weights):
+        anchor_(z, weights)
+        norms, rest = _moments(z, weights)
+    if sigma is None:
+        sigma = mean_distance(norms, rest, weights)
+        if collapsed(sigma, z.dtype):
+            return z.new_zeros(()), torch.zeros_like(z) if gradient else None
+
+    # With Z scaled by sqrt(2 / sigma_max), -D_ij / sigma_max = z_i . z_j - h_i - h_j, h = ||z||^2 / 2.
+    ladder = Ladder(options)
+    shrink = (2 / (sigma * ladder.widest)) ** 0.5
+    z.mul_(shrink)
+    half = _squared_norms(z).div_(2)
+    product = torch.zeros_like(z) if gradient else None  # A Z, up to a factor
+    row_sums = torch.zeros_like(v) if gradient else None  # A 1, up to the same factor
+
+    value = 0.0
+    block = z.new_empty(2, BLOCK_ROWS * BLOCK_ROWS)
+    for rows, columns in _upper_triangle(n, z.shape[0]):
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        cells = shape[0] * shape[1]
+        exponent = torch.addmm(-half[columns], z[rows], z[columns].t(), out=block[0, :cells].view(shape))
+        exponent.sub_(half[rows, None])
+        slope = block[1, :cells].view(shape) if gradient else None
+        on_diagonal = rows == columns
+        if on_diagonal:
+            exponent.fill_diagonal_(0)
+        sums = torch.zeros_like(v[rows])
+        for power, t in ladder.rungs_(exponent):
+            sums.add_(t.sum(1) if weights.uniform else torch.mv(t, v[columns]))
+            if slope is not None:
+                slope.copy_(t) if power == 1 else slope.add_(t, alpha=power)
+        c = weights.block(rows.start, columns.start)
+        value += (1 if on_diagonal else 2) * c * float(sums.double().dot(v[rows].double()))
+        if product is None or row_sums is None or slope is None:
+            continue
+        if on_diagonal:
+            slope.fill_diagonal_(0)  # cancels in A - diag(A 1): leave it out rather than subtract it again
+        if not weights.uniform:
+            slope.mul_(v[columns]).mul_(v[rows, None])
+        product[rows].addmm_(slope, z[columns], alpha=c)
+        row_sums[rows].add_(slope.sum(1), alpha=c)  # sum() adds pairwise: a product with ones is 6 times less exact
+        if not on_diagonal:
+            product[columns].addmm_(slope.t(), z[rows], alpha=c)
+            row_sums[columns].add_(slope.sum(0), alpha=c)
+
+    result = z.new_tensor(value / options.kernel_num - weights.diagonal)
+    if product is None or row_sums is None:
+        return result, None
+    # Scaled z stands for shrink * z, so one factor of 4 / (K sigma_max) = 2 shrink^2 / K is left as 2 shrink / K.
+    grad = product.addcmul_(row_sums[:, None], z, value=-1).mul_(2 * shrink / options.kernel_num)
+    if through_bandwidth:
+        # MMD^2 is unchanged when Z grows by s and sigma by s^2, so dMMD^2/dsigma = -(Z . grad) / (2 sigma).
+        slope_sigma = -float(torch.dot(z.view(-1), grad.view(-1))) / (2 * sigma * shrink)
+        grad.addcmul_(z, v[:, None], value=slope_sigma * 4 * weights.total / weights.off_diagonal / shrink)
+    return result, grad
+
+
+def _upper_triangle(n: int, rows: int) -> Iterator[tuple[slice, slice]]:
+    """The blocks (i, j), i <= j, of the pairs of `rows` rows. None crosses row n, where X ends and Y begins."""
+    edges = [*range(0, n, BLOCK_ROWS), *range(n, rows, BLOCK_ROWS), rows]
+    spans = [slice(start, stop) for start, stop in pairwise(edges)]
+    for i, span in enumerate(spans):
+        for other in spans[i:]:
+            yield span, other
+
+
+def _squared_norms(z: Tensor) -> Tensor:
+    return torch.cat([rows.square().sum(1) for rows in torch.split(z, NORM_ROWS)])
+
+
+def _moments(z: Tensor, weights: PairWeights) -> tuple[float, float]:
+    """sum v_i ||z_i||^2 and ||sum v_i z_i||^2."""
+    v = weights.v
+    rest = torch.mv(z.t(), v)
+    return float(_squared_norms(z).double().dot(v.double())), float(rest.dot(rest))

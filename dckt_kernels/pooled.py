@@ -1,0 +1,52 @@
+"""The pooled rows Z = [X; Y], centred, and the bandwidth that follows from them in O(N d)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dckt_kernels.pair_weights import PairWeights
+
+
+def pool(x: Tensor, y: Tensor, weights: PairWeights, twice: bool = False) -> Tensor:
+    """Z [N, d] in the dtype of the computation, less its mean row: no large offset is left to cancel later.
+
+    `twice` also takes off the rounding of that mean, which distances do not see and the gradient of their mean does.
+    """
+    dtype = weights.v.dtype
+    z = torch.cat([x.to(dtype), y.to(dtype)])
+    _centre_(z, weights)
+    if twice:
+        _centre_(z, weights)
+    return z
+
+
+def _centre_(z: Tensor, weights: PairWeights) -> None:
+    z.sub_(torch.mv(z.t(), weights.v).div_(weights.total))
+
+
+def drowned(rest: float, norms: float, weights: PairWeights) -> bool:
+    """True if ||sum v_i z_i||^2 = `rest`, 0 for centred rows, is no small part of sum v_i ||z_i||^2 = `norms`.
+
+    So it is for rows (nearly) all the same and far from the origin: the rounding of their mean exceeds their spread.
+    """
+    return rest > 0.25 * weights.total * norms
+
+
+def anchor_(z: Tensor, weights: PairWeights) -> None:
+    """Centre drowned rows anew: relative to the first row, which is exact, and then to what is left of the mean."""
+    z.sub_(z[0].clone())
+    _centre_(z, weights)
+
+
+def mean_distance(norms: float, rest: float, weights: PairWeights) -> float:
+    """sum_{i != j} v_i v_j ||z_i - z_j||^2 / sum_{i != j} v_i v_j, without a pair of rows; 0 if there is one row only.
+
+    From sum_ij v_i v_j ||z_i - z_j||^2 = 2 (sum v) sum_i v_i ||z_i||^2 - 2 ||sum_i v_i z_i||^2.
+    """
+    return (2 * weights.total * norms - 2 * rest) / weights.off_diagonal if weights.off_diagonal > 0 else 0.0
+
+
+def collapsed(sigma: float, dtype: torch.dtype) -> bool:
+    """True if no distance can be told from 0: the loss and its gradient are 0. NaN is not collapsed: it must show."""
+    return sigma <= 16 * torch.finfo(dtype).tiny

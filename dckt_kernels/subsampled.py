@@ -1,0 +1,83 @@
+"""The two estimators of O(N d): over consecutive quadruples of rows, and over random ones. Plain torch, any device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dckt_kernels.bandwidth import mean_distance_bandwidth
+from dckt_kernels.options import Options, accumulation_dtype
+
+Quadruples = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def consecutive(n: int, m: int, device: torch.device) -> Quadruples:
+    """(x_0, x_1, y_0, y_1), (x_2, x_3, y_2, y_3), ...: floor(min(n, m) / 2) of them; rows left over are not used."""
+    first = 2 * torch.arange(min(n, m) // 2, device=device)
+    return first, first + 1, first, first + 1
+
+
+def random(n: int, m: int, device: torch.device, generator: torch.Generator) -> Quadruples:
+    """max(n, m) draws of s1 != s2 from X and t1 != t2 from Y, each pair uniform over the ordered pairs of its rows."""
+    count = max(n, m)
+
+    def distinct(rows: int) -> tuple[Tensor, Tensor]:
+        first = torch.randint(rows, (count,), generator=generator, device=generator.device)
+        second = torch.randint(rows - 1, (count,), generator=generator, device=generator.device)
+        return first.to(device), (second + (second >= first)).to(device)
+
+    return (*distinct(n), *distinct(m))
+
+
+def mmd(
+    x: Tensor,
+    y: Tensor,
+    options: Options,
+    sigma: float | None,
+    weights_x: Tensor | None,
+    weights_y: Tensor | None,
+    quadruples: Quadruples,
+) -> Tensor:
+    """The mean over quadruples of k(s1, s2) + k(t1, t2) - k(s1, t2) - k(s2, t1) -> scalar.
+
+    With sample weights the mean is weighted by the product of the four rows' weights. Autograd keeps the same draws
+    for the gradient.
+    """
+    dtype = accumulation_dtype(x.dtype)
+    with torch.autocast(x.device.type, enabled=False):
+        if sigma is None:
+            bandwidth = mean_distance_bandwidth(x, y, weights_x, weights_y)
+            if not options.bandwidth_grad:
+                bandwidth = bandwidth.detach()
+        else:
+            bandwidth = torch.full((), sigma, dtype=dtype, device=x.device)
+        s1, s2, t1, t2 = quadruples
+        a, b, c, d = (_rows(z, index).to(dtype) for z, index in ((x, s1), (x, s2), (y, t1), (y, t2)))
+        terms = (
+            _kernel(a - b, bandwidth, options)
+            + _kernel(c - d, bandwidth, options)
+            - _kernel(a - d, bandwidth, options)
+            - _kernel(b - c, bandwidth, options)
+        )
+        if weights_x is None and weights_y is None:
+            return terms.mean()
+        weight = torch.ones_like(terms)
+        if weights_x is not None:
+            weight = weight * weights_x[s1] * weights_x[s2]
+        if weights_y is not None:
+            weight = weight * weights_y[t1] * weights_y[t2]
+        return (weight * terms).sum() / weight.sum().clamp_min(torch.finfo(dtype).tiny)
+
+
+def _kernel(difference: Tensor, bandwidth: Tensor, options: Options) -> Tensor:
+    """The mean of K Gaussians of the rows of `difference` [M, d] -> [M]."""
+    distance = difference.square().sum(-1)
+    collapsed = bandwidth == 0
+    scaled = distance / torch.where(collapsed, torch.ones_like(bandwidth), bandwidth)
+    kernel = torch.stack([torch.exp(-scaled / step) for step in options.ladder]).mean(0)
+    return torch.where(collapsed, torch.ones_like(kernel), kernel)
+
+
+def _rows(z: Tensor, index: Tensor) -> Tensor:
+    """z[index], by the form whose gradient adds up in a fixed order: sorted on CUDA, sequential on the CPU."""
+    return z[index] if z.is_cuda else z.index_select(0, index)
