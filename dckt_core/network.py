@@ -73,8 +73,8 @@ class DomainNetwork(nn.Module):
             if isinstance(module, nn.Linear) and not name.startswith(("image_encoder", "text_encoder")):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
                 nn.init.zeros_(module.bias)
-        self.started_from_head = _start_from_head(self.image_fc6, self.image_fc7, image.head)
-        self.started_from_head += _start_from_head(self.text_fc6, self.text_fc7, text.head)
+        self.image_from_head = _start_from_head(self.image_fc6, self.image_fc7, image.head)
+        self.text_from_head = _start_from_head(self.text_fc6, self.text_fc7, text.head)
 
     def forward(self, images: Tensor | None, texts: Tensor | None) -> Outputs:
         """Image inputs [n, ...] and text inputs [m, ...], either of them None, to all layers' outputs."""

@@ -1,0 +1,82 @@
+"""What a person sees while dckt works, all of it on stderr: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dckt_core.progress import Progress, logger, silent
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+PLAIN_LINE_SECONDS = 10.0
+"""Off a terminal, a long step tells of itself this often."""
+
+
+@contextmanager
+def watching(*, quiet: bool = False) -> Iterator[Progress]:
+    """Shows log lines and progress while the block runs; `quiet` shows warnings alone."""
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    console = Console(stderr=True, highlight=False)
+    plain = logging.StreamHandler(sys.stderr)
+    plain.setFormatter(logging.Formatter("%(message)s"))
+    rich = RichHandler(console=console, show_time=False, show_level=False, show_path=False, markup=False)
+    handler = rich if console.is_terminal else plain
+    handler.setLevel(logging.WARNING if quiet else logging.INFO)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        if quiet:
+            yield silent
+        elif console.is_terminal:
+            with _bars(console) as progress:
+                yield progress
+        else:
+            yield PlainLines()
+    finally:
+        logger.removeHandler(handler)
+
+
+@contextmanager
+def _bars(console: Console) -> Iterator[Progress]:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=console) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(done: int, total: int, what: str) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield progress
+
+
+class PlainLines:
+    """Progress as lines: when a step ends, and every ten seconds before that."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, float] = {}
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        last = self._told.setdefault(what, now)
+        if done >= total or now - last >= PLAIN_LINE_SECONDS:
+            self._told[what] = now
+            print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)

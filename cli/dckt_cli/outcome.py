@@ -1,0 +1,50 @@
+"""The table that a training ends with."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+DIRECTIONS = {"image_to_text": "image->text", "text_to_image": "text->image", "mean": "mean"}
+ROWS = {
+    "chance": "chance",
+    "before": "before transfer",
+    "control": "target-only control",
+    "after": "after transfer",
+}
+
+
+def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
+    """Prints test mAP with 95 % intervals, where the run lies, and what to type next."""
+    from rich.console import Console
+    from rich.table import Table
+
+    test = summary["test"]
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    table = Table(title=f"mAP on the {summary['target']['test']} test pairs (95 % interval over queries)")
+    table.add_column("target network")
+    for title in DIRECTIONS.values():
+        table.add_column(title, justify="right")
+    for what, title in ROWS.items():
+        if what in test["map"]:
+            cells = [_cell(test["map"][what][direction]) for direction in DIRECTIONS]
+            table.add_row(title, *cells, style="bold" if what == "after" else None)
+    console.print(table)
+    for what, title in (("before", "before transfer"), ("control", "the target-only control")):
+        if what in test["gain"]:
+            gain = test["gain"][what]
+            low, high = gain["interval"]
+            console.print(f"gain over {title}: {gain['value']:+.3f} (95 % interval {low:+.3f} to {high:+.3f})")
+    if summary["negative_transfer"]:
+        console.print("Negative transfer: on validation the control scores higher. Prefer the target alone here.")
+    console.print(f"run folder: {run_dir}")
+    console.print(f'next: dckt evaluate {run_dir}\n      dckt search {run_dir} --text "..." | --image FILE', markup=False)
+
+
+def _cell(value: Mapping[str, Any] | float) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    low, high = value["interval"]
+    return f"{value['value']:.3f} ({low:.3f}-{high:.3f})"

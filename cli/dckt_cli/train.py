@@ -1,0 +1,95 @@
+"""`dckt train`: from two data sets to a scored, searchable model."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+PLUGIN_FLAGS = ("encoder", "text_encoder", "discrepancy", "sampler")
+
+
+@click.command()
+@click.option("--source", metavar="PATH|NAME", help="The large labelled data set. [default: sample-source]")
+@click.option("--target", metavar="PATH|NAME", help="The small data set to search. [default: sample-target]")
+@click.option("--source-layout", metavar="NAME", help="Layout of the source, where it is not recognised.")
+@click.option("--target-layout", metavar="NAME", help="Layout of the target, where it is not recognised.")
+@click.option("--encoder", metavar="NAME", help="Image encoder. [default: the preset's, vgg19]")
+@click.option("--encoder-opt", metavar="KEY=VALUE", multiple=True, help="An option of the image encoder.")
+@click.option("--text-encoder", metavar="NAME", help="Text encoder. [default: the preset's, wordcnn]")
+@click.option("--text-encoder-opt", metavar="KEY=VALUE", multiple=True, help="An option of the text encoder.")
+@click.option("--discrepancy", metavar="NAME", help="Loss between the domains. [default: the preset's, mmd]")
+@click.option("--discrepancy-opt", metavar="KEY=VALUE", multiple=True, help="An option of the discrepancy.")
+@click.option("--sampler", metavar="NAME", help="Curriculum sampler. [default: the preset's, ap-progressive]")
+@click.option("--sampler-opt", metavar="KEY=VALUE", multiple=True, help="An option of the sampler.")
+@click.option("--observer", "observers", metavar="NAME", multiple=True, help="Told of metrics, beside csv.")
+@click.option("--preset", metavar="NAME", help="Starting values: paper or authors. [default: paper]")
+@click.option("--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="Values in TOML.")
+@click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Any value, such as transfer.lr=0.001.")
+@click.option("--seed", metavar="INTEGER", help="The same seed gives the same bits on CPU. [default: 0]")
+@click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps. [default: auto]")
+@click.option("--precision", metavar="NAME", help="no, bf16 or fp16. [default: no]")
+@click.option("--name", metavar="NAME", help="The run's name. [default: the time it starts]")
+@click.option("--runs-dir", metavar="DIR", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+@click.option("--quiet", is_flag=True, help="Warnings and the outcome alone.")
+@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
+@click.pass_context
+def train(ctx: click.Context, /, **flags: Any) -> None:
+    """Train a target network with the help of a source domain, and score it.
+
+    With no --source and --target the embedded sample runs: drawn letters and digits help to search scanned ones.
+    """
+    from dckt_cli.console import watching
+    from dckt_core.assembly import resolve_config
+    from dckt_core.data.cache import default_cache_dir
+
+    registry = ctx.obj.registry
+    with watching(quiet=flags["quiet"]) as progress:
+        config = resolve_config(
+            registry,
+            preset=flags["preset"],
+            file=flags["file"],
+            environ=os.environ,
+            flags=flags_layer(flags),
+        )
+        from dckt_core.train import train as run
+
+        result = run(
+            config,
+            registry=registry,
+            runs_dir=flags["runs_dir"],
+            cache_dir=default_cache_dir(),
+            name=flags["name"],
+            progress=progress,
+        )
+    if int(os.environ.get("RANK", "0")) != 0:
+        return
+    if flags["as_json"]:
+        click.echo(json.dumps({"run": str(result.run_dir), **result.summary}, ensure_ascii=False))
+    else:
+        from dckt_cli.outcome import show_outcome
+
+        show_outcome(result.run_dir, result.summary)
+
+
+def flags_layer(flags: dict[str, Any]) -> dict[str, Any]:
+    """The command line as a configuration layer."""
+    from dckt_core.config import assignments_layer, merge
+    from dckt_core.options import split_assignments
+
+    layer: dict[str, Any] = {}
+    for role in ("source", "target"):
+        table = {"location": flags[role], "layout": flags[f"{role}_layout"]}
+        layer[role] = {key: value for key, value in table.items() if value is not None}
+    for role in PLUGIN_FLAGS:
+        options = split_assignments(flags[f"{role}_opt"], option=f"--{role.replace('_', '-')}-opt")
+        layer[role] = ({"name": flags[role]} if flags[role] else {}) | options
+    if flags["observers"]:
+        layer["observers"] = [{"name": name} for name in dict.fromkeys(("csv", *flags["observers"]))]
+    layer |= {key: flags[key] for key in ("seed", "device", "precision") if flags[key] is not None}
+    layer = {key: value for key, value in layer.items() if value != {}}
+    assigned = split_assignments(flags["assignments"], option="--set")
+    return merge(layer, assignments_layer(assigned.items()))

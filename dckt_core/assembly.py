@@ -1,0 +1,193 @@
+"""From a configuration's names to live objects, through the registry: data sets, encoders, networks, the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dckt_core.config import Config, DataChoice, PluginChoice
+from dckt_core.data.domain import Domain, Role, SplitData
+from dckt_core.data.inputs import inputs_for
+from dckt_core.data.pairs import PairSet, Split
+from dckt_core.errors import DataError, PluginError, UsageError
+from dckt_core.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
+from dckt_core.network import LAYERS, DomainNetwork
+from dckt_core.options import parse_options
+from dckt_core.plugins import Registered, Registry, blame
+from dckt_core.progress import Progress
+from dckt_core.protocols import (
+    DatasetContext,
+    DiscrepancyContext,
+    Encoder,
+    EncoderContext,
+    ObserverContext,
+    SamplerContext,
+)
+from dckt_core.rng import generator_for
+
+# --- data sets ------------------------------------------------------------------------------------------------
+
+
+def find_dataset(choice: DataChoice, registry: Registry) -> tuple[Registered, Path | None]:
+    """The layout of a data set and its path; no path for one that is made on the spot.
+
+    Raises:
+        UsageError: the layout is not registered.
+        DataError: neither a path nor a data set of that name; no layout, or more than one, recognises the path.
+    """
+    path = Path(choice.location)
+    if choice.layout != "auto":
+        return registry.find("dataset", choice.layout), path
+    known = {registered.spec.name: registered for registered in registry.all("dataset")}
+    if choice.location in known:
+        return known[choice.location], None
+    if not path.exists():
+        raise DataError(f"{choice.location}: no such path, and no data set of that name (known: {', '.join(known)})")
+    fitting = []
+    for registered in known.values():
+        with blame(registered):
+            if registered.spec.detect(path):
+                fitting.append(registered)
+    if len(fitting) == 1:
+        return fitting[0], path
+    if fitting:
+        names = ", ".join(registered.spec.name for registered in fitting)
+        raise DataError(f"{path}: more than one layout fits ({names}); name one with --source-layout or --target-layout")
+    raise DataError(f"{path}: no known layout; a data set is a folder with pairs.jsonl, see docs/data.md")
+
+
+def load_pair_set(choice: DataChoice, registry: Registry, *, cache_dir: Path, progress: Progress) -> PairSet:
+    """The pairs of a data set."""
+    registered, path = find_dataset(choice, registry)
+    options = parse_options(registered.spec, choice.options, where=f"data set '{choice.location}'")
+    with blame(registered):
+        pair_set = registered.spec.load(path, options, DatasetContext(cache_dir=cache_dir, progress=progress))
+        if not isinstance(pair_set, PairSet):
+            raise PluginError(f"load must return a PairSet, not {type(pair_set).__name__}")
+    return pair_set
+
+
+def resolve_config(registry: Registry, **layers: Any) -> Config:
+    """`Config.resolve` with the target data set's own settings in their place."""
+    config = Config.resolve(**layers)
+    registered, _ = find_dataset(config.target, registry)
+    return Config.resolve(**layers, settings=registered.spec.settings) if registered.spec.settings else config
+
+
+def make_domain(
+    role: Role,
+    pair_set: PairSet,
+    splits: Sequence[Split],
+    *,
+    image: Encoder,
+    text: Encoder,
+    device: torch.device,
+    batch: int,
+    cache_dir: Path,
+    progress: Progress,
+) -> Domain:
+    """A data set's splits as inputs of the networks; frozen encoders run here, or their cached features are read."""
+    data: dict[Split, SplitData] = {}
+    for split in splits:
+        pairs = pair_set.split(split)
+        images = [pair.image_item for pair in pairs]
+        texts = [pair.text_item for pair in pairs]
+        told = {"device": device, "batch": batch, "cache_dir": cache_dir, "progress": progress}
+        data[split] = SplitData(
+            pairs,
+            inputs_for(image, images, **told),
+            inputs_for(text, texts, **told),
+            torch.tensor(pair_set.labels(pairs), dtype=torch.int64),
+        )
+    return Domain(role, pair_set, data)
+
+
+# --- plugins' objects -----------------------------------------------------------------------------------------
+
+
+class Plugins:
+    """The chosen plugins with their options checked: a typo is found before any work is done.
+
+    Attributes:
+        config: the configuration with every option of every chosen plugin spelled out, defaults included.
+    """
+
+    def __init__(self, config: Config, registry: Registry) -> None:
+        kinds = {"encoder": "encoder", "text_encoder": "encoder", "discrepancy": "discrepancy", "sampler": "sampler"}
+        self._chosen = {role: _parse(registry, kind, getattr(config, role)) for role, kind in kinds.items()}
+        self._observers = [_parse(registry, "observer", choice) for choice in config.observers]
+        self.config = config.model_copy(
+            update={role: _spelled_out(*chosen) for role, chosen in self._chosen.items()}
+            | {"observers": tuple(_spelled_out(*chosen) for chosen in self._observers)}
+        )
+        for role, modality, flag in (("encoder", "image", "--encoder"), ("text_encoder", "text", "--text-encoder")):
+            spec = self._chosen[role][0].spec
+            if spec.modality != modality:
+                raise UsageError(f"{flag} takes an {modality} encoder, and '{spec.name}' is for {spec.modality}s")
+
+    def image_encoder(self, context: EncoderContext) -> Encoder:
+        return self._encoder("encoder", context)
+
+    def text_encoder(self, context: EncoderContext) -> Encoder:
+        return self._encoder("text_encoder", context)
+
+    def _encoder(self, role: str, context: EncoderContext) -> Encoder:
+        registered, options = self._chosen[role]
+        with blame(registered):
+            encoder = registered.spec.build(options, context)
+            if not isinstance(encoder, Encoder):
+                raise PluginError(f"build must return an Encoder, not {type(encoder).__name__}")
+        return encoder
+
+    def discrepancy(self) -> GuardedDiscrepancy:
+        registered, options = self._chosen["discrepancy"]
+        network, transfer = self.config.network, self.config.transfer
+        widths = {name: network.common_width if name.startswith("common_") else network.media_width for name in LAYERS}
+        layers = {name: widths[name] for name in self.config.loss.attachments()}
+        updates = transfer.iterations * transfer.updates
+        with blame(registered):
+            context = DiscrepancyContext(seed=self.config.seed, layers=layers, updates=updates)
+            return GuardedDiscrepancy(registered.spec.build(options, context), registered)
+
+    def sampler(self) -> GuardedSampler:
+        registered, options = self._chosen["sampler"]
+        with blame(registered):
+            context = SamplerContext(iterations=self.config.transfer.iterations)
+            return GuardedSampler(registered.spec.build(options, context), registered)
+
+    def observers(self, run_dir: Path) -> list[GuardedObserver]:
+        observers = []
+        for registered, options in self._observers:
+            with blame(registered):
+                observer = registered.spec.build(options, ObserverContext(run_dir=run_dir))
+            observers.append(GuardedObserver(observer, registered))
+        return observers
+
+
+def _parse(registry: Registry, kind: str, choice: PluginChoice) -> tuple[Registered, Any]:
+    registered = registry.find(kind, choice.name)
+    return registered, parse_options(registered.spec, choice.options, where=f"{kind} '{choice.name}'")
+
+
+def _spelled_out(registered: Registered, options: Any) -> PluginChoice:
+    return PluginChoice(name=registered.name, **asdict(options))
+
+
+def make_networks(
+    config: Config, image: Encoder, text: Encoder, classes: Mapping[Role, int]
+) -> dict[Role, DomainNetwork]:
+    """A fresh network for each domain."""
+    return {
+        role: DomainNetwork(
+            image,
+            text,
+            classes=count,
+            config=config.network,
+            generator=generator_for(config.seed, f"{role} network"),
+        )
+        for role, count in classes.items()
+    }

@@ -1,0 +1,181 @@
+"""A trained run, read back: encodes images and texts, each on its own, into the common space."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from dckt_core.assembly import Plugins, load_pair_set, make_networks
+from dckt_core.checkpoints import load_weights, save_weights
+from dckt_core.config import Config, read_toml, validate
+from dckt_core.data.cache import default_cache_dir
+from dckt_core.data.inputs import Inputs, inputs_for
+from dckt_core.data.pairs import ImageItem, PairSet, TextItem
+from dckt_core.errors import DataError
+from dckt_core.network import DomainNetwork
+from dckt_core.plugins import Registry, load_registry
+from dckt_core.progress import Progress, silent
+from dckt_core.protocols import Encoder, EncoderContext
+from dckt_core.training.views import VIEW_BATCH
+
+MODEL_FORMAT = 1
+Checkpoint = Literal["before", "after", "control"]
+
+
+def save_model(run_dir: Path, *, encoders: Mapping[str, Encoder], classes: Mapping[str, Sequence[str]]) -> None:
+    """`model.json`, and the weights of frozen encoders that learnt from the texts at hand."""
+    described: dict[str, Any] = {}
+    for role, encoder in encoders.items():
+        described[role] = {
+            "fingerprint": encoder.fingerprint,
+            "dim": encoder.dim,
+            "trainable": encoder.trainable,
+            "state": encoder.state,
+        }
+        if encoder.state is not None and not encoder.trainable:
+            save_weights(_encoder_file(run_dir, role), encoder.module)
+    model = {"format": MODEL_FORMAT, "classes": classes, "encoders": described}
+    (run_dir / "model.json").write_text(json.dumps(model, ensure_ascii=False), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """The target network of a run with its encoders, in eval mode. `load` makes one.
+
+    Attributes:
+        classes: the target's label space; column c of a representation is the probability of `classes[c]`.
+    """
+
+    run_dir: Path
+    config: Config
+    classes: tuple[str, ...]
+    network: DomainNetwork
+    image_encoder: Encoder
+    text_encoder: Encoder
+    registry: Registry
+    cache_dir: Path
+    device: torch.device
+    progress: Progress = silent
+
+    def encode_images(self, items: Sequence[ImageItem]) -> Tensor:
+        """Common representations [n, C] of images: class probabilities, float32, on the CPU."""
+        return self._encode(self.image_encoder, items)
+
+    def encode_texts(self, items: Sequence[TextItem | str]) -> Tensor:
+        """Common representations [n, C] of texts, as for images."""
+        texts = [TextItem(str(n), item) if isinstance(item, str) else item for n, item in enumerate(items)]
+        return self._encode(self.text_encoder, texts)
+
+    def target(self) -> PairSet:
+        """The data set that the run was trained to search, read again from where the configuration says.
+
+        Raises:
+            DataError: it is not there any more, or its label space is another one.
+        """
+        pair_set = load_pair_set(
+            self.config.target, self.registry, cache_dir=self.cache_dir, progress=self.progress
+        )
+        if pair_set.classes != self.classes:
+            raise DataError(f"{pair_set.origin}: its classes are not those that {self.run_dir} was trained on")
+        return pair_set
+
+    def _encode(self, encoder: Encoder, items: Sequence[Any]) -> Tensor:
+        if not items:
+            return torch.empty(0, len(self.classes))
+        inputs: Inputs = inputs_for(
+            encoder,
+            items,
+            device=self.device,
+            batch=self.config.encode_batch,
+            cache_dir=self.cache_dir,
+            progress=self.progress,
+        )
+        parts = []
+        for start in range(0, len(items), VIEW_BATCH):
+            batch = inputs[torch.arange(start, min(start + VIEW_BATCH, len(items)))].to(self.device)
+            if encoder is self.image_encoder:
+                parts.append(self.network.represent(batch, None).image.cpu())
+            else:
+                parts.append(self.network.represent(None, batch).text.cpu())
+        return torch.cat(parts)
+
+
+def load(
+    run: Path | str,
+    *,
+    registry: Registry | None = None,
+    checkpoint: Checkpoint = "after",
+    target: str | None = None,
+    device: str = "cpu",
+    cache_dir: Path | None = None,
+    progress: Progress = silent,
+) -> TrainedModel:
+    """A run folder as a model to use.
+
+    Args:
+        checkpoint: the target network `before` transfer, `after` it (best on validation), or its `control`.
+        target: where the target data set lies, if not where the configuration says.
+
+    Raises:
+        DataError: no run, an unfinished one, or files that do not belong together.
+    """
+    run_dir = Path(run)
+    described = _read_model(run_dir)
+    values = read_toml(run_dir / "config.toml")
+    if target is not None:
+        values["target"] = {**values["target"], "location": target}
+    config = validate(values)
+    registry = registry or load_registry()
+    cache_dir = cache_dir or default_cache_dir()
+    plugins = Plugins(config, registry)
+    encoders = {}
+    for role, build in (("image", plugins.image_encoder), ("text", plugins.text_encoder)):
+        saved = described["encoders"][role]
+        encoder = build(EncoderContext(seed=config.seed, cache_dir=cache_dir, state=saved["state"]))
+        if saved["state"] is None and encoder.fingerprint != saved["fingerprint"]:
+            raise DataError(f"{run_dir}: its {role} encoder had other weights or another preprocessing than this one")
+        if saved["state"] is not None and not encoder.trainable:
+            load_weights(_encoder_file(run_dir, role), encoder.module)
+        encoders[role] = encoder
+    classes = tuple(described["classes"]["target"])
+    network = make_networks(config, encoders["image"], encoders["text"], {"target": len(classes)})["target"]
+    load_weights(run_dir / "checkpoints" / f"{checkpoint}.safetensors", network)
+    place = torch.device(device)
+    return TrainedModel(
+        run_dir=run_dir,
+        config=config,
+        classes=classes,
+        network=network.to(place).eval(),
+        image_encoder=encoders["image"],
+        text_encoder=encoders["text"],
+        registry=registry,
+        cache_dir=cache_dir,
+        device=place,
+        progress=progress,
+    )
+
+
+def _read_model(run_dir: Path) -> dict[str, Any]:
+    file = run_dir / "model.json"
+    if not run_dir.is_dir():
+        raise DataError(f"{run_dir}: no such run")
+    if not (run_dir / "summary.json").exists():
+        raise DataError(f"{run_dir}: not a finished run")
+    try:
+        described = json.loads(file.read_text(encoding="utf-8"))
+        found = described["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DataError(f"{file}: not the description of a model") from None
+    if found != MODEL_FORMAT:
+        raise DataError(f"{file}: format {found}, and this dckt reads {MODEL_FORMAT}")
+    return dict(described)
+
+
+def _encoder_file(run_dir: Path, role: str) -> Path:
+    return run_dir / "checkpoints" / f"{role}_encoder.safetensors"

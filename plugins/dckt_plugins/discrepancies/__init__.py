@@ -1,0 +1,1 @@
+"""Domain-discrepancy losses that ship in the box."""
