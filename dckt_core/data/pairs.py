@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from dckt_core.errors import DataError
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -85,6 +87,13 @@ class PairSet:
         return [pair for pair in self.pairs if pair.split == name]
 
     def labels(self, pairs: Sequence[Pair]) -> list[int]:
-        """Class numbers of pairs."""
+        """Class numbers of pairs.
+
+        Raises:
+            DataError: a pair's label is not among `classes`.
+        """
         number = {label: index for index, label in enumerate(self.classes)}
+        for pair in pairs:
+            if pair.label not in number:
+                raise DataError(f"{self.origin}: pair '{pair.id}': no train pair has its label '{pair.label}'")
         return [number[pair.label] for pair in pairs]

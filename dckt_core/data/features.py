@@ -1,0 +1,185 @@
+"""Features of frozen encoders: computed once, kept in the cache, checked when read back.
+
+A cache file is named by a hash of the encoder's fingerprint and of what every item holds, so nothing in it can go
+stale. It is a safetensors file with one tensor, `features` [n, dim] float32, and the tensor's own checksum in its
+header; a JSON file beside it says for people what it is. Files appear whole or not at all, so processes that share a
+cache do no harm to each other: the last one to finish writes the file, and each has its own features.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dckt_core.data.pairs import ImageItem
+from dckt_core.data.prepare import MAX_THREADS, Preparer
+from dckt_core.errors import DataError, DcktError, PluginError
+from dckt_core.files import write_atomically, write_text
+from dckt_core.progress import Progress, logger, silent
+from dckt_core.protocols import Encoder, Item
+
+FORMAT = 1
+"""Part of every key; a change of the file's layout makes it a new one."""
+
+
+def encode_items(
+    encoder: Encoder,
+    items: Sequence[Item],
+    *,
+    device: torch.device,
+    batch: int,
+    cache_dir: Path,
+    progress: Progress = silent,
+    log: Callable[[str], None] = logger.info,
+) -> Tensor:
+    """Features of items under a frozen encoder, from the cache where they are there.
+
+    Args:
+        batch: items that pass the module at once. It is no part of the key, and neither is the device: they change
+            the last bits of a feature at most.
+        cache_dir: the root of the cache; files lie in `features` in it. Where it cannot be written, the features
+            are used all the same.
+
+    Returns:
+        [n, dim], float32, on the CPU.
+
+    Raises:
+        DataError: an item cannot be read, or its features are not finite; the message names it.
+        PluginError: the encoder raised, or gave something of a wrong shape.
+    """
+    if not items:
+        return torch.empty(0, encoder.dim)
+    what = f"{len(items)} {'images' if isinstance(items[0], ImageItem) else 'texts'}"
+    key = cache_key(encoder, items)
+    file = cache_dir / "features" / f"{key}.safetensors"
+    try:
+        features = read_features(file, (len(items), encoder.dim))
+        log(f"features of {what} read from the cache ({file})")
+        return features
+    except FileNotFoundError:
+        pass
+    except DataError as error:
+        log(f"{error}; the features of {what} are computed anew")
+    features = compute_features(encoder, items, device=device, batch=batch, progress=progress)
+    try:
+        write_features(file, features, encoder)
+        log(f"features of {what} computed and put into the cache ({file})")
+    except OSError as error:
+        log(f"features of {what} computed; the cache {cache_dir} cannot be written: {error.strerror or error}")
+    return features
+
+
+def compute_features(
+    encoder: Encoder, items: Sequence[Item], *, device: torch.device, batch: int, progress: Progress = silent
+) -> Tensor:
+    """Features [n, dim] of items, float32, on the CPU; raises as `encode_items` does. No cache is touched."""
+    what = f"encoding {len(items)} {'images' if isinstance(items[0], ImageItem) else 'texts'}"
+    features = torch.empty(len(items), encoder.dim)
+    module = encoder.module.to(device).eval()
+    preparer = Preparer(encoder, items)
+    progress(0, len(items), what)
+    try:
+        with torch.no_grad():
+            for start, inputs in preparer.batches(items, batch):
+                rows = _forward(encoder, module, inputs.to(device)).cpu()
+                _check_finite(rows, items[start : start + len(rows)])
+                features[start : start + len(rows)] = rows
+                progress(start + len(rows), len(items), what)
+    finally:
+        preparer.close()
+    return features
+
+
+def cache_key(encoder: Encoder, items: Sequence[Item]) -> str:
+    """Names the features of items under an encoder: 64 hexadecimal digits.
+
+    Raises:
+        DataError: an image file cannot be read.
+    """
+    digest = hashlib.sha256(json.dumps([FORMAT, encoder.fingerprint, encoder.dim]).encode())
+    with ThreadPoolExecutor(MAX_THREADS) as pool:
+        for part in pool.map(_item_digest, items):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def read_features(file: Path, shape: tuple[int, int]) -> Tensor:
+    """Features [n, dim] from a cache file.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        DataError: it is broken, or of another shape.
+    """
+    if not file.exists():
+        raise FileNotFoundError(file)
+    try:
+        with safe_open(file, framework="pt") as stored:
+            checksum = (stored.metadata() or {}).get("sha256")
+            features: Tensor = stored.get_tensor("features")
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DataError(f"cache file {file} is broken ({error})") from None
+    if features.dtype != torch.float32 or features.shape != shape:
+        raise DataError(f"cache file {file} is broken (it holds {tuple(features.shape)}, not {shape})")
+    if _checksum(features) != checksum:
+        raise DataError(f"cache file {file} is broken (its checksum does not fit)")
+    return features
+
+
+def write_features(file: Path, features: Tensor, encoder: Encoder) -> None:
+    """Writes a cache file and, for people, a JSON file beside it that says what it is."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    provenance = {
+        "format": str(FORMAT),
+        "encoder": encoder.fingerprint,
+        "shape": "x".join(str(size) for size in features.shape),
+        "sha256": _checksum(features),
+    }
+    write_atomically(file, lambda part: save_file({"features": features.contiguous()}, part, metadata=provenance))
+    write_text(file.with_suffix(".json"), json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")
+
+
+def _forward(encoder: Encoder, module: torch.nn.Module, inputs: Tensor) -> Tensor:
+    name = f"encoder '{encoder.fingerprint}'"
+    try:
+        rows = module(inputs)
+    except DcktError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{name}: its module raised {type(error).__name__}: {error}") from error
+    wanted = (len(inputs), encoder.dim)
+    if not isinstance(rows, Tensor) or tuple(rows.shape) != wanted:
+        found = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
+        raise PluginError(f"{name}: its module gave {found}, not {wanted}")
+    if not rows.is_floating_point():
+        raise PluginError(f"{name}: its module gave {rows.dtype}, not floating-point numbers")
+    return rows.float()
+
+
+def _check_finite(rows: Tensor, items: Sequence[Item]) -> None:
+    finite = torch.isfinite(rows).all(dim=1)
+    if not finite.all():
+        item = items[int((~finite).nonzero()[0])]
+        named = f"{item.path}" if isinstance(item, ImageItem) else f"text of pair '{item.id}'"
+        raise DataError(f"{named}: its features are not finite numbers")
+
+
+def _item_digest(item: Item) -> bytes:
+    if not isinstance(item, ImageItem):
+        return hashlib.sha256(b"text" + item.text.encode("utf-8", "surrogatepass")).digest()
+    try:
+        with item.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise DataError(f"{item.path}: cannot be read: {error.strerror or error}") from None
+
+
+def _checksum(features: Tensor) -> str:
+    return hashlib.sha256(features.contiguous().view(-1).numpy().data).hexdigest()

@@ -1,0 +1,233 @@
+"""Reads `pairs.jsonl`: one labelled image-text pair a line. Strict, because a slip in a data set costs a whole run.
+
+The format is stated in docs/data.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from dckt_core.data.pairs import SPLITS, Pair, PairSet
+from dckt_core.errors import DataError, did_you_mean
+
+MANIFEST_NAME = "pairs.jsonl"
+MAX_LINE_BYTES = 1 << 20
+"""A longer line is an error: it is no manifest, and is not read into memory whole."""
+
+REQUIRED = ("image", "text", "label", "split")
+OPTIONAL = ("captions", "id")
+_BOM = b"\xef\xbb\xbf"
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a manifest; `line` counts from 1, and is None where no line is to blame."""
+
+    file: Path
+    line: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}" if self.line is None else f"{self.file}:{self.line}: {self.reason}"
+
+
+class ManifestError(DataError):
+    """A manifest with problems.
+
+    Attributes:
+        problems: all of them, in the order of the file.
+        good: the pairs of the lines that are in order.
+    """
+
+    def __init__(self, problems: list[Problem], good: PairSet) -> None:
+        more = len(problems) - 1
+        rest = f" (and {more} more: dckt datasets check {good.origin})" if more else ""
+        super().__init__(f"{problems[0]}{rest}")
+        self.problems = problems
+        self.good = good
+
+
+def manifest_file(location: Path) -> Path:
+    """The manifest at a path: the path itself, or `pairs.jsonl` in a folder."""
+    return location / MANIFEST_NAME if location.is_dir() else location
+
+
+def load_manifest(location: Path, *, name: str | None = None) -> PairSet:
+    """The pairs of a manifest.
+
+    Args:
+        location: a folder with `pairs.jsonl`, or the file itself. Image paths are relative to the file's folder.
+        name: the data set's name; the folder's by default.
+
+    Raises:
+        ManifestError: anything is wrong with it; the message has the first problem and the count of the others.
+    """
+    pair_set, problems = inspect_manifest(location, name=name)
+    if problems:
+        raise ManifestError(problems, pair_set)
+    return pair_set
+
+
+def inspect_manifest(location: Path, *, name: str | None = None) -> tuple[PairSet, list[Problem]]:
+    """The pairs of all good lines, and every problem of the others. Images are looked for, not opened."""
+    file = manifest_file(location)
+    reader = _Reader(file)
+    try:
+        with file.open("rb") as stream:
+            for number, line in _lines(stream):
+                reader.read(number, line)
+    except OSError as error:
+        reader.problems.append(Problem(file, None, f"cannot be read: {error.strerror or error}"))
+    pairs = reader.pairs()
+    if not pairs and not reader.problems:
+        reader.problems.append(Problem(file, None, "holds no pairs"))
+    reader.problems.sort(key=lambda problem: problem.line or 0)
+    return PairSet(name or file.absolute().parent.name, str(location), pairs), reader.problems
+
+
+class _Reader:
+    """Collects the pairs and problems of one manifest."""
+
+    def __init__(self, file: Path) -> None:
+        self.problems: list[Problem] = []
+        self._file = file
+        self._root = os.path.realpath(file.parent)
+        self._entries: list[tuple[int, dict[str, Any]]] = []
+        self._ids: dict[str, int] = {}
+
+    def read(self, number: int, line: bytes | None) -> None:
+        """Takes one line; None stands for one that is too long."""
+        try:
+            if line is None:
+                raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
+            entry = _parse(line)
+            _check_fields(entry)
+            self._check_image(entry["image"])
+            if "id" in entry:
+                self._claim(entry["id"], number)
+            self._entries.append((number, entry))
+        except ValueError as error:
+            self.problems.append(Problem(self._file, number, str(error)))
+
+    def pairs(self) -> list[Pair]:
+        """The pairs of the good lines; those without an id take their image's path, and the line if that is taken."""
+        pairs = []
+        for number, entry in self._entries:
+            if "id" not in entry:
+                entry["id"] = entry["image"] if entry["image"] not in self._ids else f"{entry['image']}#{number}"
+                try:
+                    self._claim(entry["id"], number)
+                except ValueError as error:
+                    self.problems.append(Problem(self._file, number, str(error)))
+                    continue
+            fields = {**entry, "image": self._file.parent / entry["image"]}
+            pairs.append(Pair(**{**fields, "captions": tuple(entry.get("captions", ()))}))
+        return pairs
+
+    def _claim(self, pair_id: str, number: int) -> None:
+        if pair_id in self._ids:
+            raise ValueError(f"id {_show(pair_id)} is that of line {self._ids[pair_id]} too")
+        self._ids[pair_id] = number
+
+    def _check_image(self, image: str) -> None:
+        if "\0" in image:
+            raise ValueError(f"image {_show(image)} holds a NUL character")
+        windows = PureWindowsPath(image)  # knows both separators, so a manifest means the same on every system
+        if windows.drive or windows.root:
+            raise ValueError(f"image {_show(image)} is not a relative path")
+        if ".." in windows.parts:
+            raise ValueError(f"image {_show(image)} holds '..'")
+        path = os.path.realpath(os.path.join(self._root, image))  # noqa: PTH118 - Path.resolve may raise on odd names
+        if os.path.commonpath([self._root, path]) != self._root:
+            raise ValueError(f"image {_show(image)} leaves the folder through a symbolic link")
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file may raise on odd names
+            raise ValueError(f"image {_show(image)}: no such file")
+
+
+def _lines(stream: Any) -> Iterator[tuple[int, bytes | None]]:
+    """Numbered lines without their ends; None for one that is too long. Blank lines and a leading BOM are left out."""
+    number = 0
+    while line := stream.readline(MAX_LINE_BYTES + 2):
+        number += 1
+        body: bytes = line.rstrip(b"\r\n")
+        if len(body) > MAX_LINE_BYTES:
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(MAX_LINE_BYTES)
+            yield number, None
+            continue
+        if number == 1:
+            body = body.removeprefix(_BOM)
+        if body.strip():
+            yield number, body
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: byte {error.start + 1} of the line is 0x{line[error.start]:02x}") from None
+    try:
+        entry = json.loads(text, object_pairs_hook=_no_key_twice)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from None
+    except RecursionError:
+        raise ValueError("not a pair: nested too deeply") from None
+    if not isinstance(entry, dict):
+        raise ValueError(f"not a JSON object but {_kind(entry)}")
+    return entry
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"field {_show(twice)} is given twice")
+    return entry
+
+
+def _check_fields(entry: dict[str, Any]) -> None:
+    known = REQUIRED + OPTIONAL
+    for key in entry:
+        if key not in known:
+            raise ValueError(f"unknown field {_show(key)}: {did_you_mean(key, known)}")
+    for key in REQUIRED:
+        if key not in entry:
+            raise ValueError(f"field '{key}' is missing")
+    for key, value in entry.items():
+        if key == "captions":
+            if not isinstance(value, list) or not all(isinstance(caption, str) for caption in value):
+                raise ValueError("field 'captions' must be a list of strings")
+        elif not isinstance(value, str):
+            raise ValueError(f"field '{key}' must be a string, not {_kind(value)}")
+        for text in value if key == "captions" else [value]:
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise ValueError(f"field '{key}' holds half of a surrogate pair, which is no character")
+    for key in ("image", "label", "id"):
+        value = entry.get(key, "-")
+        if not value.strip():
+            raise ValueError(f"field '{key}' is empty")
+    for key in ("label", "id"):
+        value = entry.get(key, "-")
+        if value != value.strip():
+            raise ValueError(f"field '{key}' {_show(value)} has blanks at its ends")
+        if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in value):
+            raise ValueError(f"field '{key}' {_show(value)} holds a control character")
+    if entry["split"] not in SPLITS:
+        raise ValueError(f"unknown split {_show(entry['split'])} (known: {', '.join(SPLITS)})")
+
+
+def _kind(value: Any) -> str:
+    names = {str: "a string", list: "a list", dict: "an object", bool: "a truth value", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _show(text: str) -> str:
+    """A piece of the user's text, quoted, on one line, not too long."""
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")

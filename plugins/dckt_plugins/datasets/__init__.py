@@ -1,0 +1,1 @@
+"""Data sets that ship in the box: manifests on disk, and the sample."""
