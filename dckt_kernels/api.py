@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from dckt_kernels import closed_form, reference, subsampled
+from dckt_kernels import closed_form, operator, reference, subsampled
 from dckt_kernels.closed_form import Layer
 from dckt_kernels.options import (
     BACKENDS,
@@ -126,6 +126,8 @@ def mk_mmd_many(
         return _subsampled(layers, options, generator)
     if chosen == "reference":
         return torch.stack([reference.mmd(x, y, options, s, u, w) for x, y, s, u, w in layers])
+    if torch.compiler.is_compiling():
+        return operator.mmd_many(layers, options, chosen, precision)
     if chosen == "triton":
         from dckt_kernels import gpu
 

@@ -22,7 +22,7 @@ from dckt_kernels.options import Options
 from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.panels import panels
 
-DENSE_ROWS = 640  # up to so many pooled rows N the N x N matrix is kept
+DENSE_ROWS = 1024  # up to so many pooled rows N the N x N matrix is kept
 
 
 class Layer(NamedTuple):
@@ -52,7 +52,7 @@ def values_and_factors(layers: Sequence[Layer], options: Options, gradient: bool
     """
     values: list[Tensor] = []
     factors: list[Tensor] = []
-    with _full_precision(layers[0].x.device.type):
+    with full_precision(layers[0].x.device.type):
         for x, y, sigma, weights_x, weights_y in layers:
             x, y = x.detach(), y.detach()
             weights = PairWeights.of(x, y, weights_x, weights_y, options.estimator == "unbiased")
@@ -64,6 +64,12 @@ def values_and_factors(layers: Sequence[Layer], options: Options, gradient: bool
                 factors += [] if grad is None else [grad.new_empty(0), grad]
             values.append(value)
     return torch.stack(values), factors
+
+
+def gradients(factors: Sequence[Tensor]) -> list[Tensor]:
+    """The gradient [N, d] of each layer, from the factors of `values_and_factors`."""
+    pairs = zip(factors[::2], factors[1::2], strict=True)
+    return [torch.mm(m, z) if m.ndim == 2 else z for m, z in pairs]
 
 
 class ClosedForm(torch.autograd.Function):
@@ -97,7 +103,7 @@ class Gradient(torch.autograd.Function):
     def forward(incoming: Tensor, needed: Sequence[bool], *saved: Tensor) -> tuple[Tensor | None, ...]:
         inputs, factors = saved[: len(needed)], saved[len(needed) :]
         grads: list[Tensor | None] = []
-        with _full_precision(incoming.device.type):
+        with full_precision(incoming.device.type):
             for layer in range(len(needed) // 2):
                 x, y = 2 * layer, 2 * layer + 1
                 grads += _layer_gradient(
@@ -129,6 +135,6 @@ def _layer_gradient(
     ]
 
 
-def _full_precision(device_type: str) -> torch.autocast:
+def full_precision(device_type: str) -> torch.autocast:
     """Autocast off: its bfloat16 products would undo the float32 accumulation."""
     return torch.autocast(device_type, enabled=False)

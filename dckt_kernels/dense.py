@@ -12,7 +12,7 @@ from dckt_kernels.options import Options
 from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.pooled import anchor_, collapsed, drowned, mean_distance, pool
 
-GRAM_ROWS = 128  # only the upper triangle of the Gram matrix is multiplied out, in strips of so many rows
+GRAM_ROWS = 64  # only the upper triangle of the Gram matrix is multiplied out, in strips of so many rows
 
 
 class Dense(NamedTuple):

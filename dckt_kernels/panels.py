@@ -5,7 +5,7 @@ Beside Z and the gradient, N d each, only two blocks of pairs are held at any ti
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -21,9 +21,20 @@ NORM_ROWS = 4096  # rows squared at once
 
 
 def panels(
-    x: Tensor, y: Tensor, options: Options, sigma: float | None, weights: PairWeights, gradient: bool
+    x: Tensor,
+    y: Tensor,
+    options: Options,
+    sigma: float | None,
+    weights: PairWeights,
+    gradient: bool,
+    own: Sequence[slice] | None = None,
+    total: Callable[[float], float] = float,
 ) -> tuple[Tensor, Tensor | None]:
-    """x [n, d], y [m, d] -> the value [], and its gradient by Z = [X; Y] [N, d] if asked for."""
+    """x [n, d], y [m, d] -> the value [], and its gradient by Z = [X; Y] [N, d] if asked for.
+
+    With `own`, slices of the rows of Z, only the pairs (i, j) with i among them are walked and only these rows of the
+    gradient are filled in; `total` then adds up a number over all who share the work.
+    """
     n, v = weights.n, weights.v
     through_bandwidth = gradient and options.bandwidth_grad and sigma is None
     z = pool(x, y, weights, twice=through_bandwidth)
@@ -46,13 +57,14 @@ def panels(
 
     value = 0.0
     block = z.new_empty(2, BLOCK_ROWS * BLOCK_ROWS)
-    for rows, columns in _upper_triangle(n, z.shape[0]):
+    for rows, columns in _upper_triangle(n, z.shape[0]) if own is None else _strips(n, z.shape[0], own):
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         cells = shape[0] * shape[1]
         exponent = torch.addmm(-half[columns], z[rows], z[columns].t(), out=block[0, :cells].view(shape))
         exponent.sub_(half[rows, None])
         slope = block[1, :cells].view(shape) if gradient else None
         on_diagonal = rows == columns
+        mirrored = own is None and not on_diagonal
         if on_diagonal:
             exponent.fill_diagonal_(0)
         sums = torch.zeros_like(v[rows])
@@ -61,7 +73,7 @@ def panels(
             if slope is not None:
                 slope.copy_(t) if power == 1 else slope.add_(t, alpha=power)
         c = weights.block(rows.start, columns.start)
-        value += (1 if on_diagonal else 2) * c * float(sums.double().dot(v[rows].double()))
+        value += (2 if mirrored else 1) * c * float(sums.double().dot(v[rows].double()))
         if product is None or row_sums is None or slope is None:
             continue
         if on_diagonal:
@@ -70,29 +82,47 @@ def panels(
             slope.mul_(v[columns]).mul_(v[rows, None])
         product[rows].addmm_(slope, z[columns], alpha=c)
         row_sums[rows].add_(slope.sum(1), alpha=c)  # sum() adds pairwise: a product with ones is 6 times less exact
-        if not on_diagonal:
+        if mirrored:
             product[columns].addmm_(slope.t(), z[rows], alpha=c)
             row_sums[columns].add_(slope.sum(0), alpha=c)
 
-    result = z.new_tensor(value / options.kernel_num - weights.diagonal)
+    result = z.new_tensor(total(value) / options.kernel_num - weights.diagonal)
     if product is None or row_sums is None:
         return result, None
     # Scaled z stands for shrink * z, so one factor of 4 / (K sigma_max) = 2 shrink^2 / K is left as 2 shrink / K.
     grad = product.addcmul_(row_sums[:, None], z, value=-1).mul_(2 * shrink / options.kernel_num)
     if through_bandwidth:
         # MMD^2 is unchanged when Z grows by s and sigma by s^2, so dMMD^2/dsigma = -(Z . grad) / (2 sigma).
-        slope_sigma = -float(torch.dot(z.view(-1), grad.view(-1))) / (2 * sigma * shrink)
+        slope_sigma = -total(float(torch.dot(z.view(-1), grad.view(-1)))) / (2 * sigma * shrink)
         grad.addcmul_(z, v[:, None], value=slope_sigma * 4 * weights.total / weights.off_diagonal / shrink)
     return result, grad
 
 
 def _upper_triangle(n: int, rows: int) -> Iterator[tuple[slice, slice]]:
     """The blocks (i, j), i <= j, of the pairs of `rows` rows. None crosses row n, where X ends and Y begins."""
-    edges = [*range(0, n, BLOCK_ROWS), *range(n, rows, BLOCK_ROWS), rows]
-    spans = [slice(start, stop) for start, stop in pairwise(edges)]
+    spans = _spans([0, n, rows])
     for i, span in enumerate(spans):
         for other in spans[i:]:
             yield span, other
+
+
+def _strips(n: int, rows: int, own: Sequence[slice]) -> Iterator[tuple[slice, slice]]:
+    """The blocks (i, j) of all pairs whose first row is in `own`. None crosses row n, or an end of `own`."""
+    spans = _spans([0, n, rows, *(edge for part in own for edge in (part.start, part.stop))])
+    for part in own:
+        for span in spans:
+            if part.start <= span.start and span.stop <= part.stop:
+                for other in spans:
+                    yield span, other
+
+
+def _spans(edges: Sequence[int]) -> list[slice]:
+    """Runs of at most BLOCK_ROWS rows between neighbouring edges."""
+    return [
+        slice(start, min(start + BLOCK_ROWS, stop))
+        for first, stop in pairwise(sorted(set(edges)))
+        for start in range(first, stop, BLOCK_ROWS)
+    ]
 
 
 def _squared_norms(z: Tensor) -> Tensor:
