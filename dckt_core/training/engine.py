@@ -83,6 +83,12 @@ class Engine:
         """The mean of a tensor over all processes."""
         return cast(Tensor, self._accelerator.reduce(value, "mean")) if self.processes > 1 else value
 
+    def average_gradients(self, module: nn.Module) -> None:
+        """The mean over processes of the gradients of a module that is not wrapped."""
+        for parameter in module.parameters():
+            if self.processes > 1 and parameter.grad is not None:
+                parameter.grad = self.mean(parameter.grad)
+
     def wait(self) -> None:
         self._accelerator.wait_for_everyone()
 

@@ -248,6 +248,7 @@ class Trainer:
             for learner in learners:
                 learner.step()
             if self._discrepancy_learner is not None:
+                engine.average_gradients(self._discrepancy_learner.network)
                 self._discrepancy_learner.step()
             self._curve("transfer", iteration, update, config.transfer.updates)
             self.progress(update, config.transfer.updates, phase)

@@ -20,18 +20,16 @@ if TYPE_CHECKING:
 class Options:
     """What `--discrepancy-opt` takes."""
 
-    estimator: Annotated[
-        Literal["biased", "unbiased", "linear", "quadruple"], "which estimate of the squared MMD"
-    ] = "biased"
+    estimator: Annotated[Literal["biased", "unbiased", "linear", "quadruple"], "which estimate of the squared MMD"] = (
+        "biased"
+    )
     kernel_num: Annotated[int, Ge(1), Le(32), "K, how many Gaussians are averaged"] = 5
     kernel_mul: Annotated[float, Gt(0), "ratio of neighbouring bandwidths"] = 2.0
     sigma: Annotated[
         float | None, Gt(0), "fixed central bandwidth, a squared distance; by default the batch's mean"
     ] = None
     bandwidth_grad: Annotated[bool, "let the gradient flow through the mean-distance bandwidth"] = False
-    precision: Annotated[
-        Literal["ieee", "tf32", "tf32x3"], "arithmetic of float32 products on a GPU"
-    ] = "tf32x3"
+    precision: Annotated[Literal["ieee", "tf32", "tf32x3"], "arithmetic of float32 products on a GPU"] = "tf32x3"
 
 
 @hookimpl
