@@ -136,7 +136,10 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
         "gone.png": (None, "no such file"),
         "empty.png": (b"", "the file is empty"),
         "text.jpg": (b"<html>404 Not Found</html>", "no picture of a known format"),
-        "code.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "no picture of a known format"),
+        "code.png": (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
+            "no picture of a known format",
+        ),
     }
     for name, (content, reason) in cases.items():
         if content is not None:
