@@ -11,7 +11,7 @@ import torch
 
 from dckt_core.config import Config, DataChoice, PluginChoice
 from dckt_core.data.domain import Domain, Role, SplitData
-from dckt_core.data.inputs import inputs_for
+from dckt_core.data.inputs import Inputs, inputs_for
 from dckt_core.data.pairs import PairSet, Split
 from dckt_core.errors import DataError, PluginError, UsageError
 from dckt_core.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
@@ -24,6 +24,7 @@ from dckt_core.protocols import (
     DiscrepancyContext,
     Encoder,
     EncoderContext,
+    Item,
     ObserverContext,
     SamplerContext,
 )
@@ -56,7 +57,9 @@ def find_dataset(choice: DataChoice, registry: Registry) -> tuple[Registered, Pa
         return fitting[0], path
     if fitting:
         names = ", ".join(registered.spec.name for registered in fitting)
-        raise DataError(f"{path}: more than one layout fits ({names}); name one with --source-layout or --target-layout")
+        raise DataError(
+            f"{path}: more than one layout fits ({names}); name one with --source-layout or --target-layout"
+        )
     raise DataError(f"{path}: no known layout; a data set is a folder with pairs.jsonl, see docs/data.md")
 
 
@@ -91,16 +94,17 @@ def make_domain(
     progress: Progress,
 ) -> Domain:
     """A data set's splits as inputs of the networks; frozen encoders run here, or their cached features are read."""
+
+    def inputs(encoder: Encoder, items: Sequence[Item]) -> Inputs:
+        return inputs_for(encoder, items, device=device, batch=batch, cache_dir=cache_dir, progress=progress)
+
     data: dict[Split, SplitData] = {}
     for split in splits:
         pairs = pair_set.split(split)
-        images = [pair.image_item for pair in pairs]
-        texts = [pair.text_item for pair in pairs]
-        told = {"device": device, "batch": batch, "cache_dir": cache_dir, "progress": progress}
         data[split] = SplitData(
             pairs,
-            inputs_for(image, images, **told),
-            inputs_for(text, texts, **told),
+            inputs(image, [pair.image_item for pair in pairs]),
+            inputs(text, [pair.text_item for pair in pairs]),
             torch.tensor(pair_set.labels(pairs), dtype=torch.int64),
         )
     return Domain(role, pair_set, data)
@@ -178,8 +182,8 @@ def _spelled_out(registered: Registered, options: Any) -> PluginChoice:
 
 
 def make_networks(
-    config: Config, image: Encoder, text: Encoder, classes: Mapping[Role, int]
-) -> dict[Role, DomainNetwork]:
+    config: Config, image: Encoder, text: Encoder, classes: Mapping[str, int]
+) -> dict[str, DomainNetwork]:
     """A fresh network for each domain."""
     return {
         role: DomainNetwork(

@@ -78,9 +78,7 @@ class TrainedModel:
         Raises:
             DataError: it is not there any more, or its label space is another one.
         """
-        pair_set = load_pair_set(
-            self.config.target, self.registry, cache_dir=self.cache_dir, progress=self.progress
-        )
+        pair_set = load_pair_set(self.config.target, self.registry, cache_dir=self.cache_dir, progress=self.progress)
         if pair_set.classes != self.classes:
             raise DataError(f"{pair_set.origin}: its classes are not those that {self.run_dir} was trained on")
         return pair_set

@@ -261,9 +261,7 @@ class Trainer:
             batch = self.domains[role].train.batch(rows[role], self.engine.device)
             outputs[role] = self.networks[role](batch.image, batch.text)
             losses.append(
-                domain_loss(
-                    outputs[role], batch.labels, semantic_weight=weight, pair=config.loss.pair, domain=role
-                )
+                domain_loss(outputs[role], batch.labels, semantic_weight=weight, pair=config.loss.pair, domain=role)
             )
         if self.attachments:
             losses.append(
@@ -338,4 +336,3 @@ class Trainer:
         if self.engine.is_main:
             for observer in self.observers:
                 observer.on_metrics(row)
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache, cached_property
 from typing import Literal
 
@@ -17,11 +18,16 @@ VIEW_BATCH = 256
 """Pairs that pass a network at once when nothing is learnt; rows do not influence one another in eval mode."""
 
 
+def _batches(count: int) -> Iterator[Tensor]:
+    for start in range(0, count, VIEW_BATCH):
+        yield torch.arange(start, min(start + VIEW_BATCH, count))
+
+
 @torch.no_grad()
 def represent(network: DomainNetwork, data: SplitData, device: torch.device) -> Representation:
     """Common representations of all pairs of a split, on the CPU: image [N, C], text [N, C]."""
     parts = []
-    for rows in torch.arange(len(data)).split(VIEW_BATCH):
+    for rows in _batches(len(data)):
         part = network.represent(data.image[rows].to(device), data.text[rows].to(device))
         parts.append((part.image.cpu(), part.text.cpu()))
     images, texts = zip(*parts, strict=True)
@@ -32,7 +38,7 @@ def represent(network: DomainNetwork, data: SplitData, device: torch.device) -> 
 def layer_outputs(network: DomainNetwork, data: SplitData, name: str, device: torch.device) -> Tensor:
     """One layer's outputs for all pairs of a split, on the CPU; `common_*`: image rows first, then text rows."""
     images, texts = [], []
-    for rows in torch.arange(len(data)).split(VIEW_BATCH):
+    for rows in _batches(len(data)):
         batch = data.batch(rows, device)
         if not name.startswith("text_"):
             images.append(getattr(network(batch.image, None), name).cpu())

@@ -1,0 +1,1 @@
+"""The `dckt` command: one file a subcommand, loaded when it is called."""

@@ -1,0 +1,5 @@
+"""`python -m dckt_cli`, for torchrun: `torchrun --nproc-per-node 2 -m dckt_cli train ...`."""
+
+from dckt_cli.main import main
+
+main()
