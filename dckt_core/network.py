@@ -68,7 +68,7 @@ class DomainNetwork(nn.Module):
         self.text_fc7 = _fully_connected(media, media, norm)
         self.fc8 = _fully_connected(media, common, norm)
         self.fc9 = _fully_connected(common, common, norm)
-        self.fc10 = nn.Linear(common, classes)
+        self.fc10 = _linear(common, classes)
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear) and not name.startswith(("image_encoder", "text_encoder")):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
@@ -110,8 +110,13 @@ class DomainNetwork(nn.Module):
         return Representation(image.float().softmax(dim=1), text.float().softmax(dim=1))
 
 
+def _linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer without values: the default ones would be drawn from the global generator, and in vain."""
+    return nn.utils.skip_init(nn.Linear, inputs, outputs)
+
+
 def _fully_connected(inputs: int, outputs: int, norm: bool) -> nn.Sequential:
-    layers: list[nn.Module] = [nn.Linear(inputs, outputs)]
+    layers: list[nn.Module] = [_linear(inputs, outputs)]
     if norm:
         layers.append(nn.BatchNorm1d(outputs, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM, affine=False))
     return nn.Sequential(*layers, nn.ReLU())

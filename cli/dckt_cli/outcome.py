@@ -40,7 +40,9 @@ def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
     if summary["negative_transfer"]:
         console.print("Negative transfer: on validation the control scores higher. Prefer the target alone here.")
     console.print(f"run folder: {run_dir}")
-    console.print(f'next: dckt evaluate {run_dir}\n      dckt search {run_dir} --text "..." | --image FILE', markup=False)
+    console.print(
+        f'next: dckt evaluate {run_dir}\n      dckt search {run_dir} --text "..." | --image FILE', markup=False
+    )
 
 
 def _cell(value: Mapping[str, Any] | float) -> str:

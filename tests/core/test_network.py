@@ -63,7 +63,7 @@ def test_batch_norm_is_without_affine_parameters_but_on_the_text_input():
 
 def test_initial_weights_are_he_normal_and_biases_zero():
     net = network(network__media_width=512)
-    weight = net.image_fc7[0].weight
+    weight = net.image_fc7[0].weight.detach()
     assert float(weight.std()) == pytest.approx((2 / 512) ** 0.5, rel=0.02)
     assert all((p == 0).all() for name, p in net.named_parameters() if name.endswith("bias"))
 
