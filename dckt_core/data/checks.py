@@ -15,19 +15,30 @@ MIN_CLASSES = 2
 def check_trainable(source: PairSet, target: PairSet) -> None:
     """Passes where source and target can be trained on and the target scored.
 
-    The source needs a train split; its other splits are not used, so nothing is asked of them. The target needs all
-    three: choices are made on val, the outcome is scored on test. Every label of the target's val and test must be in
-    its train, because a class that was never learnt has no place in the representation. The label spaces of source
-    and target need not have anything in common.
+    The label spaces of source and target need not have anything in common.
 
     Raises:
         DataError: one line that names the data set, the split and the label.
     """
+    check_source(source)
+    check_target(target)
+
+
+def check_source(source: PairSet) -> None:
+    """A source needs a train split. Its other splits are not used, so nothing is asked of them."""
     _check_train("source", source)
+
+
+def check_target(target: PairSet) -> None:
+    """A target needs all three splits: choices are made on val, the outcome is scored on test.
+
+    Every label of val and test must be in train, because a class that was never learnt has no place in the
+    representation.
+    """
     _check_train("target", target)
-    for name in ("val", "test"):
-        pairs = _split("target", target, name)
-        for pair in pairs:
+    splits: tuple[Split, ...] = ("val", "test")
+    for name in splits:
+        for pair in _split("target", target, name):
             if pair.label not in target.classes:
                 raise DataError(
                     f"target data set {target.origin}: label '{pair.label}' is in split '{name}' (pair '{pair.id}')"

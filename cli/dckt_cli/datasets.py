@@ -1,0 +1,107 @@
+"""`dckt datasets`: which data sets there are, and what is wrong with one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dckt_core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from dckt_core.data.inspection import Inspection
+
+
+@click.group()
+def datasets() -> None:
+    """List data sets and layouts, or check one."""
+
+
+@datasets.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
+@click.pass_context
+def list_datasets(ctx: click.Context, /, as_json: bool) -> None:
+    """List registered data sets and layouts."""
+    registered = ctx.obj.registry.all("dataset")
+    if as_json:
+        rows = [
+            {"name": entry.name, "summary": entry.spec.summary, "distribution": entry.distribution}
+            for entry in registered
+        ]
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        return
+    width = max((len(entry.name) for entry in registered), default=0)
+    for entry in registered:
+        click.echo(f"{entry.name:{width}}  {entry.spec.summary}")
+
+
+@datasets.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--layout", metavar="NAME", default="auto", help="The layout, where it is not recognised.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.pass_context
+def check(ctx: click.Context, /, path: Path, layout: str, as_json: bool, quiet: bool) -> None:
+    """Read the data set at PATH and decode every image.
+
+    Every bad line and every bad file is named with its reason; if there is any, the exit code is 3.
+    """
+    from dckt_cli.console import watching
+    from dckt_core.data.cache import default_cache_dir
+    from dckt_core.data.inspection import inspect_dataset
+    from dckt_core.data.layouts import find_layout
+    from dckt_core.data.pairs import PairSet
+    from dckt_core.plugins import blame
+    from dckt_core.protocols import DatasetContext
+
+    registered = find_layout(path, ctx.obj.registry, layout)
+
+    def load() -> PairSet:
+        with blame(registered):
+            options, context = registered.spec.options(), DatasetContext(cache_dir=default_cache_dir())
+            pair_set: PairSet = registered.spec.load(path, options, context)
+        return pair_set
+
+    with watching(quiet=quiet) as progress:
+        inspection = inspect_dataset(load, path, progress)
+    if as_json:
+        click.echo(json.dumps(_as_json(path, registered.name, inspection), ensure_ascii=False, indent=2))
+    else:
+        _show(path, inspection)
+    if inspection.problems:
+        ctx.exit(ExitCode.DATA)
+
+
+def _as_json(path: Path, layout: str, inspection: Inspection) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "layout": layout,
+        "pairs": len(inspection.pair_set.pairs),
+        "labels": inspection.labels,
+        "problems": [
+            {"file": str(problem.file), "line": problem.line, "reason": problem.reason}
+            for problem in inspection.problems
+        ],
+        "unfit": inspection.unfit,
+    }
+
+
+def _show(path: Path, inspection: Inspection) -> None:
+    from dckt_core.data.pairs import SPLITS
+
+    for problem in inspection.problems:
+        click.echo(str(problem))
+    labels = inspection.labels
+    rows = [(label, [counts.get(split, 0) for split in SPLITS]) for label, counts in labels.items()]
+    if rows:
+        total = [sum(counts[column] for _, counts in rows) for column in range(len(SPLITS))]
+        width = max(len(label) for label in ("label", "all", *labels))
+        click.echo(f"{'label':{width}}" + "".join(f"{split:>8}" for split in SPLITS))
+        for label, counts in [*rows, ("all", total)]:
+            click.echo(f"{label:{width}}" + "".join(f"{count:>8}" for count in counts))
+    for role, reason in inspection.unfit.items():
+        click.echo(f"cannot serve as a {role}: {reason}")
+    found, count = inspection.problems, len(inspection.pair_set.pairs)
+    click.echo(f"{path}: {count} pairs read, {len(labels)} labels, {len(found)} problem{'s' * (len(found) != 1)}")

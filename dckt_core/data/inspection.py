@@ -1,0 +1,88 @@
+"""Everything that is wrong with a data set, not the first thing only. No torch in here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dckt_core.data.checks import check_source, check_target
+from dckt_core.data.images import open_image
+from dckt_core.data.manifest import ManifestError, Problem
+from dckt_core.data.pairs import PairSet, Split
+from dckt_core.errors import DataError
+from dckt_core.progress import Progress, silent
+
+THREADS = 4
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a data set holds and what is wrong with it.
+
+    Attributes:
+        pair_set: the pairs that could be read.
+        problems: each bad line, then each bad image file, with the reason.
+        unfit: why it cannot serve in a role, by role (`source`, `target`); a role that it fits is not there.
+    """
+
+    pair_set: PairSet
+    problems: list[Problem]
+    unfit: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> dict[str, dict[Split, int]]:
+        """Pairs of each label in each split, labels sorted."""
+        counts = Counter((pair.label, pair.split) for pair in self.pair_set.pairs)
+        labels = sorted({label for label, _ in counts})
+        return {label: {split: n for (found, split), n in counts.items() if found == label} for label in labels}
+
+
+def inspect_dataset(load: Callable[[], PairSet], location: Path, progress: Progress = silent) -> Inspection:
+    """Reads a data set and decodes every image of it.
+
+    Args:
+        load: reads the pairs. Where it raises `ManifestError`, the good lines are looked into all the same; of any
+            other `DataError` the text is the one problem found.
+        location: where the data set lies.
+    """
+    try:
+        pair_set, problems = load(), []
+    except ManifestError as error:
+        pair_set, problems = error.good, list(error.problems)
+    except DataError as error:
+        return Inspection(PairSet(location.name, str(location), []), [_problem(location, error)])
+    problems += bad_images(pair_set, progress)
+    unfit = {}
+    for role, check in (("source", check_source), ("target", check_target)):
+        try:
+            check(pair_set)
+        except DataError as error:
+            unfit[role] = str(error).removeprefix(f"{role} data set {pair_set.origin}: ")
+    return Inspection(pair_set, problems, unfit)
+
+
+def bad_images(pair_set: PairSet, progress: Progress = silent) -> list[Problem]:
+    """Decodes every image once, in threads; the problems of those that cannot be used, in manifest order."""
+    paths = list(dict.fromkeys(pair.image for pair in pair_set.pairs))
+    problems = []
+    with ThreadPoolExecutor(THREADS) as pool:
+        for done, problem in enumerate(pool.map(_bad_image, paths), start=1):
+            if problem:
+                problems.append(problem)
+            progress(done, len(paths), "decoding images")
+    return problems
+
+
+def _bad_image(path: Path) -> Problem | None:
+    try:
+        open_image(path)
+    except DataError as error:
+        return _problem(path, error)
+    return None
+
+
+def _problem(file: Path, error: DataError) -> Problem:
+    return Problem(file, None, str(error).removeprefix(f"{file}: "))
