@@ -1,28 +1,41 @@
-"""Discovery: what is installed under the entry-point group `dckt`, loaded so that no plugin can break the program.
+"""Plugin discovery: entry points of the group `dckt`, each loaded alone, so that a broken one breaks nothing else.
 
-Each entry point is loaded alone. Whatever goes wrong is put down to its distribution in one warning line, that plugin
-(or that one spec of it) is left out, and the rest goes on. Nothing here imports torch.
+An entry point names a module with functions marked `@hookimpl`. Whatever goes wrong with it is put down to its
+distribution in one line, it is left out, and the rest goes on. The environment has a say:
 
-A plugin is arbitrary code that runs with the user's rights; it is not sandboxed.
+    DCKT_LOAD_PLUGINS=a,b    of the installed distributions only these, besides the built-ins
+    DCKT_STRICT_PLUGINS=1    a plugin that has to be left out is an error
+    DCKT_TRACE_PLUGINS=1     every import and hook call with its plugin and time, on stderr
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import inspect
 import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Iterator, Mapping
+from importlib import metadata
 from typing import Any
 
 import pluggy
 
 from dckt_core import hookspecs
-from dckt_core.errors import DcktError, PluginError, UsageError, did_you_mean
+from dckt_core.errors import PluginError, did_you_mean
+from dckt_core.progress import logger
+from dckt_core.registry import (
+    BUILTIN_DISTRIBUTION,
+    Failure,
+    Registered,
+    Registry,
+    blame,
+    canonical,
+    describe,
+    one_line,
+)
 from dckt_core.specs import (
     API_VERSION,
     DatasetSpec,
@@ -31,11 +44,15 @@ from dckt_core.specs import (
     IndexSpec,
     ObserverSpec,
     SamplerSpec,
+    Spec,
 )
 
+__all__ = ["HOOKS", "Failure", "Registered", "Registry", "blame", "discover", "load_registry"]
+
 GROUP = "dckt"
-OWN_DISTRIBUTION = "dckt"
-HOOKS: dict[str, type[Any]] = {
+"""The entry-point group."""
+
+HOOKS: dict[str, type[Spec[Any]]] = {
     "dckt_encoders": EncoderSpec,
     "dckt_discrepancies": DiscrepancySpec,
     "dckt_samplers": SamplerSpec,
@@ -43,242 +60,214 @@ HOOKS: dict[str, type[Any]] = {
     "dckt_indexes": IndexSpec,
     "dckt_observers": ObserverSpec,
 }
-"""Each hook and the class of the specs that it must return."""
-KINDS: tuple[str, ...] = tuple(spec_class.kind for spec_class in HOOKS.values())
+"""What each hook returns an iterable of."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-
-
-@dataclass(frozen=True)
-class Registered:
-    """A spec and where it came from."""
-
-    spec: Any
-    distribution: str
-    version: str
-    entry_point: str
-
-    @property
-    def kind(self) -> str:
-        return str(self.spec.kind)
-
-    @property
-    def name(self) -> str:
-        return str(self.spec.name)
-
-    @property
-    def qualified_name(self) -> str:
-        """`distribution:name`, which is never ambiguous."""
-        return f"{self.distribution}:{self.name}"
-
-    @property
-    def builtin(self) -> bool:
-        return self.distribution == OWN_DISTRIBUTION
-
-    def __str__(self) -> str:
-        return f"{self.kind} '{self.name}' of {self.distribution} {self.version}"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A plugin, or one spec of it, that was left out."""
-
-    distribution: str
-    entry_point: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"plugin '{self.entry_point}' of {self.distribution}: {self.reason}"
-
-
-class Registry:
-    """All that plugins offer, by kind and name. `load_registry` makes one."""
-
-    def __init__(self, registered: Iterable[Registered], failures: Iterable[Failure] = ()) -> None:
-        self._registered = tuple(registered)
-        self.failures = tuple(failures)
-
-    def all(self, kind: str | None = None) -> list[Registered]:
-        """What is registered, of one kind or of all, built-ins first, then by name."""
-        members = [entry for entry in self._registered if kind is None or entry.kind == kind]
-        return sorted(members, key=lambda entry: (KINDS.index(entry.kind), not entry.builtin, entry.name))
-
-    def find(self, kind: str, name: str) -> Registered:
-        """The plugin that a name stands for; `distribution:name` picks one of several.
-
-        Raises:
-            UsageError: nobody, or more than one stranger, goes by that name.
-        """
-        members = self.all(kind)
-        named = [entry for entry in members if name in (entry.name, entry.qualified_name)]
-        builtin = [entry for entry in named if entry.builtin]
-        if len(named) == 1 or builtin:
-            return (builtin or named)[0]
-        if named:
-            choices = " or ".join(entry.qualified_name for entry in named)
-            raise UsageError(f"{kind} '{name}' is offered by more than one plugin: say {choices}")
-        raise UsageError(f"unknown {kind} '{name}': {did_you_mean(name, (entry.name for entry in members))}")
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+"""What a plugin may be called: what is easy to type, and needs no quotes in a shell or in TOML."""
 
 
 def load_registry(*, plugins: bool = True, environ: Mapping[str, str] = os.environ) -> Registry:
-    """Loads every installed plugin that can be loaded, and warns of the others on stderr, a line each.
+    """All that is installed; a warning line on the `dckt` logger for whatever had to be left out.
 
     Args:
-        plugins: False takes what ships in the box alone.
-        environ: `DCKT_LOAD_PLUGINS=a,b` names the distributions to load besides the box, `DCKT_STRICT_PLUGINS=1`
-            turns any failure into an error, `DCKT_TRACE_PLUGINS=1` writes each hook call and its time to stderr.
+        plugins: False for what ships in the box alone.
+        environ: where the `DCKT_*_PLUGINS` variables are read from.
 
     Raises:
-        PluginError: something failed and `DCKT_STRICT_PLUGINS` is set.
+        PluginError: something had to be left out, and DCKT_STRICT_PLUGINS is set.
     """
-    wanted = environ.get("DCKT_LOAD_PLUGINS")
-    allowed = None if wanted is None else {_canonical(name) for name in wanted.split(",") if name.strip()}
+    registry = discover(plugins=plugins, environ=environ)
+    if registry.failures and _is_set(environ, "DCKT_STRICT_PLUGINS"):
+        others = len(registry.failures) - 1
+        raise PluginError(f"{registry.failures[0]}{f' ({others} more: dckt plugins check)' if others else ''}")
+    for failure in registry.failures:
+        logger.warning("dckt: warning: left out: %s", failure)
+    return registry
+
+
+def discover(*, plugins: bool = True, environ: Mapping[str, str] = os.environ) -> Registry:
+    """`load_registry` that neither warns nor raises: what fails is in `Registry.failures` only."""
     trace = _is_set(environ, "DCKT_TRACE_PLUGINS")
-    registered: list[Registered] = []
+    registered: dict[tuple[str, str, str], Registered] = {}
     failures: list[Failure] = []
-    for entry in _entry_points():
-        distribution, _ = _origin(entry)
-        if distribution != OWN_DISTRIBUTION and not (plugins and (allowed is None or distribution in allowed)):
-            continue
+    for found in _chosen(plugins, environ, failures):
         try:
-            found, faults = _load(entry, trace)
-        except (Exception, SystemExit) as error:
-            found, faults = [], [_one_line(error)]
-        registered += found
-        failures += [Failure(distribution, entry.name, reason) for reason in faults]
-    failures += _clashes(registered)
-    if failures and _is_set(environ, "DCKT_STRICT_PLUGINS"):
-        raise PluginError("; ".join(str(failure) for failure in failures))
-    for failure in failures:
-        print(f"dckt: warning: {failure}", file=sys.stderr)
-    return Registry(registered, failures)
-
-
-@contextmanager
-def blame(registered: Registered) -> Iterator[None]:
-    """Whatever a plugin raises inside the block becomes a PluginError that names it. Errors of dckt's own pass.
-
-    Raises:
-        PluginError: naming the plugin and its distribution, with the original as its cause.
-    """
-    try:
-        yield
-    except PluginError as error:
-        if str(registered) in str(error):
-            raise
-        raise PluginError(f"{registered}: {error}") from error
-    except DcktError:
-        raise
-    except Exception as error:
-        raise PluginError(f"{registered}: {_one_line(error)}") from error
-
-
-def _entry_points() -> list[EntryPoint]:
-    """Built-ins first, then strangers by distribution; an entry point that is installed twice counts once."""
-    unique = {(_origin(entry)[0], entry.name, entry.value): entry for entry in entry_points(group=GROUP)}
-    return [unique[key] for key in sorted(unique, key=lambda key: (key[0] != OWN_DISTRIBUTION, key))]
-
-
-def _load(entry: EntryPoint, trace: bool) -> tuple[list[Registered], list[str]]:
-    """What one entry point offers, and what is wrong with some of it."""
-    module = entry.load()
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    manager.register(module, name=entry.name)  # raises where an implementation asks for arguments no hook has
-    implemented = {caller.name for caller in manager.get_hookcallers(module) or []}
-    faults = [
-        f"'{name}' is no hook: {did_you_mean(name, HOOKS)}"
-        for name in sorted(implemented | _unmarked(module))
-        if name not in HOOKS
-    ]
-    faults += [f"'{name}' lacks the @hookimpl mark" for name in sorted(_unmarked(module) & HOOKS.keys())]
-    if not implemented and not faults:
-        faults.append("implements no hook")
-    found: list[Registered] = []
-    distribution, version = _origin(entry)
-    for hook in sorted(implemented & HOOKS.keys()):
-        started = time.perf_counter()
-        try:
-            specs = [spec for result in getattr(manager.hook, hook)() for spec in _iterated(result)]
-        except (Exception, SystemExit) as error:
-            faults.append(f"{hook}: {_one_line(error)}")
+            # Standard output belongs to the command: with --json it must hold JSON alone.
+            with contextlib.redirect_stdout(sys.stderr):
+                specs = _load(found, trace=trace)
+        except _UnfitError as error:
+            failures.append(found.failure(str(error)))
             continue
-        finally:
-            if trace:
-                taken = (time.perf_counter() - started) * 1000
-                print(f"dckt: trace: {hook} of {distribution} ({entry.name}): {taken:.2f} ms", file=sys.stderr)
         for spec in specs:
-            fault = _fault(spec, HOOKS[hook])
-            if fault:
-                faults.append(f"{hook}: {fault}")
-            else:
-                found.append(Registered(spec, distribution, version, entry.name))
-    return found, faults
-
-
-def _iterated(result: object) -> list[object]:
-    if isinstance(result, str) or not isinstance(result, Iterable):
-        raise TypeError(f"must return specs, not {type(result).__name__}")
-    return list(result)
-
-
-def _unmarked(module: object) -> set[str]:
-    """Functions that look like hooks by their name but are not marked as implementations."""
-    marker = f"{hookspecs.PROJECT}_impl"
-    return {
-        name
-        for name, value in vars(module).items()
-        if name.startswith("dckt_") and inspect.isfunction(value) and not hasattr(value, marker)
-    }
-
-
-def _fault(spec: Any, wanted: type[Any]) -> str | None:
-    """What is wrong with a spec, or None. Option values are validated when they are used, by `options`."""
-    if not isinstance(spec, wanted):
-        return f"must return {wanted.__name__} objects, not {type(spec).__name__}"
-    if not isinstance(spec.name, str) or not _NAME.fullmatch(spec.name):
-        return f"name {spec.name!r} must be lower-case letters, digits, '.', '_' and '-'"
-    theirs, ours = str(spec.api).split(".")[0], API_VERSION.split(".")[0]
-    if theirs != ours:
-        return f"'{spec.name}' was written for version {spec.api} of the contract, and this dckt has {API_VERSION}"
-    if not (isinstance(spec.options, type) and is_dataclass(spec.options)):
-        return f"options of '{spec.name}' must be a dataclass"
-    try:
-        spec.options()
-    except Exception:
-        without = [field.name for field in fields(spec.options)]
-        return f"options of '{spec.name}' must all have defaults that fit ({', '.join(without)})"
-    return None
-
-
-def _clashes(registered: list[Registered]) -> list[Failure]:
-    """Strangers that offer a name which the box has: theirs is reached by its qualified name only."""
-    own = {(entry.kind, entry.name) for entry in registered if entry.builtin}
-    return [
-        Failure(
-            entry.distribution,
-            entry.entry_point,
-            f"{entry.kind} '{entry.name}' is the name of a built-in one; say {entry.qualified_name} for this one",
-        )
-        for entry in registered
-        if not entry.builtin and (entry.kind, entry.name) in own
-    ]
-
-
-def _origin(entry: EntryPoint) -> tuple[str, str]:
-    """Canonical name and version of an entry point's distribution."""
-    return (_canonical(entry.dist.name), entry.dist.version) if entry.dist else ("unknown", "unknown")
-
-
-def _canonical(name: str) -> str:
-    """A distribution's name as package indexes compare it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+            key = (spec.kind, str(spec.name), canonical(found.distribution))
+            fault = _fault(spec)
+            if fault is None and key in registered:
+                fault = f"entry point '{registered[key].entry_point}' of the same distribution offers it already"
+            if fault is not None:
+                failures.append(found.failure(fault, spec))
+                continue
+            registered[key] = Registered(spec, found.distribution, found.version, found.name)
+            if not found.builtin and (*key[:2], BUILTIN_DISTRIBUTION) in registered:
+                rule = f"{spec.kind} '{spec.name}' is built in; ask for '{registered[key].name}'"
+                failures.append(found.failure(f"clashes with a built-in name: {rule}", spec))
+    return Registry(registered.values(), failures)
 
 
 def _is_set(environ: Mapping[str, str], name: str) -> bool:
-    return environ.get(name, "") not in ("", "0")
+    return environ.get(name, "").strip().lower() not in ("", "0", "false", "no")
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+# --- entry points ---------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """An entry point and its distribution, whose metadata is read once."""
+
+    name: str
+    distribution: str
+    version: str
+    entry_point: metadata.EntryPoint
+
+    @property
+    def builtin(self) -> bool:
+        return canonical(self.distribution) == BUILTIN_DISTRIBUTION
+
+    def failure(self, reason: str, spec: Spec[Any] | None = None) -> Failure:
+        return Failure(
+            distribution=self.distribution,
+            version=self.version,
+            entry_point=self.name,
+            reason=reason,
+            name=str(spec.name) if spec else self.name,
+            kind=spec.kind if spec else None,
+        )
+
+
+def _chosen(plugins: bool, environ: Mapping[str, str], failures: list[Failure]) -> list[_Found]:
+    """The entry points to load."""
+    found = [one for one in _entry_points() if plugins or one.builtin]
+    if not plugins or "DCKT_LOAD_PLUGINS" not in environ:
+        return found
+    wanted = {canonical(name.strip()) for name in environ["DCKT_LOAD_PLUGINS"].split(",") if name.strip()}
+    strangers = {canonical(one.distribution) for one in found if not one.builtin}
+    for name in sorted(wanted - strangers - {BUILTIN_DISTRIBUTION}):
+        reason = f"DCKT_LOAD_PLUGINS asks for it, and no such distribution has plugins: {did_you_mean(name, strangers)}"
+        failures.append(Failure(distribution=name, version="", entry_point="", reason=reason, name=""))
+    return [one for one in found if one.builtin or canonical(one.distribution) in wanted]
+
+
+def _entry_points() -> list[_Found]:
+    """Built-ins first, then by distribution and name: the order never depends on the file system."""
+    labels: dict[int, tuple[str, str]] = {}
+    found = []
+    for entry_point in metadata.entry_points(group=GROUP):
+        dist = entry_point.dist
+        if id(dist) not in labels:
+            labels[id(dist)] = _label(dist)
+        found.append(_Found(entry_point.name, *labels[id(dist)], entry_point))
+    return sorted(found, key=lambda one: (not one.builtin, canonical(one.distribution), one.name))
+
+
+def _label(dist: metadata.Distribution | None) -> tuple[str, str]:
+    """Name and version, as far as the distribution's metadata can be read."""
+    try:
+        return (str(dist.name), str(dist.version)) if dist else ("unknown distribution", "")
+    except Exception:
+        return str(getattr(dist, "_path", "unknown distribution")), ""
+
+
+# --- hooks ----------------------------------------------------------------------------------------------------
+
+
+class _UnfitError(Exception):
+    """Why an entry point is left out, said as what follows "plugin 'x' of y 1.0: "."""
+
+
+def _load(found: _Found, *, trace: bool) -> list[Spec[Any]]:
+    """All specs of an entry point. It gets a plugin manager of its own, so nothing of it is left if it fails."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    try:
+        with _timed(found, "import", trace):
+            plugin = found.entry_point.load()
+    except (Exception, SystemExit) as error:
+        raise _UnfitError(f"its import raised {describe(error)}") from error
+    try:
+        manager.register(plugin, found.name)
+    except pluggy.PluginValidationError as error:
+        raise _UnfitError(one_line(str(error).partition("\n")[2] or str(error))) from error
+    except Exception as error:
+        raise _UnfitError(f"it cannot be registered: {describe(error)}") from error
+
+    hooks = manager.get_hookcallers(plugin) or []
+    implemented = {hook.name for hook in hooks}
+    for hook in hooks:
+        if not hook.has_spec():
+            raise _UnfitError(f"there is no hook '{hook.name}': {did_you_mean(hook.name, HOOKS)}")
+    for name in HOOKS:
+        if name not in implemented and inspect.isroutine(getattr(plugin, name, None)):
+            raise _UnfitError(f"{name} is not marked @hookimpl")
+    if not hooks:
+        raise _UnfitError(f"it implements no hook (known: {', '.join(HOOKS)})")
+    return [spec for hook in hooks for spec in _call(hook, found, trace=trace)]
+
+
+def _call(hook: pluggy.HookCaller, found: _Found, *, trace: bool) -> list[Spec[Any]]:
+    """What the only implementation of a hook returns."""
+    wanted = HOOKS[hook.name]
+    try:
+        with _timed(found, hook.name, trace):
+            answers = hook()  # pluggy drops None, and a wrapper answers nothing
+            specs = list(answers[0]) if len(answers) == 1 else None
+    except (Exception, SystemExit) as error:
+        raise _UnfitError(f"{hook.name} raised {describe(error)}") from error
+    if specs is None:
+        raise _UnfitError(f"{hook.name} must return a list of {wanted.__name__}, and returned nothing")
+    for spec in specs:
+        if not isinstance(spec, wanted):
+            raise _UnfitError(f"{hook.name} must return a list of {wanted.__name__}, and it holds {_short(spec)}")
+    return specs
+
+
+@contextlib.contextmanager
+def _timed(found: _Found, what: str, trace: bool) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    if trace:
+        took = (time.perf_counter() - began) * 1000
+        print(f"dckt: trace: {found.distribution}:{found.name} {what} {took:.2f} ms", file=sys.stderr)
+
+
+# --- specs ----------------------------------------------------------------------------------------------------
+
+
+def _fault(spec: Spec[Any]) -> str | None:
+    """Why a spec is left out, or None. Cheap: what needs pydantic waits for `Registry.find`."""
+    if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
+        return f"the name {_short(spec.name)} is not of lower-case letters, digits, '-', '_' and '.'"
+    if str(spec.api).partition(".")[0] != API_VERSION.partition(".")[0]:
+        return f"it is written for version {one_line(str(spec.api))} of the contract, and this is {API_VERSION}"
+    if not isinstance(spec.summary, str) or not spec.summary.isprintable():
+        return "its summary is not one line of text"
+    if isinstance(spec, EncoderSpec) and spec.modality not in ("image", "text"):
+        return f"its modality is {_short(spec.modality)}, not 'image' or 'text'"
+    if isinstance(spec, DatasetSpec) and not isinstance(spec.settings, Mapping):
+        return "its settings are no mapping"
+    for role in ("load", "detect") if isinstance(spec, DatasetSpec) else ("build",):
+        if not callable(getattr(spec, role)):
+            return f"its {role} cannot be called"
+    if not (isinstance(spec.options, type) and dataclasses.is_dataclass(spec.options)):
+        return f"its options are {_short(spec.options)}, not a dataclass"
+    for field in dataclasses.fields(spec.options):
+        if field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            return f"its option '{field.name}' has no default"
+    return None
+
+
+def _short(value: object) -> str:
+    try:
+        text = one_line(repr(value))
+    except Exception:
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."

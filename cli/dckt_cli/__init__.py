@@ -1,1 +1,1 @@
-"""The `dckt` command: one file a subcommand, loaded when it is called."""
+"""The `dckt` command: one file a subcommand, each imported when it is called."""

@@ -1,0 +1,30 @@
+"""What the global options say, and the registry that every command reads; found as click's `ctx.obj`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dckt_core.plugins import Registry
+
+
+@dataclass
+class App:
+    """One call of `dckt`.
+
+    Attributes:
+        debug: show tracebacks.
+        plugins: False: only what ships in the box.
+    """
+
+    debug: bool = False
+    plugins: bool = True
+
+    @cached_property
+    def registry(self) -> Registry:
+        """All plugins; found at the first use, warnings about broken ones with it."""
+        from dckt_core.plugins import load_registry
+
+        return load_registry(plugins=self.plugins)
