@@ -1,0 +1,111 @@
+"""What `wordcnn` builds: a table of word vectors and convolutions over windows of words (Kim, 2014)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dckt_core.errors import UsageError
+from dckt_core.protocols import Encoder, EncoderContext, TextItem
+from dckt_core.rng import seed_for
+from dckt_plugins.encoders.words import learn_vectors, read_vectors, vocabulary, words_of
+
+if TYPE_CHECKING:
+    from dckt_plugins.encoders.wordcnn import Options
+
+PADDING, UNKNOWN, FIRST = 0, 1, 2
+"""Word numbers: after the end of a text, a word without a vector, the first word with one."""
+
+
+class WordCNN(nn.Module):
+    """Word numbers [n, L] (0 after the end) to [n, dim]: convolution, ReLU and max over time for each window width.
+
+    A word without a vector counts as the mean of all vectors. Padding has no influence: a window counts where all its
+    words are inside the text, or where it begins with the text if that is shorter; a text without words gives zeros.
+    """
+
+    def __init__(self, vectors: Tensor, windows: Sequence[int], dim: int, generator: torch.Generator) -> None:
+        super().__init__()
+        size = vectors.shape[1]
+        mean = vectors.mean(dim=0, keepdim=True) if len(vectors) else vectors.new_zeros(1, size)
+        self.register_buffer("vectors", torch.cat([vectors.new_zeros(1, size), mean, vectors]))
+        shares = [dim // len(windows) + (n < dim % len(windows)) for n in range(len(windows))]
+        self.windows = tuple(windows)
+        self.convolutions = nn.ModuleList(
+            nn.utils.skip_init(nn.Conv1d, size, share, width) for share, width in zip(shares, windows, strict=True)
+        )
+        for convolution in self.convolutions:
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu", generator=generator)
+            nn.init.zeros_(convolution.bias)
+
+    def forward(self, words: Tensor) -> Tensor:
+        lengths = (words != PADDING).sum(dim=1)
+        longest = max(int(lengths.max()) if len(words) else 0, *self.windows)
+        words = F.pad(words, (0, max(0, longest - words.shape[1])))[:, :longest]
+        rows = self.vectors[words].transpose(1, 2)
+        pooled = []
+        for convolution, width in zip(self.convolutions, self.windows, strict=True):
+            responses = convolution(rows).relu()
+            last = (lengths - width).clamp_min(0)
+            inside = torch.arange(responses.shape[2], device=words.device) <= last[:, None]
+            pooled.append((responses * inside[:, None]).amax(dim=2))
+        return torch.cat(pooled, dim=1) * (lengths > 0)[:, None]
+
+
+def build(options: Options, context: EncoderContext) -> Encoder:
+    """The encoder; see `wordcnn.Options`.
+
+    Raises:
+        UsageError: the windows are no widths.
+        DataError: the file of word vectors cannot be used.
+    """
+    windows = parse_windows(options.windows, options.dim)
+    if context.state is not None:  # the weights follow from the run
+        known, vectors = list(context.state["words"]), torch.zeros(len(context.state["words"]), context.state["size"])
+    elif options.vectors is not None:
+        known, vectors = read_vectors(Path(options.vectors), vocabulary(context.texts))
+    else:
+        known, vectors = learn_vectors(context.texts, options.vector_size, seed_for(context.seed, "word2vec"))
+    numbers = {word: FIRST + row for row, word in enumerate(known)}
+
+    def prepare(items: Sequence[TextItem]) -> Tensor:
+        table = torch.zeros(len(items), options.max_words, dtype=torch.int32)
+        for row, item in enumerate(items):
+            words = words_of(item.text, options.max_words)
+            table[row, : len(words)] = torch.tensor([numbers.get(word, UNKNOWN) for word in words], dtype=torch.int32)
+        return table
+
+    module = WordCNN(vectors, windows, options.dim, context.generator("wordcnn"))
+    return Encoder(
+        prepare=prepare,
+        module=module,
+        dim=options.dim,
+        fingerprint=f"wordcnn/{options.windows}/{options.max_words}/{_digest(known, module)}",
+        trainable=options.trainable,
+        state={"words": known, "size": vectors.shape[1]},
+    )
+
+
+def parse_windows(text: str, dim: int) -> list[int]:
+    """`"2,3,4,5"` as widths; each takes its share of `dim` values."""
+    try:
+        windows = [int(width) for width in text.split(",")]
+    except ValueError:
+        windows = []
+    if not windows or min(windows) < 1 or len(set(windows)) < len(windows) or len(windows) > dim:
+        raise UsageError(f"option 'windows' of encoder 'wordcnn' takes different widths such as 2,3,4,5, not '{text}'")
+    return windows
+
+
+def _digest(words: Sequence[str], module: nn.Module) -> str:
+    """Names the vocabulary and all weights."""
+    digest = hashlib.sha256("\n".join(words).encode("utf-8", "surrogatepass"))
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()[:16]

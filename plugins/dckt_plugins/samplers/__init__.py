@@ -1,0 +1,1 @@
+"""Curriculum samplers that ship in the box."""

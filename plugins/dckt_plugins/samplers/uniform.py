@@ -1,0 +1,46 @@
+"""`uniform`: the control of `ap-progressive`. As many pairs as that would keep, chosen blindly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dckt_core import SamplerSpec, hookimpl
+from dckt_plugins.samplers.ap_progressive import Options
+
+if TYPE_CHECKING:
+    from dckt_core.protocols import Sampler, SamplerContext, SamplerState, Selection
+
+
+@hookimpl
+def dckt_samplers() -> Iterable[SamplerSpec[Any]]:
+    return [
+        SamplerSpec(
+            name="uniform",
+            summary="as many pairs as ap-progressive keeps, chosen at random (its control)",
+            options=Options,
+            build=_build,
+        )
+    ]
+
+
+def _build(options: Options, context: SamplerContext) -> Sampler:
+    import torch
+
+    from dckt_core.protocols import Selection
+    from dckt_plugins.samplers.consistency import domain_consistency, draw, keep_probability
+
+    class Uniform:
+        def select(self, state: SamplerState, /) -> Selection:
+            ap = domain_consistency(state.target_by_source(), state.labels)
+            rate = keep_probability(ap, state.iteration, rule=options.rule, alpha=options.alpha)
+            count = len(draw(rate, ap, state.generator)[0])  # the count that ap-progressive would have kept
+            rows = torch.randperm(len(ap), generator=state.generator)[:count].sort().values
+            return Selection(indices=rows, details={"ap": ap})
+
+        def state_dict(self) -> dict[str, Any]:
+            return {}
+
+        def load_state_dict(self, state: Mapping[str, Any], /) -> None: ...
+
+    return Uniform()
