@@ -1,0 +1,130 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dckt_cli.main import main
+from PIL import Image
+
+TEST_DATA = Path(os.environ.get("DCKT_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two classes, of which 'dog' is in every split."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    rows = []
+    for number, (label, split) in enumerate([("dog", "train"), ("cat", "train"), ("dog", "val"), ("dog", "test")]):
+        Image.new("RGB", (4, 4)).save(folder / f"{number}.png")
+        rows.append({"image": f"{number}.png", "text": "words", "label": label, "split": split})
+    (folder / "pairs.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    return folder
+
+
+def harm(folder: Path) -> Path:
+    with (folder / "pairs.jsonl").open("a") as manifest:
+        manifest.write('{"image": "0.png"\n')
+    Image.effect_noise((32, 32), 50).save(folder / "2.png")
+    (folder / "2.png").write_bytes((folder / "2.png").read_bytes()[:500])
+    return folder
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["datasets", "list"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert {"jsonl", "sample-source", "sample-target"} <= set(names)
+    assert main(["datasets", "list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in rows] == names
+    assert {row["distribution"] for row in rows if row["name"] == "jsonl"} == {"dckt"}
+
+
+def test_a_good_data_set(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["datasets", "check", str(folder)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "label   train     val    test",
+        "cat         1       0       0",
+        "dog         1       1       1",
+        "all         2       1       1",
+        f"{folder}: 4 pairs read, 2 labels, 0 problems",
+    ]
+
+
+def test_every_bad_line_and_file_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["datasets", "check", str(harm(folder))]) == 3
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith(f"{folder}/pairs.jsonl:5: not JSON")
+    assert out[1].startswith(f"{folder}/2.png: cannot be decoded")
+    assert out[-1] == f"{folder}: 4 pairs read, 2 labels, 2 problems"
+
+
+def test_json_stands_alone_on_stdout(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["datasets", "check", str(harm(folder)), "--json"]) == 3
+    told = json.loads(capsys.readouterr().out)
+    assert [(Path(problem["file"]).name, problem["line"]) for problem in told["problems"]] == [
+        ("pairs.jsonl", 5),
+        ("2.png", None),
+    ]
+    assert told["layout"] == "jsonl"
+    assert told["pairs"] == 4
+    assert told["labels"] == {"cat": {"train": 1}, "dog": {"train": 1, "val": 1, "test": 1}}
+    assert told["unfit"] == {}
+
+
+def test_what_it_cannot_serve_as_is_said_but_is_no_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (folder / "pairs.jsonl").read_text().splitlines()
+    (folder / "pairs.jsonl").write_text("\n".join(lines[:2]))
+    assert main(["datasets", "check", str(folder)]) == 0
+    assert "cannot serve as a target: split 'val' is empty" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["gone"], 3, "gone: no such file or folder"),
+        (["."], 3, "no known layout"),
+        (["set", "--layout", "jsnol"], 2, "unknown dataset 'jsnol': did you mean 'jsonl'?"),
+        (["set", "--layout", "sample-source"], 2, "takes no path"),
+        ([], 2, "Missing argument 'PATH'"),
+    ],
+)
+def test_bad_usage_is_one_line(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    assert main(["datasets", "check", *arguments]) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert said in captured.err
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list"],
+        pytest.param(["check", "SET"], marks=pytest.mark.xfail(strict=True, reason="the contract imports torch")),
+    ],
+)
+def test_torch_is_not_imported(folder: Path, arguments: list[str]) -> None:
+    line = ["datasets", *(str(folder) if argument == "SET" else argument for argument in arguments)]
+    program = f"import sys; from dckt_cli.main import main; sys.exit(main({line!r}) or 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("name", "pairs", "labels"), [("pascal_sentences", 1000, 20), ("flickr8k_weak", 4344, 36)])
+def test_real_data_pass(name: str, pairs: int, labels: int, capsys: pytest.CaptureFixture[str]) -> None:
+    if not (TEST_DATA / name).is_dir():
+        pytest.skip(f"{name} is not there")
+    assert main(["datasets", "check", str(TEST_DATA / name), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["pairs"], len(told["labels"]), told["problems"], told["unfit"]) == (pairs, labels, [], {})
