@@ -57,7 +57,7 @@ def encode_items(
     """
     if not items:
         return torch.empty(0, encoder.dim)
-    what = f"{len(items)} {'images' if isinstance(items[0], ImageItem) else 'texts'}"
+    what = _counted(items)
     key = cache_key(encoder, items)
     file = cache_dir / "features" / f"{key}.safetensors"
     try:
@@ -72,8 +72,9 @@ def encode_items(
     try:
         write_features(file, features, encoder)
         log(f"features of {what} computed and put into the cache ({file})")
-    except OSError as error:
-        log(f"features of {what} computed; the cache {cache_dir} cannot be written: {error.strerror or error}")
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        log(f"features of {what} computed; the cache {cache_dir} cannot be written: {reason}")
     return features
 
 
@@ -81,7 +82,7 @@ def compute_features(
     encoder: Encoder, items: Sequence[Item], *, device: torch.device, batch: int, progress: Progress = silent
 ) -> Tensor:
     """Features [n, dim] of items, float32, on the CPU; raises as `encode_items` does. No cache is touched."""
-    what = f"encoding {len(items)} {'images' if isinstance(items[0], ImageItem) else 'texts'}"
+    what = f"encoding {_counted(items)}"
     features = torch.empty(len(items), encoder.dim)
     module = encoder.module.to(device).eval()
     preparer = Preparer(encoder, items)
@@ -144,6 +145,11 @@ def write_features(file: Path, features: Tensor, encoder: Encoder) -> None:
     }
     write_atomically(file, lambda part: save_file({"features": features.contiguous()}, part, metadata=provenance))
     write_text(file.with_suffix(".json"), json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")
+
+
+def _counted(items: Sequence[Item]) -> str:
+    noun = "image" if items and isinstance(items[0], ImageItem) else "text"
+    return f"{len(items)} {noun}{'s' * (len(items) != 1)}"
 
 
 def _forward(encoder: Encoder, module: torch.nn.Module, inputs: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -173,6 +174,19 @@ def test_a_cache_that_cannot_be_written_stops_nobody(spy: Spy, cache: Cache, tex
     cache.folder.write_text("a file where the folder should be")
     assert cache.encode(spy.texts(), texts).shape == (5, 2)
     assert cache.log == [f"features of 5 texts computed; the cache {cache.folder} cannot be written: Not a directory"]
+
+
+def test_a_full_disk_stops_nobody(
+    spy: Spy, cache: Cache, texts: list[TextItem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr("dckt_core.data.features.save_file", full)
+    assert cache.encode(spy.texts(), texts[:1]).shape == (1, 2)
+    assert cache.log[0].startswith("features of 1 text computed; the cache")
+    assert cache.log[0].endswith("cannot be written: I/O error: No space left on device")
+    assert cache.files() == []
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 import io
 import threading
 import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from dckt_core.data import images
@@ -115,10 +118,14 @@ def test_cmyk(tmp_path: Path) -> None:
     assert max(abs(found - wanted) for found, wanted in zip(pixel, RED, strict=True)) <= 3
 
 
-def test_of_an_animation_the_first_frame(tmp_path: Path) -> None:
-    frames = [Image.new("RGB", (4, 4), colour) for colour in (RED, (0, 0, 255))]
-    path = save(tmp_path / "x.gif", frames[0], save_all=True, append_images=frames[1:])
-    assert open_image(path).getpixel((0, 0)) == RED
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tiff", "mpo"])
+def test_of_several_frames_the_first(tmp_path: Path, suffix: str) -> None:
+    frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, (0, 0, 255))]
+    path = save(tmp_path / f"x.{suffix}", frames[0], save_all=True, append_images=frames[1:])
+    with Image.open(path) as stored:
+        assert getattr(stored, "n_frames", 1) == 2
+    pixel = np.asarray(open_image(path))[8, 8].astype(int)
+    assert np.abs(pixel - RED).max() <= 6  # WebP and MPO lose a little
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "webp", "tiff", "bmp"])
@@ -129,6 +136,52 @@ def test_truncated_files_are_named(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(DataError, match=rf"^{path}: \S") as caught:
         open_image(path)
     assert "\n" not in str(caught.value)
+
+
+_noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, size=(9, 7, 3), dtype=np.uint8))
+_SEEDS = [
+    (_noise, "JPEG"),
+    (_noise, "PNG"),
+    (_noise.quantize(16), "GIF"),
+    (_noise, "WEBP"),
+    (_noise, "BMP"),
+    (_noise, "TIFF"),
+    (_noise, "PPM"),
+    (_noise.convert("CMYK"), "JPEG"),
+    (_noise.convert("I;16"), "PNG"),
+]
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    seed=st.sampled_from(_SEEDS),
+    changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=8),
+    length=st.integers(0, 3000),
+)
+def test_whatever_the_bytes_a_picture_or_a_data_error_comes_out(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seed: tuple[Image.Image, str],
+    changes: list[tuple[int, int]],
+    length: int,
+) -> None:
+    monkeypatch.setenv("DCKT_MAX_PIXELS", "1000000")  # a changed header may ask for much memory
+    buffer = io.BytesIO()
+    seed[0].save(buffer, seed[1])
+    data = bytearray(buffer.getvalue())
+    for place, value in changes:
+        data[place % len(data)] = value
+    path = tmp_path / "x"
+    path.write_bytes(data[:length])
+    fault = ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            assert open_image(path).mode == "RGB"
+        except DataError as error:
+            fault = str(error)
+    assert fault == "" or fault.startswith(f"{path}: ")
+    assert "\n" not in fault
 
 
 def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
@@ -158,8 +211,6 @@ def bomb(tmp_path: Path) -> Path:
     Image.new("1", (8, 8)).save(buffer, "PNG")
     data = bytearray(buffer.getvalue())
     data[16:24] = (20_000).to_bytes(4, "big") * 2
-    import zlib
-
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     path = tmp_path / "bomb.png"
     path.write_bytes(data)

@@ -96,13 +96,17 @@ def test_source_and_target_share_their_words_in_part(source: PairSet, target: Pa
     assert 0.2 < len(mine & theirs) / len(theirs) < 0.6
 
 
-def test_made_once_and_with_the_same_bytes_everywhere(cache: Path, target: PairSet, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", SPECS)
+def test_made_once_and_with_the_same_bytes_everywhere(
+    cache: Path, source: PairSet, target: PairSet, tmp_path: Path, name: str
+) -> None:
+    first = source if name == "sample-source" else target
     told: list[tuple[int, int]] = []
-    again = load("sample-target", tmp_path, progress=lambda done, total, what: told.append((done, total)))
-    assert told == [(done, 750) for done in range(1, 751)]
-    assert fingerprint(tmp_path) == fingerprint(cache, "sample-target*")
-    assert [pair.id for pair in again.pairs] == [pair.id for pair in target.pairs]
-    load("sample-target", tmp_path, progress=lambda *_: pytest.fail("made twice"))
+    again = load(name, tmp_path, progress=lambda done, total, what: told.append((done, total)))
+    assert told == [(done, len(first.pairs)) for done in range(1, len(first.pairs) + 1)]
+    assert fingerprint(tmp_path) == fingerprint(cache, f"{name}*")
+    assert [pair.id for pair in again.pairs] == [pair.id for pair in first.pairs]
+    load(name, tmp_path, progress=lambda *_: pytest.fail("made twice"))
 
 
 def fingerprint(cache: Path, pattern: str = "*") -> dict[str, str]:
