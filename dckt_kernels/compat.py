@@ -7,6 +7,7 @@ included. docs/coming-from.md has the same as plain `mk_mmd` calls.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -89,7 +90,7 @@ def _ratio(values: Sequence[float]) -> float:
     if len(values) == 1:
         return 2.0
     ratio = values[1] / values[0]
-    for before, after in zip(values, values[1:], strict=False):
+    for before, after in pairwise(values):
         if abs(after / before - ratio) > 1e-6 * ratio:
             raise ValueError(f"not a geometric progression, which the ladder of bandwidths is: {list(values)}")
     # 2 exactly where it is meant: then the ladder needs one exponential instead of K.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -33,3 +34,9 @@ class Ladder:
             else:
                 torch.mul(exponent, power, out=t).exp_()
             yield power, t
+
+
+@lru_cache(maxsize=16)
+def ladder_of(options: Options) -> Ladder:
+    """The ladder of these options, made once."""
+    return Ladder(options)

@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from dckt_kernels.ladder import Ladder
+from dckt_kernels.ladder import ladder_of
 from dckt_kernels.options import Options
 from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.pooled import anchor_, collapsed, drowned, mean_distance, pool
@@ -48,7 +48,7 @@ def panels(
             return z.new_zeros(()), torch.zeros_like(z) if gradient else None
 
     # With Z scaled by sqrt(2 / sigma_max), -D_ij / sigma_max = z_i . z_j - h_i - h_j, h = ||z||^2 / 2.
-    ladder = Ladder(options)
+    ladder = ladder_of(options)
     shrink = (2 / (sigma * ladder.widest)) ** 0.5
     z.mul_(shrink)
     half = _squared_norms(z).div_(2)

@@ -13,9 +13,12 @@ def pool(x: Tensor, y: Tensor, weights: PairWeights, twice: bool = False) -> Ten
 
     `twice` also takes off the rounding of that mean, which distances do not see and the gradient of their mean does.
     """
-    dtype = weights.v.dtype
-    z = torch.cat([x.to(dtype), y.to(dtype)])
-    _centre_(z, weights)
+    n, v = weights.n, weights.v
+    x, y = x.to(v.dtype), y.to(v.dtype)
+    z = torch.empty(v.shape[0], x.shape[1], dtype=v.dtype, device=v.device)
+    mean = torch.mv(x.t(), v[:n]).addmv_(y.t(), v[n:]).div_(weights.total)
+    torch.sub(x, mean, out=z[:n])
+    torch.sub(y, mean, out=z[n:])
     if twice:
         _centre_(z, weights)
     return z
