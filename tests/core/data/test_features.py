@@ -97,10 +97,11 @@ def test_the_key_tells_apart_all_that_features_depend_on(spy: Spy, pictures: lis
         key(spy.images(), []),
         key(spy.texts(), [TextItem("x", "ab"), TextItem("y", "c")]),
         key(spy.texts(), [TextItem("x", "a"), TextItem("y", "bc")]),
+        key(spy.texts(), [TextItem("x", "ab"), TextItem("y", "cd")]),
     }
     pictures[3].path.write_bytes(pictures[2].path.read_bytes())
     others.add(key(spy.images(), pictures))
-    assert len(others | {base}) == 9
+    assert len(others | {base}) == 10
 
 
 def test_a_file_that_is_gone_is_named(spy: Spy, cache: Cache, pictures: list[ImageItem]) -> None:
