@@ -1,40 +1,61 @@
-"""Retrieval metrics: average precision over the whole ranking, in chunks of queries.
+"""Retrieval metrics: average precision over a ranking by cosine, in chunks of queries.
 
-Ranking is by cosine, best first; items of equal cosine keep the gallery's order, so a figure never depends on chance.
-Relevant = same class. With R relevant items, R_k of them among the first k: AP = (1/R) sum_k (R_k / k) rel_k. At a cut
-k the sum runs to k and R becomes min(R, k).
+The ranking is by cosine, best first. Items of equal cosine keep the gallery's order, so that a figure never depends on
+chance; equal vectors count as equal in cosine, and a zero vector has cosine 0 to everything. Relevant = same class.
+With R relevant items, R_k of them among the first k:
+
+    AP = (1/R) sum_k (R_k / k) rel_k, over the whole ranking; cut at k the sum ends there and R becomes min(R, k)
+    precision@k = R_k / k, recall@k = R_k / R; in a gallery of fewer than k items k is its size
+
+A query with no relevant item has no AP. Its figures here are 0, never NaN, and `Ranking.relevant` tells it apart.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CHUNK = 256
-"""Queries ranked at once: memory is O(chunk x gallery)."""
+from dckt_core.errors import DataError
+
+CHUNK_ENTRIES = 2**22
+"""Query-gallery pairs ranked at once where the caller does not say: 32 MiB for each float64 array of them."""
+
+BOOTSTRAP_DRAWS = 2000
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Per-query figures, each [q], float64. Where a query has no relevant item they are 0 and `relevant` says so."""
+    """Figures of each query, [q] each; those at k are None where no k was asked for."""
 
     ap: Tensor
-    precision: Tensor
-    recall: Tensor
+    """Over the whole ranking, in [0, 1], float64."""
     relevant: Tensor
-    """How many relevant items the gallery holds for each query, int64."""
+    """How many relevant items the gallery holds, int64."""
+    ap_at_k: Tensor | None = None
+    precision_at_k: Tensor | None = None
+    recall_at_k: Tensor | None = None
 
 
 def average_precisions(
-    queries: Tensor, gallery: Tensor, query_labels: Tensor, gallery_labels: Tensor, *, chunk: int = CHUNK
+    queries: Tensor,
+    gallery: Tensor,
+    query_labels: Tensor,
+    gallery_labels: Tensor,
+    *,
+    k: int | None = None,
+    leave_out: Tensor | None = None,
+    chunk: int | None = None,
 ) -> Tensor:
-    """AP over the whole ranking [q], float64; 0 for a query with no relevant item."""
-    return rank(queries, gallery, query_labels, gallery_labels, chunk=chunk).ap
+    """AP of each query [q], at k where there is one; 0 for a query with no relevant item. Arguments as `rank`."""
+    ranking = rank(queries, gallery, query_labels, gallery_labels, k=k, leave_out=leave_out, chunk=chunk)
+    return ranking.ap if ranking.ap_at_k is None else ranking.ap_at_k
 
 
+@torch.no_grad()
 def rank(
     queries: Tensor,
     gallery: Tensor,
@@ -43,65 +64,130 @@ def rank(
     *,
     k: int | None = None,
     leave_out: Tensor | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> Ranking:
-    """Ranks a gallery [g, c] for queries [q, c] and says how well, chunk by chunk.
+    """Ranks a gallery [g, c] for queries [q, c] and says how well. Memory is O(chunk x g).
 
     Args:
-        k: the cut of AP, precision and recall; None for the whole ranking.
-        leave_out: gallery row [q] that is no candidate for each query (its own, within one medium).
+        query_labels: classes [q], int64.
+        gallery_labels: classes [g], int64.
+        k: also AP, precision and recall at this cut, 1 or more.
+        leave_out: gallery row [q] that is no candidate for each query (its own, within one medium), int64.
+        chunk: queries ranked at once; None for as many as `CHUNK_ENTRIES` allows.
+
+    Raises:
+        DataError: a query or gallery row holds numbers that are not finite.
+        ValueError: shapes that do not go together, or k < 1.
     """
-    size = len(gallery) - (leave_out is not None)
-    cut = size if k is None else min(k, size)
-    unit = F.normalize(gallery.double(), dim=1)
-    depth = torch.arange(1, cut + 1, dtype=torch.float64, device=gallery.device)
+    _check(queries, gallery, query_labels, gallery_labels, k, leave_out)
+    candidates = len(gallery) - (leave_out is not None)
+    if candidates < 1 or len(queries) == 0:
+        nothing = torch.zeros(len(queries), dtype=torch.float64, device=gallery.device)
+        at_k = None if k is None else nothing
+        return Ranking(nothing, nothing.long(), at_k, at_k, at_k)
+    # A matrix product may give equal rows cosines that differ in the last bits. Each different vector is compared
+    # once, so that equal vectors tie exactly and the stated order of ties holds.
+    vectors, place = torch.unique(F.normalize(gallery.double(), dim=1), dim=0, return_inverse=True)
+    depth = torch.arange(1, candidates + 1, dtype=torch.float64, device=gallery.device)
+    chunk = chunk or max(1, CHUNK_ENTRIES // len(gallery))
     parts: list[tuple[Tensor, ...]] = []
     for start in range(0, len(queries), chunk):
         rows = slice(start, start + chunk)
-        cosine = F.normalize(queries[rows].double(), dim=1) @ unit.T
+        cosine = (F.normalize(queries[rows].double(), dim=1) @ vectors.T)[:, place]
         matches = gallery_labels == query_labels[rows, None]
         if leave_out is not None:
             own = leave_out[rows, None]
-            cosine.scatter_(1, own, -torch.inf)  # sorts last, and the cut ends before it
+            cosine.scatter_(1, own, -torch.inf)  # sorts last, behind all candidates
             matches.scatter_(1, own, False)
-        order = cosine.argsort(dim=1, descending=True, stable=True)[:, :cut]
+        order = cosine.argsort(dim=1, descending=True, stable=True)[:, :candidates]
         hits = matches.gather(1, order).double()
-        relevant = matches.sum(dim=1)
         found = hits.cumsum(dim=1)
-        ap = (found / depth * hits).sum(dim=1) / relevant.clamp(1, max(cut, 1))
-        total = hits.sum(dim=1)
-        parts.append((ap, total / max(cut, 1), total / relevant.clamp_min(1), relevant))
-    if not parts:
-        nothing = torch.zeros(0, dtype=torch.float64)
-        return Ranking(nothing, nothing, nothing, torch.zeros(0, dtype=torch.int64))
+        gains = found / depth * hits
+        relevant = matches.sum(dim=1)
+        figures = [gains.sum(dim=1) / relevant.clamp_min(1), relevant]
+        if k is not None:
+            cut = min(k, candidates)
+            total = found[:, cut - 1]
+            figures += [gains[:, :cut].sum(dim=1) / relevant.clamp(1, cut), total / cut, total / relevant.clamp_min(1)]
+        parts.append(tuple(figures))
     return Ranking(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
-def chance_ap(relevant: Tensor, gallery: int) -> Tensor:
-    """Expected AP [q] of a random ranking of a gallery in which each query has `relevant` [q] items.
+def chance_ap(relevant: Tensor, gallery: int, *, k: int | None = None, first: int = 0) -> Tensor:
+    """Expected AP [q], float64, of a random ranking of `gallery` items of which `relevant` [q] are relevant.
 
-    Given that position k holds a relevant item, which has probability R/N, each of the k-1 before it is relevant with
-    probability (R-1)/(N-1). So E[AP] = (1/N) sum_k (1 + (k-1)(R-1)/(N-1)) / k
-    = (H_N + (R-1)/(N-1) (N - H_N)) / N, with H_N the N-th harmonic number; 0 where nothing is relevant.
+    Of the N items, f = `first` are relevant ones that lead every ranking (1 where the query finds itself). Behind
+    them lie n = N - f items, r = R - f of them relevant, in random order. Position i > f holds a relevant one with
+    probability r/n, and then each of the i-1-f between has been one with probability (r-1)/(n-1). So with a cut at k
+
+        min(R, k) E[AP] = f + (r/n) sum_{i=f+1..k} (1 + f + (i-1-f) (r-1)/(n-1)) / i.
+
+    0 where nothing is relevant.
     """
-    n = gallery
-    if n == 0:
-        return torch.zeros(relevant.shape, dtype=torch.float64)
-    harmonic = float((1 / torch.arange(1, n + 1, dtype=torch.float64)).sum())
-    share = (relevant.double() - 1) / max(n - 1, 1)
-    return torch.where(relevant > 0, (harmonic + share * (n - harmonic)) / n, 0.0)
+    n, cut = gallery - first, gallery if k is None else min(k, gallery)
+    place = torch.arange(first + 1, cut + 1, dtype=torch.float64)
+    sure = float(((1 + first) / place).sum())
+    between = float(((place - 1 - first) / place).sum())
+    r = relevant.double() - first
+    expected = first + r / max(n, 1) * (sure + between * (r - 1) / max(n - 1, 1))
+    return torch.where(relevant > 0, expected / relevant.clamp(1, max(cut, 1)), 0.0)
+
+
+def chance_map(query_labels: Tensor, gallery_labels: Tensor) -> float:
+    """Expected mAP of random rankings, over the queries [q] that have a relevant item in the gallery [g]; else 0."""
+    classes, counts = torch.unique(gallery_labels, return_counts=True)
+    relevant = ((query_labels[:, None] == classes) * counts).sum(dim=1)
+    answerable = relevant[relevant > 0]
+    return float(chance_ap(answerable, len(gallery_labels)).mean()) if len(answerable) else 0.0
 
 
 def bootstrap_interval(
-    values: Tensor, generator: torch.Generator, *, draws: int = 2000, coverage: float = 0.95
+    values: Tensor, generator: torch.Generator, *, draws: int = BOOTSTRAP_DRAWS, coverage: float = 0.95
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean of per-query values [q] or [q, ...] (rows are resampled).
 
     With further dimensions the values of a row are averaged, so that a pair's image and text stay together.
+
+    Raises:
+        ValueError: there are no values.
     """
-    rows = values.double().reshape(len(values), -1).mean(dim=1)
-    picks = torch.randint(len(rows), (draws, len(rows)), generator=generator)
-    means = rows[picks].mean(dim=1)
+    if len(values) == 0:
+        raise ValueError("no interval without values")
+    rows = values.double().reshape(len(values), -1).mean(dim=1).cpu()
+    count = len(rows)
+    means = torch.empty(draws, dtype=torch.float64)
+    step = max(1, CHUNK_ENTRIES // count)
+    for start in range(0, draws, step):
+        part = means[start : start + step]
+        part[:] = rows[torch.randint(count, (len(part), count), generator=generator)].mean(dim=1)
     tail = (1 - coverage) / 2
     low, high = torch.quantile(means, torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
     return low, high
+
+
+def _check(
+    queries: Tensor,
+    gallery: Tensor,
+    query_labels: Tensor,
+    gallery_labels: Tensor,
+    k: int | None,
+    leave_out: Tensor | None,
+) -> None:
+    if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
+        raise ValueError(f"queries {_shape(queries)} and gallery {_shape(gallery)} must be matrices of one width")
+    aligned = [("query labels", query_labels, queries), ("gallery labels", gallery_labels, gallery)]
+    if leave_out is not None:
+        aligned.append(("rows to leave out", leave_out, queries))
+    for name, numbers, rows in aligned:
+        if numbers.shape != rows.shape[:1]:
+            raise ValueError(f"{name} {_shape(numbers)} must be one for each of {len(rows)} rows")
+    if k is not None and k < 1:
+        raise ValueError(f"k = {k} must be 1 or more")
+    for name, rows in (("query", queries), ("gallery", gallery)):
+        if not torch.isfinite(rows).all():
+            bad = int((~torch.isfinite(rows).all(dim=1)).sum())
+            raise DataError(f"{bad} of {len(rows)} {name} rows hold numbers that are not finite: they cannot be ranked")
+
+
+def _shape(tensor: Tensor) -> Sequence[int]:
+    return list(tensor.shape)
