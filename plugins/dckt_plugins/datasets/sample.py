@@ -35,6 +35,14 @@ SOURCE_SIZES = {"train": 24, "val": 6}
 TARGET_SIZES = {"train": 10, "val": 20, "test": 45}
 """Pairs a class in each split."""
 
+SETTINGS = {
+    "encoder": {"name": "vgg19", "weights": "none", "size": 48},
+    "network": {"media_width": 512, "common_width": 512},
+    "pretrain": {"source_updates": 200, "target_updates": 150},
+    "transfer": {"iterations": 5, "updates": 30},
+}
+"""Random convolutions tell these simple shapes apart, so no weights are needed, and a narrow network suffices."""
+
 Row = tuple[str, "Image", str, str, str]
 """File name without suffix, picture, text, label, split."""
 
@@ -147,5 +155,6 @@ def dckt_datasets() -> list[DatasetSpec[Any]]:
             name="sample-target",
             summary="10 handwritten digits, scanned, with sentences in other words; made on the spot",
             load=load_target,
+            settings=SETTINGS,
         ),
     ]
