@@ -81,7 +81,7 @@ def load_registry(*, plugins: bool = True, environ: Mapping[str, str] = os.envir
         others = len(registry.failures) - 1
         raise PluginError(f"{registry.failures[0]}{f' ({others} more: dckt plugins check)' if others else ''}")
     for failure in registry.failures:
-        logger.warning("dckt: warning: left out: %s", failure)
+        logger.warning("dckt: warning: %s", failure)
     return registry
 
 
@@ -108,8 +108,8 @@ def discover(*, plugins: bool = True, environ: Mapping[str, str] = os.environ) -
                 continue
             registered[key] = Registered(spec, found.distribution, found.version, found.name)
             if not found.builtin and (*key[:2], BUILTIN_DISTRIBUTION) in registered:
-                rule = f"{spec.kind} '{spec.name}' is built in; ask for '{registered[key].name}'"
-                failures.append(found.failure(f"clashes with a built-in name: {rule}", spec))
+                reason = f"a built-in has its name; '{registered[key].qualified_name}' finds this one"
+                failures.append(found.failure(reason, spec))
     return Registry(registered.values(), failures)
 
 
@@ -152,8 +152,8 @@ def _chosen(plugins: bool, environ: Mapping[str, str], failures: list[Failure]) 
     wanted = {canonical(name.strip()) for name in environ["DCKT_LOAD_PLUGINS"].split(",") if name.strip()}
     strangers = {canonical(one.distribution) for one in found if not one.builtin}
     for name in sorted(wanted - strangers - {BUILTIN_DISTRIBUTION}):
-        reason = f"DCKT_LOAD_PLUGINS asks for it, and no such distribution has plugins: {did_you_mean(name, strangers)}"
-        failures.append(Failure(distribution=name, version="", entry_point="", reason=reason, name=""))
+        reason = f"DCKT_LOAD_PLUGINS names it, and it has no plugins here: {did_you_mean(name, strangers)}"
+        failures.append(Failure(distribution=name, version="(any version)", entry_point="*", reason=reason, name="*"))
     return [one for one in found if one.builtin or canonical(one.distribution) in wanted]
 
 
@@ -181,7 +181,7 @@ def _label(dist: metadata.Distribution | None) -> tuple[str, str]:
 
 
 class _UnfitError(Exception):
-    """Why an entry point is left out, said as what follows "plugin 'x' of y 1.0: "."""
+    """Why an entry point is left out."""
 
 
 def _load(found: _Found, *, trace: bool) -> list[Spec[Any]]:
@@ -196,7 +196,7 @@ def _load(found: _Found, *, trace: bool) -> list[Spec[Any]]:
     try:
         manager.register(plugin, found.name)
     except pluggy.PluginValidationError as error:
-        raise _UnfitError(one_line(str(error).partition("\n")[2] or str(error))) from error
+        raise _UnfitError(_signature_fault(str(error))) from error
     except Exception as error:
         raise _UnfitError(f"it cannot be registered: {describe(error)}") from error
 
@@ -228,6 +228,13 @@ def _call(hook: pluggy.HookCaller, found: _Found, *, trace: bool) -> list[Spec[A
         if not isinstance(spec, wanted):
             raise _UnfitError(f"{hook.name} must return a list of {wanted.__name__}, and it holds {_short(spec)}")
     return specs
+
+
+def _signature_fault(message: str) -> str:
+    """Pluggy's three lines (plugin, definition, reason) as one."""
+    lines = message.splitlines()
+    definition, reason = (lines[1], lines[-1]) if len(lines) >= 3 else ("a hook", message)
+    return one_line(f"{definition.removeprefix('hookimpl definition: ')} does not fit the hook: {reason}")
 
 
 @contextlib.contextmanager

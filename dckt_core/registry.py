@@ -35,6 +35,10 @@ class Registered:
         return canonical(self.distribution) == BUILTIN_DISTRIBUTION
 
     @property
+    def kind(self) -> str:
+        return str(self.spec.kind)
+
+    @property
     def name(self) -> str:
         """The name that finds this plugin whatever else is installed: `vgg19`, `my-plugin:vgg19`."""
         return str(self.spec.name) if self.builtin else self.qualified_name
@@ -66,8 +70,7 @@ class Failure:
 
     def __str__(self) -> str:
         what = f"{self.kind} '{self.name}'" if self.kind else f"plugin '{self.entry_point}'"
-        whose = f"{self.distribution} {self.version}".strip()
-        return one_line(f"{what} of {whose}: {self.reason}" if self.entry_point else f"{whose}: {self.reason}")
+        return one_line(f"{what} of {self.distribution} {self.version} is left out: {self.reason}")
 
 
 class Registry:
@@ -116,7 +119,7 @@ class Registry:
         for failure in self.failures:
             asked = not colon or canonical(failure.distribution) == canonical(distribution)
             if asked and failure.name == bare and failure.kind in (None, kind):
-                return PluginError(f"{kind} '{name}' was left out: {failure}")
+                return PluginError(str(failure))
         known = [entry.spec.name for entry in self.all(kind)] + [entry.name for entry in self.clashing(kind)]
         return UsageError(f"unknown {kind} '{name}': {did_you_mean(name, known)}")
 
