@@ -148,4 +148,4 @@ def full_precision(device_type: str) -> AbstractContextManager[object]:
 
 # `apply` asks for the signature of a forward that has a setup_context on every call; working it out takes 40 us.
 for _function in (ClosedForm, Gradient):
-    _function.forward.__signature__ = inspect.signature(_function.forward)  # type: ignore[attr-defined]
+    _function.forward.__signature__ = inspect.signature(_function.forward)  # type: ignore[union-attr]

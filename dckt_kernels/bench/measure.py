@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -25,8 +25,10 @@ from torch import Tensor
 from dckt_kernels.bench.providers import PROVIDERS, Provider
 from dckt_kernels.bench.workloads import Pairs, Workload
 
+Clock = Literal["wall", "cpu"]  # cpu: processor time of this process, for a machine shared with others
 MODES = ("value", "forward", "backward", "both")
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3, torch.bfloat16: 5e-2, torch.float16: 1e-2}
+METRIC: dict[Clock, str] = {"wall": "time", "cpu": "cpu_time"}
 MINIMUM_ROUNDS = 5
 LIMIT = "limit"
 
@@ -62,7 +64,8 @@ class Setting:
 
     device: torch.device
     dtype: torch.dtype
-    seconds: float = 5.0
+    seconds: float = 5.0  # timed at least so long for each workload and mode, and five rounds
+    clock: Clock = "wall"
 
     def row(self, provider: str, workload: str, mode: str, metric: str, unit: str, **numbers: Any) -> Row:
         filled = {"p20": None, "p50": None, "p80": None, "vs_limit": None, "note": ""} | numbers
@@ -165,7 +168,15 @@ def _timed(providers: Sequence[Provider], workload: Workload, mode: str, setting
     for name, seconds in times.items():
         p20, p50, p80 = (1e3 * float(q) for q in _quantiles(seconds))
         yield setting.row(
-            name, workload.name, mode, "time", "ms", p20=p20, p50=p50, p80=p80, vs_limit=p50 / (1e3 * limit)
+            name,
+            workload.name,
+            mode,
+            METRIC[setting.clock],
+            "ms",
+            p20=p20,
+            p50=p50,
+            p80=p80,
+            vs_limit=p50 / (1e3 * limit),
         )
 
 
@@ -190,13 +201,13 @@ def _step(loss: Callable[[Pairs], Tensor], pairs: Pairs, mode: str, setting: Set
             leaf.grad = None
         if mode == "value":
             with torch.no_grad():
-                return _seconds(lambda: loss(pairs), setting.device)
+                return _seconds(lambda: loss(pairs), setting)
         if mode == "forward":
-            return _seconds(lambda: loss(pairs), setting.device)
+            return _seconds(lambda: loss(pairs), setting)
         if mode == "backward":
             value = loss(pairs)
-            return _seconds(lambda: torch.autograd.backward(value), setting.device)
-        return _seconds(lambda: torch.autograd.backward(loss(pairs)), setting.device)
+            return _seconds(lambda: torch.autograd.backward(value), setting)
+        return _seconds(lambda: torch.autograd.backward(loss(pairs)), setting)
 
     return step
 
@@ -217,22 +228,23 @@ def _limit(workload: Workload, mode: str, setting: Setting) -> Callable[[], floa
         total = 0.0
         for z, w, square, tall, scale in parts:
             if mode != "backward":
-                total += scale * _seconds(partial(torch.mm, z, z.t(), out=square), setting.device)
+                total += scale * _seconds(partial(torch.mm, z, z.t(), out=square), setting)
             if mode in ("backward", "both"):
-                total += scale * _seconds(partial(torch.mm, w, z, out=tall), setting.device)
+                total += scale * _seconds(partial(torch.mm, w, z, out=tall), setting)
         return total
 
     return step
 
 
-def _seconds(call: Callable[[], Any], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
+def _seconds(call: Callable[[], Any], setting: Setting) -> float:
+    clock = time.process_time if setting.clock == "cpu" else time.perf_counter
+    if setting.device.type == "cuda":
+        torch.cuda.synchronize(setting.device)
+    start = clock()
     result = call()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    stop = time.perf_counter()
+    if setting.device.type == "cuda":
+        torch.cuda.synchronize(setting.device)
+    stop = clock()
     del result
     return stop - start
 
