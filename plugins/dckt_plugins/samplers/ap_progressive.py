@@ -37,15 +37,17 @@ def dckt_samplers() -> Iterable[SamplerSpec[Any]]:
 
 def _build(options: Options, context: SamplerContext) -> Sampler:
     from dckt_core.protocols import Selection
-    from dckt_plugins.samplers.consistency import domain_consistency, draw, keep_probability
+    from dckt_plugins.samplers.consistency import domain_consistency
+    from dckt_plugins.samplers.keep_rate import draw, keep_probability
 
     class APProgressive:
         def select(self, state: SamplerState, /) -> Selection:
             ap = domain_consistency(state.target_by_source(), state.labels)
-            rate = keep_probability(ap, state.iteration, rule=options.rule, alpha=options.alpha)
-            rows, alone = draw(rate, ap, state.generator)
-            if alone:
+            rate = keep_probability(ap, state.iteration, options.rule, options.alpha)
+            rows = draw(rate, state.generator)
+            if len(rows) == 0:
                 logger.warning("iteration %d: no pair was kept; the one of highest AP stands in", state.iteration)
+                rows = ap.argmax().reshape(1)
             return Selection(indices=rows, details={"ap": ap, "keep_rate": rate})
 
         def state_dict(self) -> dict[str, Any]:

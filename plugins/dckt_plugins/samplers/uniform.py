@@ -1,4 +1,8 @@
-"""`uniform`: the control of `ap-progressive`. As many pairs as that would keep, chosen blindly."""
+"""`uniform`: the control of `ap-progressive`. As many pairs as that would keep, chosen blindly.
+
+It asks the source network as `ap-progressive` does, draws what that would have kept from the same generator, and takes
+over no more than the count. So the two differ in which pairs train, and in nothing else.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +32,17 @@ def _build(options: Options, context: SamplerContext) -> Sampler:
     import torch
 
     from dckt_core.protocols import Selection
-    from dckt_plugins.samplers.consistency import domain_consistency, draw, keep_probability
+    from dckt_plugins.samplers.consistency import domain_consistency
+    from dckt_plugins.samplers.keep_rate import draw, keep_probability
 
     class Uniform:
         def select(self, state: SamplerState, /) -> Selection:
             ap = domain_consistency(state.target_by_source(), state.labels)
-            rate = keep_probability(ap, state.iteration, rule=options.rule, alpha=options.alpha)
-            count = len(draw(rate, ap, state.generator)[0])  # the count that ap-progressive would have kept
+            adaptive = keep_probability(ap, state.iteration, options.rule, options.alpha)
+            count = max(1, len(draw(adaptive, state.generator)))  # where none is kept, ap-progressive takes one
             rows = torch.randperm(len(ap), generator=state.generator)[:count].sort().values
-            return Selection(indices=rows, details={"ap": ap})
+            rate = torch.full_like(ap, count / len(ap))
+            return Selection(indices=rows, details={"ap": ap, "keep_rate": rate})
 
         def state_dict(self) -> dict[str, Any]:
             return {}

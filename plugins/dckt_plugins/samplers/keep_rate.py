@@ -1,0 +1,47 @@
+"""The adaptive keep rate: how likely each target pair takes part in an iteration. Formulas: docs/method.md."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Rule = Literal["paper", "code"]
+
+ITERATION_CAP = 20
+"""Rule `code` counts iterations up to here."""
+
+
+def keep_probability(ap: Tensor, iteration: int, rule: Rule, alpha: float) -> Tensor:
+    """Probability [Q] in [0, alpha] to keep each pair, given its AP^q [Q], in iteration 1, 2, ...
+
+    rule `paper`: alpha (1 - log2((max AP - AP^q) / (max AP iter) + 1));
+    rule `code`: alpha (1 - ln((max AP - AP^q) / min(iter, 20) + 1)), which falls below 0 and is clamped.
+    The pair of highest AP^q has probability alpha. Where max AP = 0 no pair stands out and all have it.
+
+    Raises:
+        ValueError: iteration < 1, alpha outside (0, 1], an unknown rule.
+    """
+    if iteration < 1:
+        raise ValueError(f"iteration = {iteration} must be 1 or more")
+    if not 0 < alpha <= 1:
+        raise ValueError(f"alpha = {alpha} must lie in (0, 1]")
+    highest = ap.max()
+    if highest <= 0:
+        return torch.full_like(ap, alpha)
+    behind = highest - ap
+    if rule == "paper":
+        rate = 1 - torch.log1p(behind / (highest * iteration)) / math.log(2)
+    elif rule == "code":
+        rate = 1 - torch.log1p(behind / min(iteration, ITERATION_CAP))
+    else:
+        raise ValueError(f"unknown rule '{rule}'")
+    return alpha * rate.clamp(0, 1)
+
+
+def draw(probability: Tensor, generator: torch.Generator) -> Tensor:
+    """Rows kept, each with its own probability [Q]: int64, in order, perhaps none."""
+    chance = torch.rand(len(probability), generator=generator, dtype=torch.float64)
+    return (chance < probability).nonzero().squeeze(1)

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from dckt_plugins.samplers import all_pairs, ap_progressive, uniform
+
+from dckt_core.options import parse_options
+from dckt_core.protocols import Sampler, SamplerContext
+
+
+@pytest.fixture
+def build() -> Callable[..., Sampler]:
+    """`build("uniform", alpha=0.5)`: a sampler of the box, options checked as for users."""
+    specs = {spec.name: spec for module in (all_pairs, ap_progressive, uniform) for spec in module.dckt_samplers()}
+
+    def build(name: str, **options: Any) -> Sampler:
+        parsed = parse_options(specs[name], options, where=name)
+        return specs[name].build(parsed, SamplerContext(iterations=10))
+
+    return build
