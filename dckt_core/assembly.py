@@ -12,6 +12,7 @@ import torch
 from dckt_core.config import Config, DataChoice, PluginChoice
 from dckt_core.data.domain import Domain, Role, SplitData
 from dckt_core.data.inputs import Inputs, inputs_for
+from dckt_core.data.layouts import find_layout
 from dckt_core.data.pairs import PairSet, Split
 from dckt_core.errors import DataError, PluginError, UsageError
 from dckt_core.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
@@ -40,27 +41,13 @@ def find_dataset(choice: DataChoice, registry: Registry) -> tuple[Registered, Pa
         UsageError: the layout is not registered.
         DataError: neither a path nor a data set of that name; no layout, or more than one, recognises the path.
     """
-    path = Path(choice.location)
-    if choice.layout != "auto":
-        return registry.find("dataset", choice.layout), path
     known = {registered.spec.name: registered for registered in registry.all("dataset")}
-    if choice.location in known:
+    if choice.layout == "auto" and choice.location in known:
         return known[choice.location], None
-    if not path.exists():
+    path = Path(choice.location)
+    if choice.layout == "auto" and not path.exists():
         raise DataError(f"{choice.location}: no such path, and no data set of that name (known: {', '.join(known)})")
-    fitting = []
-    for registered in known.values():
-        with blame(registered):
-            if registered.spec.detect(path):
-                fitting.append(registered)
-    if len(fitting) == 1:
-        return fitting[0], path
-    if fitting:
-        names = ", ".join(registered.spec.name for registered in fitting)
-        raise DataError(
-            f"{path}: more than one layout fits ({names}); name one with --source-layout or --target-layout"
-        )
-    raise DataError(f"{path}: no known layout; a data set is a folder with pairs.jsonl, see docs/data.md")
+    return find_layout(path, registry, choice.layout), path
 
 
 def load_pair_set(choice: DataChoice, registry: Registry, *, cache_dir: Path, progress: Progress) -> PairSet:

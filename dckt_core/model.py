@@ -15,6 +15,7 @@ from dckt_core.assembly import Plugins, load_pair_set, make_networks
 from dckt_core.checkpoints import load_weights, save_weights
 from dckt_core.config import Config, read_toml, validate
 from dckt_core.data.cache import default_cache_dir
+from dckt_core.data.features import compute_features
 from dckt_core.data.inputs import Inputs, inputs_for
 from dckt_core.data.pairs import ImageItem, PairSet, TextItem
 from dckt_core.errors import DataError
@@ -63,14 +64,18 @@ class TrainedModel:
     device: torch.device
     progress: Progress = silent
 
-    def encode_images(self, items: Sequence[ImageItem]) -> Tensor:
-        """Common representations [n, C] of images: class probabilities, float32, on the CPU."""
-        return self._encode(self.image_encoder, items)
+    def encode_images(self, items: Sequence[ImageItem | Path | str], *, cache: bool = False) -> Tensor:
+        """Common representations [n, C] of images: class probabilities, float32, on the CPU.
 
-    def encode_texts(self, items: Sequence[TextItem | str]) -> Tensor:
+        cache: keep a frozen encoder's features for the next time, as is worth it for a gallery.
+        """
+        images = [item if isinstance(item, ImageItem) else ImageItem(str(item), Path(item)) for item in items]
+        return self._encode(self.image_encoder, images, cache)
+
+    def encode_texts(self, items: Sequence[TextItem | str], *, cache: bool = False) -> Tensor:
         """Common representations [n, C] of texts, as for images."""
-        texts = [TextItem(str(n), item) if isinstance(item, str) else item for n, item in enumerate(items)]
-        return self._encode(self.text_encoder, texts)
+        texts = [item if isinstance(item, TextItem) else TextItem(str(n), item) for n, item in enumerate(items)]
+        return self._encode(self.text_encoder, texts, cache)
 
     def target(self) -> PairSet:
         """The data set that the run was trained to search, read again from where the configuration says.
@@ -83,17 +88,15 @@ class TrainedModel:
             raise DataError(f"{pair_set.origin}: its classes are not those that {self.run_dir} was trained on")
         return pair_set
 
-    def _encode(self, encoder: Encoder, items: Sequence[Any]) -> Tensor:
+    def _encode(self, encoder: Encoder, items: Sequence[Any], cache: bool) -> Tensor:
         if not items:
             return torch.empty(0, len(self.classes))
-        inputs: Inputs = inputs_for(
-            encoder,
-            items,
-            device=self.device,
-            batch=self.config.encode_batch,
-            cache_dir=self.cache_dir,
-            progress=self.progress,
-        )
+        how: dict[str, Any] = {"device": self.device, "batch": self.config.encode_batch, "progress": self.progress}
+        inputs: Inputs
+        if cache or encoder.trainable:
+            inputs = inputs_for(encoder, items, cache_dir=self.cache_dir, **how)
+        else:
+            inputs = compute_features(encoder, items, **how)
         parts = []
         for start in range(0, len(items), VIEW_BATCH):
             batch = inputs[torch.arange(start, min(start + VIEW_BATCH, len(items)))].to(self.device)

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from dckt_core.data.pairs import ImageItem, TextItem
-from dckt_core.rng import generator_for
+
+if TYPE_CHECKING:  # torch stays out, so that a plugin's data set is read and checked without it
+    import torch
+    from torch import Tensor, nn
 
 # --- encoders -------------------------------------------------------------------------------------------------
 
@@ -37,6 +37,8 @@ class EncoderContext:
 
     def generator(self, purpose: str) -> torch.Generator:
         """A CPU generator of its own for each purpose, so that one more draw here changes nothing there."""
+        from dckt_core.rng import generator_for
+
         return generator_for(self.seed, purpose)
 
 
@@ -46,7 +48,7 @@ class Encoder:
 
     Attributes:
         prepare: items to one tensor of module inputs [n, ...]; the trailing shape is the same at every call.
-            Images arrive as `ImageItem` (`item.open()` is an RGB PIL image), texts as `TextItem`.
+            Called from several threads at once for images. Images arrive as `ImageItem` (`item.open()` is an RGB PIL image), texts as `TextItem`.
         module: inputs [n, ...] to features [n, dim], float.
         dim: width of a feature row.
         fingerprint: names weights and preprocessing. Equal fingerprints mean equal features, so it keys the
@@ -89,6 +91,8 @@ class DiscrepancyContext:
 
     def generator(self, purpose: str) -> torch.Generator:
         """A CPU generator of its own for each purpose."""
+        from dckt_core.rng import generator_for
+
         return generator_for(self.seed, purpose)
 
 
