@@ -112,7 +112,7 @@ class DomainNetwork(nn.Module):
 
 def _linear(inputs: int, outputs: int) -> nn.Linear:
     """A linear layer without values: the default ones would be drawn from the global generator, and in vain."""
-    return nn.utils.skip_init(nn.Linear, inputs, outputs)
+    return nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
 
 
 def _fully_connected(inputs: int, outputs: int, norm: bool) -> nn.Sequential:

