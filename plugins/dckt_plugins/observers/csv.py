@@ -1,7 +1,8 @@
 """`csv`: `metrics.csv` and `selection.csv` in the run folder, each row on disk as soon as it is told.
 
 `metrics.csv` is long: one measurement a row (`phase,iteration,update,metric,value`), so that a phase may measure what
-no other does. `selection.csv` has a row for each target pair and iteration.
+no other does. `selection.csv` has a row for each target pair and iteration: `iteration,id,kept` and what the sampler
+tells of a pair, such as its `ap`; a column that turns up later is empty in the rows before.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from dckt_core.specs import NoOptions
 
 WHEN = ("phase", "iteration", "update")
+METRIC_COLUMNS = (*WHEN, "metric", "value")
 
 
 @hookimpl
@@ -26,31 +28,58 @@ def dckt_observers() -> Iterable[ObserverSpec[Any]]:
 
 
 class CSVObserver:
-    """Appends to two files of a run folder."""
+    """Appends to two files of a run folder, or goes on with those of a run that was interrupted."""
 
     def __init__(self, run_dir: Path) -> None:
         self._metrics = run_dir / "metrics.csv"
         self._selection = run_dir / "selection.csv"
 
     def on_metrics(self, row: Mapping[str, Any], /) -> None:
-        when = [row[key] for key in WHEN]
-        measured = [[*when, name, repr(float(value))] for name, value in row.items() if name not in WHEN]
-        _append(self._metrics, [*WHEN, "metric", "value"], measured)
+        when = {key: row[key] for key in WHEN}
+        measured = [{**when, "metric": key, "value": float(row[key])} for key in row if key not in WHEN]
+        _append(self._metrics, METRIC_COLUMNS, measured)
 
     def on_selection(self, iteration: int, rows: Sequence[Mapping[str, Any]], /) -> None:
-        if rows:
-            _append(self._selection, ["iteration", *rows[0]], [[iteration, *row.values()] for row in rows])
+        told = [{"iteration": iteration, **row} for row in rows]
+        _append(self._selection, list(dict.fromkeys(key for row in told for key in row)), told)
 
     def on_end(self, summary: Mapping[str, Any], /) -> None: ...
 
 
-def _append(file: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    new = not file.exists()
+def _append(file: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    header = _header(file)
+    missing = [column for column in columns if column not in header]
+    if missing:
+        header = [*header, *missing]
+        _widen(file, header)
     with file.open("a", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        if new:
-            writer.writerow(header)
-        writer.writerows(rows)
+        csv.DictWriter(stream, header).writerows(rows)
+
+
+def _header(file: Path) -> list[str]:
+    """The columns that the file has; none where there is no file yet."""
+    if not file.exists():
+        return []
+    with file.open(newline="", encoding="utf-8") as stream:
+        return next(csv.reader(stream), [])
+
+
+def _widen(file: Path, header: Sequence[str]) -> None:
+    """Writes the file anew under a longer header, the new columns empty."""
+    from dckt_core.files import write_atomically
+
+    before: list[dict[str, str]] = []
+    if file.exists():
+        with file.open(newline="", encoding="utf-8") as stream:
+            before = list(csv.DictReader(stream))
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, header)
+            writer.writeheader()
+            writer.writerows(before)
+
+    write_atomically(file, write)
 
 
 def _build(options: NoOptions, context: ObserverContext) -> Observer:

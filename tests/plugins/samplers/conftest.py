@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from dckt_plugins.samplers import all_pairs, ap_progressive, uniform
 
 from dckt_core.options import parse_options
 from dckt_core.protocols import Sampler, SamplerContext
+from dckt_plugins.samplers import all_pairs, ap_progressive, uniform
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import torch
-from dckt_plugins.samplers.consistency import domain_consistency
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dckt_core.protocols import Representation
+from dckt_plugins.samplers.consistency import domain_consistency
 from tests.plugins.samplers.fakes import made_up
 
 

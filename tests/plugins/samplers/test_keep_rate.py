@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
-from dckt_plugins.samplers.keep_rate import draw, keep_probability
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dckt_plugins.samplers.keep_rate import draw, keep_probability
 
 AP = torch.tensor([2.0, 1.5, 1.0, 0.5, 0.0], dtype=torch.float64)
 

@@ -8,13 +8,13 @@ import sys
 
 import pytest
 import torch
-from dckt_plugins.samplers.consistency import domain_consistency
-from dckt_plugins.samplers.keep_rate import keep_probability
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dckt_core.errors import UsageError
 from dckt_core.protocols import Representation
+from dckt_plugins.samplers.consistency import domain_consistency
+from dckt_plugins.samplers.keep_rate import keep_probability
 from tests.plugins.samplers.fakes import FakeState, made_up
 
 NAMES = ("all", "ap-progressive", "uniform")

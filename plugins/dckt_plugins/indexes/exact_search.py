@@ -1,0 +1,159 @@
+"""Exact nearest neighbours by cosine, in bounded memory, with a stated order of ties: equal cosines as inserted.
+
+A float32 matrix product is fast, but its last bits depend on where a row stands, so that equal vectors need not tie.
+Hence two steps: the product finds every vector that rounding could have cost its place, and those alone are compared
+anew in float64, each by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dckt_core.errors import DataError
+from dckt_core.files import write_atomically, write_text
+
+QUERY_CHUNK, VECTOR_CHUNK = 64, 65536
+"""Queries and vectors compared at once: 16 MiB of cosines, whatever the size of the index."""
+
+FORMAT = 1
+IDS, VECTORS = "ids.json", "vectors.safetensors"
+
+
+class ExactIndex:
+    """Vectors of width dim by id, kept as float32 of unit length; a zero vector has cosine 0 to everything."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+        self._rows: dict[str, int] = {}
+        self._parts: list[Tensor] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, ids: Sequence[str], vectors: Tensor, /) -> None:
+        """Adds vectors [n, dim]. An id that is there already keeps its place and gets the new vector.
+
+        Raises:
+            DataError: a vector is not finite.
+            ValueError: the shape is not [n, dim].
+        """
+        unit = self._unit(vectors, len(ids)).float()
+        last = {id_: row for row, id_ in enumerate(ids)}
+        known = [id_ for id_ in last if id_ in self._rows]
+        if known:
+            places = [self._rows[id_] for id_ in known]
+            self._vectors()[places] = unit[[last[id_] for id_ in known]]
+        new = [id_ for id_ in last if id_ not in self._rows]
+        self._rows.update({id_: len(self) + offset for offset, id_ in enumerate(new)})
+        self._parts.append(unit[[last[id_] for id_ in new]])
+
+    def remove(self, ids: Sequence[str], /) -> None:
+        """Takes ids out, the others keep their order.
+
+        Raises:
+            KeyError: an id is not there; then all stay.
+        """
+        gone = {self._rows[id_] for id_ in ids}
+        stays = [row not in gone for row in range(len(self))]
+        self._parts = [self._vectors()[torch.tensor(stays, dtype=torch.bool)]]
+        kept = (id_ for id_, row in self._rows.items() if row not in gone)
+        self._rows = {id_: row for row, id_ in enumerate(kept)}
+
+    def search(self, queries: Tensor, k: int, /) -> tuple[list[list[str]], Tensor]:
+        """Queries [q, dim] to the ids and cosines [q, min(k, size)] of the nearest, best first, float64.
+
+        Raises:
+            DataError: a query is not finite.
+            ValueError: the shape is not [q, dim], or k < 1.
+        """
+        if k < 1:
+            raise ValueError(f"k = {k} must be 1 or more")
+        unit = self._unit(queries, len(queries))
+        width = min(k, len(self))
+        if width == 0:
+            return [[] for _ in queries], torch.empty(len(queries), 0, dtype=torch.float64)
+        ids = list(self._rows)
+        found = [pair for chunk in torch.split(unit, QUERY_CHUNK) for pair in self._nearest(chunk, width)]
+        cosines = [cosine for _, cosine in found]
+        nothing = torch.empty(0, width, dtype=torch.float64)
+        return [[ids[row] for row in rows.tolist()] for rows, _ in found], torch.stack(cosines) if cosines else nothing
+
+    def save(self, path: Path, /) -> None:
+        """Writes `vectors.safetensors` and `ids.json` into a folder, which is made if need be."""
+        path.mkdir(parents=True, exist_ok=True)
+        listing = json.dumps({"format": FORMAT, "dim": self.dim, "ids": list(self._rows)}, ensure_ascii=False)
+        vectors = {"vectors": self._vectors()}
+        metadata = {"ids": _digest(listing)}
+        write_atomically(path / VECTORS, lambda temporary: save_file(vectors, temporary, metadata=metadata))
+        write_text(path / IDS, listing)
+
+    def load(self, path: Path, /) -> None:
+        """Takes the place of what is here.
+
+        Raises:
+            DataError: a file is missing or broken, the two do not belong together, or the width is another one.
+        """
+        try:
+            listing = (path / IDS).read_text(encoding="utf-8")
+            described = json.loads(listing)
+            with safe_open(path / VECTORS, framework="pt") as file:
+                digest = (file.metadata() or {}).get("ids")
+                vectors: Tensor = file.get_tensor("vectors")
+            form, dim, ids = described["format"], described["dim"], described["ids"]
+        except FileNotFoundError as error:
+            raise DataError(f"{error.filename or path / VECTORS}: no such file") from None
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise DataError(f"{path}: not a whole index: {error}") from None
+        if form != FORMAT:
+            raise DataError(f"{path}: an index of format {form}, and this dckt reads {FORMAT}")
+        if digest != _digest(listing):
+            raise DataError(f"{path}: {IDS} and {VECTORS} do not belong together")
+        if dim != self.dim:
+            raise DataError(f"{path}: its vectors have {dim} values, not {self.dim}")
+        if vectors.dtype != torch.float32 or vectors.shape != (len(ids), dim) or not torch.isfinite(vectors).all():
+            raise DataError(f"{path}: {VECTORS} holds something else than {len(ids)} finite vectors of {dim} values")
+        self._rows = {id_: row for row, id_ in enumerate(ids)}
+        self._parts = [vectors]
+
+    def _nearest(self, unit: Tensor, k: int) -> list[tuple[Tensor, Tensor]]:
+        """Rows and cosines [k] of the nearest for each of a few queries [q, dim], float64 of unit length."""
+        # The product of two float32 vectors of unit length is off by (dim + 2) 2^-24 at most; so may the k-th best be.
+        slack = 2 * (self.dim + 2) * 2.0**-24
+        best = [(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.float64))] * len(unit)
+        for start in range(0, len(self), VECTOR_CHUNK):
+            vectors = self._vectors()[start : start + VECTOR_CHUNK]
+            rough = unit.float() @ vectors.T
+            floor = rough.topk(min(k, len(vectors))).values[:, -1] - slack
+            for query, (rows, cosines) in enumerate(best):
+                near = (rough[query] >= floor[query]).nonzero().squeeze(1)
+                exact = (vectors[near].double() * unit[query]).sum(dim=1)
+                rows, cosines = torch.cat([rows, near + start]), torch.cat([cosines, exact])
+                order = cosines.argsort(descending=True, stable=True)[:k]
+                best[query] = rows[order], cosines[order]
+        return best
+
+    def _vectors(self) -> Tensor:
+        """All vectors [size, dim] in one piece; putting the pieces together waits until somebody looks."""
+        if len(self._parts) != 1:
+            self._parts = [torch.cat([torch.empty(0, self.dim), *self._parts])]
+        return self._parts[0]
+
+    def _unit(self, vectors: Tensor, count: int) -> Tensor:
+        if vectors.shape != (count, self.dim):
+            raise ValueError(f"vectors of shape {list(vectors.shape)} must be [{count}, {self.dim}]")
+        if not torch.isfinite(vectors).all():
+            raise DataError("a vector holds numbers that are not finite: it has no neighbours")
+        return F.normalize(vectors.detach().cpu().double(), dim=1)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from dckt_core.errors import DataError
+from dckt_core.protocols import IndexContext
+from dckt_plugins.indexes import exact_search
+from dckt_plugins.indexes.exact import dckt_indexes
+from dckt_plugins.indexes.exact_search import ExactIndex
+
+
+def filled(vectors: Tensor) -> ExactIndex:
+    index = ExactIndex(vectors.shape[1])
+    index.add([f"v{row}" for row in range(len(vectors))], vectors)
+    return index
+
+
+def rows(ids: list[list[str]]) -> list[list[int]]:
+    return [[int(id_[1:]) for id_ in found] for found in ids]
+
+
+def test_by_hand() -> None:
+    (spec,) = dckt_indexes()
+    index = spec.build(spec.options(), IndexContext(dim=2, seed=0))
+    index.add(["east", "north", "far north-east"], torch.tensor([[1.0, 0.0], [0.0, 2.0], [30.0, 30.0]]))
+    ids, cosines = index.search(torch.tensor([[5.0, 0.0], [-1.0, 0.5]]), 2)
+    assert ids == [["east", "far north-east"], ["north", "far north-east"]]
+    expected = torch.tensor([[1, math.sqrt(0.5)], [1 / math.sqrt(5), -1 / math.sqrt(10)]])
+    assert torch.allclose(cosines.float(), expected, atol=1e-7)
+
+
+@given(seed=st.integers(0, 10_000), size=st.integers(1, 90), dim=st.integers(1, 40), k=st.integers(1, 100))
+@settings(max_examples=60, deadline=None)
+def test_equals_a_full_sort_in_any_chunks(seed: int, size: int, dim: int, k: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    vectors = torch.randn(size, dim, generator=generator)
+    queries = torch.randn(5, dim, generator=generator)
+    unit = torch.nn.functional.normalize(vectors.double(), dim=1).float().double()
+    cosine = torch.nn.functional.normalize(queries.double(), dim=1)[:, None].mul(unit).sum(dim=2)
+    order = cosine.argsort(dim=1, descending=True, stable=True)[:, :k]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact_search, "VECTOR_CHUNK", int(torch.randint(1, 100, (1,), generator=generator)))
+        patch.setattr(exact_search, "QUERY_CHUNK", int(torch.randint(1, 7, (1,), generator=generator)))
+        ids, cosines = filled(vectors).search(queries, k)
+    assert rows(ids) == order.tolist()
+    assert torch.allclose(cosines, cosine.gather(1, order), atol=1e-12)
+
+
+@pytest.mark.parametrize("chunk", [7, 64, 65536])
+@pytest.mark.parametrize("k", [1, 10, 500])
+def test_equal_vectors_come_in_the_order_of_insertion(monkeypatch: pytest.MonkeyPatch, chunk: int, k: int) -> None:
+    monkeypatch.setattr(exact_search, "VECTOR_CHUNK", chunk)
+    generator = torch.Generator().manual_seed(0)
+    base = torch.rand(55, 100, generator=generator).softmax(dim=1)
+    ids, cosines = filled(base.repeat(4, 1)).search(base[:9], k)
+    for query, found in enumerate(rows(ids)):
+        assert found[:4] == [query, query + 55, query + 110, query + 165][:k]
+        ranks = list(zip((-cosines[query]).tolist(), found, strict=True))
+        assert ranks == sorted(ranks)
+
+
+def test_an_id_that_comes_again_is_replaced_in_its_place() -> None:
+    index = filled(torch.eye(3))
+    index.add(["v1", "new", "v1"], torch.tensor([[9.0, 9.0, 9.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
+    assert len(index) == 4
+    ids, cosines = index.search(torch.tensor([[1.0, 0.0, 0.0]]), 9)
+    assert ids == [["v0", "v1", "new", "v2"]]
+    assert cosines.tolist() == [[1.0, 1.0, 1.0, 0.0]]
+
+
+def test_removal() -> None:
+    index = filled(torch.eye(4))
+    with pytest.raises(KeyError, match="gone"):
+        index.remove(["v1", "gone"])
+    assert len(index) == 4
+    index.remove(["v1", "v3"])
+    index.add(["v1"], torch.tensor([[0.0, 0.0, 0.0, 1.0]]))
+    assert index.search(torch.ones(1, 4), 9)[0] == [["v0", "v2", "v1"]]
+    index.remove(["v0", "v1", "v2"])
+    assert len(index) == 0
+
+
+@st.composite
+def histories(draw: Any) -> list[tuple[str, Any]]:
+    ids = st.lists(st.sampled_from("abcdefgh"), max_size=5)
+    return draw(st.lists(st.tuples(st.sampled_from(["add", "remove", "reload"]), ids), max_size=8))
+
+
+@given(history=histories(), seed=st.integers(0, 100))
+@settings(max_examples=60, deadline=None)
+def test_behaves_like_a_dict(tmp_path_factory: pytest.TempPathFactory, history: Any, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    index, model = ExactIndex(3), {}
+    for action, ids in history:
+        if action == "add":
+            vectors = torch.randint(-2, 3, (len(ids), 3), generator=generator).float()
+            index.add(ids, vectors)
+            model.update(zip(ids, vectors, strict=True))
+        elif action == "remove":
+            present = [id_ for id_ in dict.fromkeys(ids) if id_ in model]
+            index.remove(present)
+            for id_ in present:
+                del model[id_]
+        else:
+            folder = tmp_path_factory.mktemp("index")
+            index.save(folder)
+            index = ExactIndex(3)
+            index.load(folder)
+    assert len(index) == len(model)
+    query = torch.tensor([[1.0, 2.0, 3.0]])
+    fresh = ExactIndex(3)
+    fresh.add(list(model), torch.stack(list(model.values())) if model else torch.empty(0, 3))
+    (found,), cosines = index.search(query, 20)
+    (expected,), wanted = fresh.search(query, 20)
+    assert found == expected
+    assert torch.equal(cosines, wanted)
+
+
+def test_the_edges() -> None:
+    empty = ExactIndex(2)
+    ids, cosines = empty.search(torch.ones(3, 2), 5)
+    assert (ids, cosines.shape) == ([[], [], []], (3, 0))
+    assert filled(torch.eye(2)).search(torch.empty(0, 2), 5)[1].shape == (0, 2)
+    assert filled(torch.zeros(1, 2)).search(torch.ones(1, 2), 5)[1].tolist() == [[0.0]]
+    assert filled(torch.eye(2)).search(torch.zeros(1, 2), 1)[0] == [["v0"]]
+
+
+def test_bad_input_is_refused_and_changes_nothing() -> None:
+    index = filled(torch.eye(2))
+    with pytest.raises(ValueError, match=r"vectors of shape \[2, 3\] must be \[2, 2\]"):
+        index.add(["a", "b"], torch.ones(2, 3))
+    with pytest.raises(ValueError, match=r"must be \[1, 2\]"):
+        index.add(["a"], torch.ones(2, 2))
+    with pytest.raises(DataError, match="not finite"):
+        index.add(["a"], torch.tensor([[1.0, math.nan]]))
+    with pytest.raises(DataError, match="not finite"):
+        index.search(torch.tensor([[1.0, math.inf]]), 1)
+    with pytest.raises(ValueError, match="k = 0 must be 1 or more"):
+        index.search(torch.ones(1, 2), 0)
+    assert len(index) == 2
+
+
+def test_saved_and_loaded_it_answers_the_same(tmp_path: Path) -> None:
+    index = filled(torch.randn(30, 6, generator=torch.Generator().manual_seed(0)))
+    index.save(tmp_path / "deep" / "index")
+    assert sorted(file.name for file in (tmp_path / "deep" / "index").iterdir()) == ["ids.json", "vectors.safetensors"]
+    other = filled(torch.eye(6))
+    other.load(tmp_path / "deep" / "index")
+    query = torch.randn(4, 6, generator=torch.Generator().manual_seed(1))
+    assert other.search(query, 30)[0] == index.search(query, 30)[0]
+    assert torch.equal(other.search(query, 30)[1], index.search(query, 30)[1])
+    other.add(["later"], torch.ones(1, 6))
+    assert len(other) == 31
+
+
+def damage(folder: Path, how: str) -> None:
+    ids, vectors = folder / "ids.json", folder / "vectors.safetensors"
+    if how == "no vectors":
+        vectors.unlink()
+    elif how == "no ids":
+        ids.unlink()
+    elif how == "cut":
+        vectors.write_bytes(vectors.read_bytes()[:-8])
+    elif how == "no json":
+        ids.write_text("[")
+    elif how == "other ids":
+        ids.write_text(json.dumps(json.loads(ids.read_text()) | {"ids": ["x", "y"]}))
+    elif how == "other format":
+        ids.write_text(json.dumps(json.loads(ids.read_text()) | {"format": 99}))
+    elif how == "other vectors":
+        filled(torch.eye(3)).save(folder)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("no vectors", "vectors.safetensors: no such file"),
+        ("no ids", "ids.json: no such file"),
+        ("cut", "not a whole index"),
+        ("no json", "not a whole index"),
+        ("other ids", "do not belong together"),
+        ("other format", "an index of format 99"),
+        ("other vectors", "its vectors have 3 values, not 2"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path: Path, how: str, said: str) -> None:
+    filled(torch.eye(2)).save(tmp_path)
+    damage(tmp_path, how)
+    index = filled(torch.ones(1, 2))
+    with pytest.raises(DataError, match=said):
+        index.load(tmp_path)
+    assert len(index) == 1
+
+
+def test_listing_imports_no_torch() -> None:
+    program = (
+        "import sys; from dckt_plugins.indexes import exact; exact.dckt_indexes(); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
