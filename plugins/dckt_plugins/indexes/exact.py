@@ -1,4 +1,4 @@
-"""`exact`: compares a query with everything there is. No approximation, nothing to tune."""
+"""`exact`: nearest neighbours by comparing every query with every vector."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @hookimpl
 def dckt_indexes() -> Iterable[IndexSpec[Any]]:
-    return [IndexSpec(name="exact", summary="compares with every vector (no approximation)", build=_build)]
+    return [IndexSpec(name="exact", summary="compares with every vector, in chunks", build=_build)]
 
 
 def _build(options: NoOptions, context: IndexContext) -> Index:
-    from dckt_plugins.indexes.exact_index import ExactIndex
+    from dckt_plugins.indexes.exact_search import ExactIndex
 
     return ExactIndex(context.dim)
