@@ -46,8 +46,8 @@ def dense(x: Tensor, y: Tensor, options: Options, sigma: float | None, weights: 
 
     kernel = torch.empty_like(exponent)
     slope = torch.empty_like(exponent) if gradient else None
-    for power, t in ladder.rungs_(exponent):
-        if power == 1:
+    for rung, (power, t) in enumerate(ladder.rungs_(exponent)):
+        if rung == 0:
             kernel.copy_(t)
             if slope is not None:
                 slope.copy_(t)

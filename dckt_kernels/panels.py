@@ -68,10 +68,10 @@ def panels(
         if on_diagonal:
             exponent.fill_diagonal_(0)
         sums = torch.zeros_like(v[rows])
-        for power, t in ladder.rungs_(exponent):
+        for rung, (power, t) in enumerate(ladder.rungs_(exponent)):
             sums.add_(t.sum(1) if weights.uniform else torch.mv(t, v[columns]))
             if slope is not None:
-                slope.copy_(t) if power == 1 else slope.add_(t, alpha=power)
+                slope.copy_(t) if rung == 0 else slope.add_(t, alpha=power)
         c = weights.block(rows.start, columns.start)
         value += (2 if mirrored else 1) * c * float(sums.double().dot(v[rows].double()))
         if product is None or row_sums is None or slope is None:

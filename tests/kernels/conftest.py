@@ -1,0 +1,46 @@
+"""Rows to compare, and the ways to compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from dckt_kernels import closed_form, panels
+
+Rows = Callable[..., tuple[Tensor, Tensor]]
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One thread, and a place for torch's compiler, which else names one itself in the environment."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "inductor"))
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def rows() -> Rows:
+    """rows(n, m, d, offset=0, spread=1, dtype=float32): two domains, the second shifted and wider."""
+
+    def make(
+        n: int, m: int, d: int, offset: float = 0.0, spread: float = 1.0, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(n + 31 * m + 997 * d)
+        x = torch.randn(n, d, generator=generator, dtype=torch.float64) * spread + offset
+        y = (torch.randn(m, d, generator=generator, dtype=torch.float64) * 1.2 + 0.2) * spread + offset
+        return x.to(dtype), y.to(dtype)
+
+    return make
+
+
+@pytest.fixture(params=["dense", "panels"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each of the two ways to walk over the pairs, whatever the size; panels of 16 rows, so that there are several."""
+    monkeypatch.setattr(closed_form, "DENSE_ROWS", 10**9 if request.param == "dense" else 0)
+    monkeypatch.setattr(panels, "BLOCK_ROWS", 16)
+    return str(request.param)

@@ -1,0 +1,75 @@
+"""Two processes with a part of the batch each, against one process with all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from dckt_kernels import global_mk_mmd, mk_mmd
+
+OPTIONS: list[dict[str, Any]] = [{}, {"estimator": "unbiased", "bandwidth_grad": True}, {"sigma": 4.0, "kernel_num": 3}]
+CUTS = {"x": 7, "y": 3}
+
+
+def batch() -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "x": torch.randn(16, 5, generator=generator, dtype=torch.float64),
+        "y": torch.randn(9, 5, generator=generator, dtype=torch.float64) + 0.5,
+    }
+
+
+def part(z: Tensor, cut: int, rank: int) -> Tensor:
+    return (z[:cut] if rank == 0 else z[cut:]).clone()
+
+
+def network() -> nn.Linear:
+    layer = nn.utils.skip_init(nn.Linear, 5, 4, dtype=torch.float64)
+    with torch.no_grad():
+        layer.weight.copy_(torch.linspace(-1, 1, 20, dtype=torch.float64).reshape(4, 5))
+        layer.bias.zero_()
+    return layer
+
+
+def work(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    mine = {name: part(z, CUTS[name], rank).requires_grad_() for name, z in batch().items()}
+    found = []
+    for options in OPTIONS:
+        value = global_mk_mmd(mine["x"], mine["y"], ddp=False, **options)
+        found.append((value.detach(), torch.autograd.grad(2 * value, (mine["x"], mine["y"]))))
+    layer = DistributedDataParallel(network())
+    global_mk_mmd(*layer(torch.cat([mine["x"], mine["y"]])).split([len(mine["x"]), len(mine["y"])])).backward()
+    torch.save((found, layer.module.weight.grad), f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_are_one(tmp_path: Path) -> None:
+    torch.multiprocessing.spawn(work, (str(tmp_path),), nprocs=2)
+    x, y = (z.requires_grad_() for z in batch().values())
+    layer = network()
+    mk_mmd(layer(x.detach()), layer(y.detach())).backward()
+    for rank in (0, 1):
+        found, weight_grad = torch.load(tmp_path / f"{rank}.pt")
+        for options, (value, (by_x, by_y)) in zip(OPTIONS, found, strict=True):
+            expected = mk_mmd(x, y, **options)
+            expected_x, expected_y = torch.autograd.grad(2 * expected, (x, y))
+            torch.testing.assert_close(value, expected.detach())
+            torch.testing.assert_close(by_x, part(expected_x, CUTS["x"], rank))
+            torch.testing.assert_close(by_y, part(expected_y, CUTS["y"], rank))
+        torch.testing.assert_close(weight_grad, layer.weight.grad)
+
+
+def test_it_needs_a_process_group() -> None:
+    x, y = batch().values()
+    with pytest.raises(RuntimeError, match="call init_process_group first, or mk_mmd"):
+        global_mk_mmd(x, y)
+    with pytest.raises(ValueError, match="'biased' or 'unbiased', not 'linear'"):
+        global_mk_mmd(x, y, estimator="linear")
