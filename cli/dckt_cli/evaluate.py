@@ -1,0 +1,163 @@
+"""`dckt evaluate`: how well a run's target network searches, within and across media."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from dckt_core.data.pairs import Pair
+    from dckt_core.evaluation import Evaluation, TaskSummary
+
+ROWS = {
+    "image_to_text": "image->text",
+    "text_to_image": "text->image",
+    "mean": "mean of both",
+    "image_to_image": "image->image",
+    "text_to_text": "text->text",
+    "image_to_all": "image->all",
+    "text_to_all": "text->all",
+}
+NAMED_AT_MOST = 5
+"""Queries with no relevant item that the table names; --per-query and --json have them all."""
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
+@click.option(
+    "--checkpoint",
+    type=click.Choice(["before", "after", "control"]),
+    default="after",
+    show_default=True,
+    help="The target network before transfer, after it, or its target-only control.",
+)
+@click.option("--k", type=click.IntRange(min=1), help="Also mAP, precision and recall at this cut.")
+@click.option(
+    "--self-hit", is_flag=True, help="Count a query in its own gallery as a hit, as the authors' release does."
+)
+@click.option(
+    "--per-query",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the figures of every query to this CSV file.",
+)
+@click.option("--target", metavar="PATH", help="Where the target data set lies, if it was moved.")
+@click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--quiet", is_flag=True, help="Warnings and the outcome alone.")
+@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
+@click.pass_context
+def evaluate(ctx: click.Context, /, run: Path, **flags: Any) -> None:
+    """Score the target network of RUN on a split of its target data set.
+
+    Mean average precision over the whole ranking by cosine; relevant = same class. Across media the query's own partner
+    is a legitimate hit; where the gallery holds the query itself, it is left out. Equal cosines keep the order of the
+    data set. Intervals are 95 % bootstrap intervals over queries, chance is the expectation of a random ranking.
+    """
+    per_query = flags["per_query"]
+    if per_query is not None and not per_query.absolute().parent.is_dir():
+        raise click.BadParameter(f"{per_query.parent}: no such folder", ctx, param_hint="--per-query")
+
+    import torch
+
+    from dckt_cli.console import watching
+    from dckt_core.errors import DataError
+    from dckt_core.evaluation import evaluate as evaluate_pairs
+    from dckt_core.model import load
+    from dckt_core.protocols import Representation
+    from dckt_core.training.engine import Engine
+
+    with watching(quiet=flags["quiet"]) as progress:
+        model = load(
+            run,
+            registry=ctx.obj.registry,
+            checkpoint=flags["checkpoint"],
+            target=flags["target"],
+            device=str(Engine(flags["device"]).device),
+            progress=progress,
+        )
+        data = model.target()
+        pairs = data.split(flags["split"])
+        if not pairs:
+            raise DataError(f"{data.origin}: split '{flags['split']}' is empty")
+        labels = torch.tensor(data.labels(pairs), dtype=torch.int64)
+        view = Representation(
+            model.encode_images([pair.image_item for pair in pairs], cache=True),
+            model.encode_texts([pair.text_item for pair in pairs], cache=True),
+        )
+        evaluation = evaluate_pairs(view, labels, [pair.id for pair in pairs], k=flags["k"], self_hit=flags["self_hit"])
+    seed = model.config.seed
+    if per_query is not None:
+        _write_per_query(per_query, evaluation, pairs)
+    if flags["as_json"]:
+        about = {"run": str(run), "checkpoint": flags["checkpoint"], "split": flags["split"]}
+        click.echo(json.dumps(about | evaluation.as_json(seed), ensure_ascii=False))
+    else:
+        title = f"{run}: target network '{flags['checkpoint']}' on {len(pairs)} {flags['split']} pairs"
+        _show(title, evaluation.summary(seed), evaluation.k)
+
+
+def _show(title: str, summary: dict[str, TaskSummary], k: int | None) -> None:
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 100)
+    table = Table(title=title)
+    table.add_column("task")
+    for column in ("mAP (95 % interval)", "chance", *([f"mAP@{k}", f"P@{k}", f"R@{k}"] if k else [])):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, text in ROWS.items():
+        row = summary[name]
+        at_k = [row.map_at_k, row.precision_at_k, row.recall_at_k] if k else []
+        figures = [_interval(row), *map(_figure, [row.chance, *at_k])]
+        table.add_row(text, *figures, style="bold" if name == "mean" else None)
+    console.print(table)
+    for name, text in ROWS.items():
+        ids = summary[name].unanswerable
+        if ids and name != "mean":
+            more = f" and {len(ids) - NAMED_AT_MOST} more" if len(ids) > NAMED_AT_MOST else ""
+            found = f"{len(ids)} {'query has' if len(ids) == 1 else 'queries have'}"
+            click.echo(
+                f"{text}: {found} no relevant item, left out of the means: {', '.join(ids[:NAMED_AT_MOST])}{more}"
+            )
+
+
+def _interval(row: TaskSummary) -> str:
+    if row.map is None or row.interval is None:
+        return "-"
+    return f"{row.map:.3f} ({row.interval[0]:.3f}-{row.interval[1]:.3f})"
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _write_per_query(file: Path, evaluation: Evaluation, pairs: Sequence[Pair]) -> None:
+    """One row for each task and query; no AP stands where nothing is relevant."""
+    from dckt_core.errors import UsageError
+    from dckt_core.files import write_text
+
+    columns = ["task", "id", "label", "relevant", "ap", "chance"]
+    if evaluation.k is not None:
+        columns += [f"{name}_at_{evaluation.k}" for name in ("ap", "precision", "recall")]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    for name, task in evaluation.tasks.items():
+        found = task.ranking
+        measured = [found.ap, task.chance, found.ap_at_k, found.precision_at_k, found.recall_at_k]
+        figures = list(zip(*(column.tolist() for column in measured if column is not None), strict=True))
+        for pair, relevant, row in zip(pairs, found.relevant.tolist(), figures, strict=True):
+            writer.writerow([name, pair.id, pair.label, relevant, *(row if relevant else [""] * len(row))])
+    try:
+        write_text(file, stream.getvalue())
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be written: {error.strerror or error}") from None
