@@ -45,7 +45,7 @@ class Discriminators(nn.Module):
         super().__init__()
         self.strength, self.gamma = strength, gamma
         self.networks = nn.ModuleDict(
-            {name: nn.Sequential(nn.Linear(d, hidden), nn.ReLU(), nn.Linear(hidden, 1)) for name, d in layers.items()}
+            {name: nn.Sequential(_linear(d, hidden), nn.ReLU(), _linear(hidden, 1)) for name, d in layers.items()}
         )
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -64,3 +64,8 @@ class Discriminators(nn.Module):
             logits = [network(ReverseGradient.apply(rows, factor)).squeeze(1) for rows in (source, target)]
             values[name] = (F.softplus(-logits[0]).mean() + F.softplus(logits[1]).mean()) / 2
         return values
+
+
+def _linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer without values: the default ones would be drawn from the global generator, and in vain."""
+    return nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
