@@ -17,8 +17,12 @@ DCKT = Path(sysconfig.get_path("scripts"), "dckt")
 Dckt = Callable[..., subprocess.CompletedProcess[str]]
 
 
+SET_BY_LIBRARIES = {"PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR"}
+"""Variables that pytest and torch set by themselves."""
+
+
 def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    return {name: value for name, value in os.environ.items() if name not in SET_BY_LIBRARIES}
 
 
 def _random_states() -> dict[str, object]:
