@@ -116,7 +116,7 @@ def test_joint_mmd_has_the_gradient_of_a_constant_bandwidth() -> None:
 def test_joint_mmd_of_equal_rows_is_zero_without_nan() -> None:
     source, target = with_gradient(torch.ones(3, 2), torch.ones(4, 2))
     value = joint_mmd([(source, target), (source, target)])
-    assert float(value) == 0.0
+    assert value.item() == 0.0
     assert all(torch.isfinite(slope).all() for slope in torch.autograd.grad(value, (source, target)))
 
 
@@ -180,7 +180,7 @@ def test_mmd_lets_gradients_through(build: Any) -> None:
     slopes = torch.autograd.grad(value, (source, target))
     # A step against the gradient brings the domains nearer.
     nearer = build("mmd").many({"a": (source - slopes[0], target - slopes[1])}, 0.0)["a"]
-    assert float(nearer) < float(value)
+    assert nearer.item() < value.item()
 
 
 # --- the contract ---------------------------------------------------------------------------------------------
