@@ -181,6 +181,9 @@ class Config(Section):
     """`auto`, `cpu`, `cuda`, `mps`."""
     precision: Literal["no", "bf16", "fp16"] = "no"
     """Mixed precision of the networks; losses are float32 always."""
+    checkpoint_minutes: Annotated[float, Field(ge=0)] = 10.0
+    """How often training keeps what `--resume` goes on from; 0 for every update. It changes no result."""
+    checkpoints_kept: Positive = 2
     encode_batch: Positive = 64
     """Items that pass a frozen encoder at once."""
 

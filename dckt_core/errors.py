@@ -42,6 +42,12 @@ class DivergedError(DcktError):
     exit_code = ExitCode.DIVERGED
 
 
+class StoppedError(DcktError):
+    """Training was asked to stop, and did after keeping a checkpoint."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
 class PluginError(DcktError):
     """A plugin broke the contract; the text names the distribution at fault."""
 

@@ -62,6 +62,16 @@ class GuardedDiscrepancy:
         trains = isinstance(owner, nn.Module) and any(p.requires_grad for p in owner.parameters())
         return owner if trains and isinstance(owner, nn.Module) else None
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """What the discrepancy remembers, named tensors; empty where it has no `state_dict`."""
+        with blame(self._plugin):
+            return dict(self._discrepancy.state_dict()) if hasattr(self._discrepancy, "state_dict") else {}
+
+    def load_state_dict(self, state: Mapping[str, Tensor], /) -> None:
+        with blame(self._plugin):
+            if hasattr(self._discrepancy, "load_state_dict"):
+                self._discrepancy.load_state_dict(state)
+
     def many(self, layers: Mapping[str, tuple[Tensor, Tensor]], progress: float) -> Mapping[str, Tensor]:
         """Every layer's value.
 
@@ -88,6 +98,16 @@ class GuardedObserver:
 
     def __init__(self, observer: Observer, plugin: Registered) -> None:
         self._observer, self._plugin = observer, plugin
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the observer has told so far, JSON-able; empty where it has no `state_dict`."""
+        with blame(self._plugin):
+            return self._observer.state_dict() if hasattr(self._observer, "state_dict") else {}
+
+    def load_state_dict(self, state: Mapping[str, Any], /) -> None:
+        with blame(self._plugin):
+            if hasattr(self._observer, "load_state_dict"):
+                self._observer.load_state_dict(state)
 
     def on_metrics(self, row: Mapping[str, Any], /) -> None:
         with blame(self._plugin):

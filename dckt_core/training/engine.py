@@ -83,6 +83,16 @@ class Engine:
         """The mean of a tensor over all processes."""
         return cast(Tensor, self._accelerator.reduce(value, "mean")) if self.processes > 1 else value
 
+    def scaler_state(self) -> dict[str, Any] | None:
+        """The loss scale of fp16, JSON-able; None for other precisions."""
+        scaler = self._accelerator.scaler
+        return None if scaler is None else dict(scaler.state_dict())
+
+    def load_scaler_state(self, state: dict[str, Any] | None) -> None:
+        """Takes back what `scaler_state` gave."""
+        if state is not None and self._accelerator.scaler is not None:
+            self._accelerator.scaler.load_state_dict(state)
+
     def average_gradients(self, module: nn.Module) -> None:
         """The mean over processes of the gradients of a module that is not wrapped."""
         for parameter in module.parameters():

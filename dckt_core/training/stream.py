@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -44,9 +44,10 @@ class RowStream:
         batch, self._pending = self._pending[: self.batch], self._pending[self.batch :]
         return batch
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "pending": self._pending, "generator": self.generator.get_state()}
+    def state_dict(self) -> dict[str, Tensor]:
+        """Where it is; the generator's state is kept by who owns it."""
+        return {"rows": self.rows, "pending": self._pending}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Takes back what `state_dict` gave."""
         self.rows, self._pending = state["rows"], state["pending"]
-        self.generator.set_state(state["generator"])

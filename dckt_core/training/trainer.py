@@ -12,10 +12,11 @@ batches, without the source: the difference between the two is what transfer gav
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 
 from dckt_core.config import Config
 from dckt_core.data.domain import Domain
-from dckt_core.errors import DivergedError, UsageError
+from dckt_core.errors import DataError, DivergedError, StoppedError, UsageError
 from dckt_core.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
 from dckt_core.network import DomainNetwork
 from dckt_core.progress import Progress, logger, silent
@@ -33,25 +34,24 @@ from dckt_core.training.engine import Engine
 from dckt_core.training.learner import decayed_rate, set_rate, sgd
 from dckt_core.training.objective import Loss, domain_loss, transfer_loss
 from dckt_core.training.scoring import Score, score
+from dckt_core.training.snapshot import Snapshot, load_momentum, momentum_tensors
 from dckt_core.training.stream import RowStream, repeat_in_order
 from dckt_core.training.views import LiveSamplerState
 
 CURVE_POINTS = 20
 """Rows of the learning curve that each phase or iteration leaves in the metrics."""
 
+ROLES = ("source", "target", "control")
 Save = Callable[[str, DomainNetwork], None]
 
 
-@dataclass
-class Learner:
-    """A network and the optimizer that trains it, both prepared by the engine."""
+@dataclass(frozen=True)
+class Position:
+    """How far training has come: `update` updates of a phase or iteration are done."""
 
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-
-    def step(self) -> None:
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+    phase: str
+    iteration: int = 0
+    update: int = 0
 
 
 @dataclass
@@ -79,6 +79,8 @@ class Trainer:
         networks: "source" and "target", fresh.
         save: called as `save("before" | "after" | "control" | "source", network)` whenever that network is the
             one to keep.
+        keep: called with a snapshot every `config.checkpoint_minutes`, and before a stop.
+        stop: asked between two updates whether to stop.
     """
 
     def __init__(
@@ -94,6 +96,8 @@ class Trainer:
         save: Save,
         observers: Sequence[GuardedObserver] = (),
         progress: Progress = silent,
+        keep: Callable[[Snapshot], object] = lambda snapshot: None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
         for name, schedule in (("pretrain", config.pretrain), ("transfer", config.transfer)):
             share = schedule.batch // engine.processes
@@ -104,7 +108,7 @@ class Trainer:
                 )
         self.config = config
         self.domains = {"source": source, "target": target}
-        self.networks = dict(networks)
+        self.networks: dict[str, nn.Module] = {role: engine.prepare(network) for role, network in networks.items()}
         self.sampler = sampler
         self.discrepancy = discrepancy
         self.engine = engine
@@ -116,73 +120,93 @@ class Trainer:
             purpose: generator_for(config.seed, purpose)
             for purpose in ("pretrain source", "pretrain target", "transfer source", "transfer target", "selection")
         }
+        self.keep = keep
+        self.stop = stop
+        self.at = Position("pretrain source")
+        self.before: Score | None = None
+        self.best: dict[str, Best] = {}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.streams: dict[str, RowStream] = {}
         self.history: list[dict[str, Any]] = []
+        self._kept = time.monotonic()
         self._running: dict[str, list[Tensor]] = defaultdict(list)
 
     # --- the story ------------------------------------------------------------------------------------------
 
     def run(self) -> Outcome:
-        """The whole of it.
+        """The whole of it, or what is left of it after `restore`.
 
         Raises:
             DivergedError: a loss is not finite.
             PluginError: the sampler or the discrepancy broke its contract.
+            StoppedError: somebody asked to stop; a snapshot was kept.
         """
-        config = self.config
-        self._pretrain("source", config.pretrain.source_updates)
-        self._pretrain("target", config.pretrain.target_updates)
-        before = self._score("target")
+        if self.at.phase == "pretrain source":
+            self._pretrain("source", self.config.pretrain.source_updates)
+            self.at = Position("pretrain target")
+        if self.at.phase == "pretrain target":
+            self._pretrain("target", self.config.pretrain.target_updates)
+            self._end_pretraining()
+        for iteration in range(self.at.iteration, self.config.transfer.iterations + 1):
+            if self.at.update == 0:
+                self._choose_rows(self._select(iteration))
+            self._transfer(iteration)
+            self._validate(iteration)
+            self.at = Position("transfer", iteration + 1)
+        assert self.before is not None
+        return Outcome(self.before, self.best["target"], self.best.get("control"), self.history)
+
+    def _end_pretraining(self) -> None:
+        """The target network as it is before transfer; from here on it has a twin, its control."""
+        self.before = self._score("target")
         self.save("before", self._bare("target"))
-        self._row("validation", 0, 0, before.as_row("target"))
-
-        if config.transfer.control:
-            self.networks["control"] = deepcopy(self._bare("target"))
-        if config.network.target_init == "source":
+        self._row("validation", 0, 0, self.before.as_row("target"))
+        if self.config.transfer.control:
+            self._add_control()
+        if self.config.network.target_init == "source":
             self._bare("target").start_from(self._bare("source"))
-        roles = [role for role in ("source", "target", "control") if role in self.networks]
-        self._learners = {role: self._learner(role, config.transfer.lr) for role in roles}
-        self._discrepancy_learner = self._own_learner(self.discrepancy.module)
+        self._begin_transfer()
+        self.at = Position("transfer", 1)
 
-        after: Best | None = None
-        control: Best | None = None
-        for iteration in range(1, config.transfer.iterations + 1):
-            selection = self._select(iteration)
-            self._transfer(iteration, selection)
-            reached = self._score("target")
-            self._row("validation", iteration, config.transfer.updates, reached.as_row("target"))
-            if after is None or reached.mean > after.score.mean:
-                after = Best(iteration, reached)
-                self.save("after", self._bare("target"))
-                self.save("source", self._bare("source"))
-            if "control" in self.networks:
-                reached = self._score("control")
-                self._row("validation", iteration, config.transfer.updates, reached.as_row("control"))
-                if control is None or reached.mean > control.score.mean:
-                    control = Best(iteration, reached)
-                    self.save("control", self._bare("control"))
-        assert after is not None
-        return Outcome(before, after, control, self.history)
+    def _validate(self, iteration: int) -> None:
+        """Scores the target network and its control, and saves each where it is the best so far."""
+        for role, name in (("target", "after"), ("control", "control")):
+            if role not in self.networks:
+                continue
+            reached = self._score(role)
+            self._row("validation", iteration, self.config.transfer.updates, reached.as_row(role))
+            if role not in self.best or reached.mean > self.best[role].score.mean:
+                self.best[role] = Best(iteration, reached)
+                self.save(name, self._bare(role))
+                if role == "target":
+                    self.save("source", self._bare("source"))
 
     # --- step 0 ---------------------------------------------------------------------------------------------
 
     def _pretrain(self, role: str, updates: int) -> None:
         """One network alone on its own domain: semantic and pair losses."""
-        config, data = self.config, self.domains[role].train
-        learner = self._learner(role, config.pretrain.lr)
-        rows = torch.arange(len(data))
-        stream = RowStream(rows, config.pretrain.batch, self.generators[f"pretrain {role}"])
-        phase = f"pretrain {role}"
-        for update in range(1, updates + 1):
-            for _ in self.engine.micro_batches(config.pretrain.accumulation, [learner.network]):
+        config, data, phase = self.config, self.domains[role].train, f"pretrain {role}"
+        if self.at.update == 0:
+            self._begin_pretraining(role)
+        network, stream = self.networks[role], self.streams[role]
+        for update in range(self.at.update + 1, updates + 1):
+            for _ in self.engine.micro_batches(config.pretrain.accumulation, [network]):
                 chosen = self.engine.share(stream.next())
                 batch = data.batch(chosen, self.engine.device)
-                outputs = learner.network(batch.image, batch.text)
+                outputs = network(batch.image, batch.text)
                 loss = domain_loss(outputs, batch.labels, semantic_weight=1.0, pair=config.loss.pair, domain=role)
                 self._check(loss, phase, update, {role: chosen})
                 self.engine.backward(loss.total / config.pretrain.accumulation)
-            learner.step()
+            self._step()
             self._curve(phase, 0, update, updates)
             self.progress(update, updates, phase)
+            self._updated(Position(phase, 0, update))
+
+    def _begin_pretraining(self, role: str) -> None:
+        phase, batch = f"pretrain {role}", self.config.pretrain.batch
+        rows = torch.arange(len(self.domains[role].train))
+        self.streams = {role: RowStream(rows, batch, self.generators[phase])}
+        self.optimizers = {role: self._optimizer(self._bare(role), self.config.pretrain.lr)}
 
     # --- steps 1a to 1c -------------------------------------------------------------------------------------
 
@@ -220,38 +244,52 @@ class Trainer:
 
     # --- step 1d --------------------------------------------------------------------------------------------
 
-    def _transfer(self, iteration: int, selection: Selection) -> None:
-        """Joint updates on the source's rows and the kept target rows, repeated in order to the full count."""
-        config, engine = self.config, self.engine
-        source, target = self.domains["source"].train, self.domains["target"].train
-        source_rows = torch.arange(len(source)) if selection.source_indices is None else selection.source_indices
-        target_rows = repeat_in_order(selection.indices, len(target))
-        source_stream = RowStream(source_rows, config.transfer.batch, self.generators["transfer source"])
-        target_stream = RowStream(target_rows, config.transfer.batch, self.generators["transfer target"])
-        learners = list(self._learners.values())
-        total_updates = config.transfer.iterations * config.transfer.updates
-        phase = f"transfer iteration {iteration} of {config.transfer.iterations}"
-        for update in range(1, config.transfer.updates + 1):
-            done = (iteration - 1) * config.transfer.updates + update - 1
-            rate = decayed_rate(config.transfer.lr, config.transfer.lr_gamma, config.transfer.lr_power, done)
-            for learner in [*learners, *filter(None, [self._discrepancy_learner])]:
-                set_rate(learner.optimizer, rate)
-            for _ in engine.micro_batches(config.transfer.accumulation, [learner.network for learner in learners]):
-                rows = {"source": engine.share(source_stream.next()), "target": engine.share(target_stream.next())}
-                loss = self._joint_loss(rows, done / total_updates)
+    def _begin_transfer(self) -> None:
+        """Fresh momentum for every network, and for a discrepancy that has parameters of its own."""
+        learning: dict[str, nn.Module] = {role: self._bare(role) for role in ROLES if role in self.networks}
+        if self.discrepancy.module is not None:
+            learning["discrepancy"] = self.discrepancy.module.to(self.engine.device)
+        self.optimizers = {name: self._optimizer(module, self.config.transfer.lr) for name, module in learning.items()}
+
+    def _choose_rows(self, selection: Selection) -> None:
+        """The source's rows, and the kept target rows repeated in order to the full count."""
+        rows = {
+            "source": selection.source_indices,
+            "target": repeat_in_order(selection.indices, len(self.domains["target"].train)),
+        }
+        if rows["source"] is None:
+            rows["source"] = torch.arange(len(self.domains["source"].train))
+        batch = self.config.transfer.batch
+        self.streams = {
+            role: RowStream(chosen, batch, self.generators[f"transfer {role}"])
+            for role, chosen in rows.items()
+            if chosen is not None
+        }
+
+    def _transfer(self, iteration: int) -> None:
+        """The joint updates of one iteration."""
+        config, engine = self.config.transfer, self.engine
+        networks = [self.networks[role] for role in ROLES if role in self.networks]
+        phase = f"transfer iteration {iteration} of {config.iterations}"
+        for update in range(self.at.update + 1, config.updates + 1):
+            done = (iteration - 1) * config.updates + update - 1
+            for optimizer in self.optimizers.values():
+                set_rate(optimizer, decayed_rate(config.lr, config.lr_gamma, config.lr_power, done))
+            for _ in engine.micro_batches(config.accumulation, networks):
+                rows = {role: engine.share(self.streams[role].next()) for role in ("source", "target")}
+                loss = self._joint_loss(rows, done / (config.iterations * config.updates))
                 self._check(loss, phase, update, rows)
-                engine.backward(loss.total / config.transfer.accumulation)
-                if "control" in self._learners:
+                engine.backward(loss.total / config.accumulation)
+                if "control" in self.networks:
                     loss = self._target_only_loss(rows["target"])
                     self._check(loss, phase, update, {"target": rows["target"]})
-                    engine.backward(loss.total / config.transfer.accumulation)
-            for learner in learners:
-                learner.step()
-            if self._discrepancy_learner is not None:
-                engine.average_gradients(self._discrepancy_learner.network)
-                self._discrepancy_learner.step()
-            self._curve("transfer", iteration, update, config.transfer.updates)
-            self.progress(update, config.transfer.updates, phase)
+                    engine.backward(loss.total / config.accumulation)
+            if self.discrepancy.module is not None:
+                engine.average_gradients(self.discrepancy.module)
+            self._step()
+            self._curve("transfer", iteration, update, config.updates)
+            self.progress(update, config.updates, phase)
+            self._updated(Position("transfer", iteration, update))
 
     def _joint_loss(self, rows: Mapping[str, Tensor], progress: float) -> Loss:
         """All losses of both domains, and the discrepancy between them."""
@@ -284,19 +322,92 @@ class Trainer:
         weight = config.loss.semantic.target
         return domain_loss(outputs, batch.labels, semantic_weight=weight, pair=config.loss.pair, domain="control")
 
+    # --- snapshots ------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Everything that the updates still to come depend on."""
+        tensors = {f"generator/{name}": generator.get_state() for name, generator in self.generators.items()}
+        parts: dict[str, Mapping[str, Tensor]] = {
+            **{f"network/{role}": self._bare(role).state_dict() for role in self.networks},
+            **{f"momentum/{name}": momentum_tensors(optimizer) for name, optimizer in self.optimizers.items()},
+            **{f"stream/{role}": stream.state_dict() for role, stream in self.streams.items()},
+            "discrepancy": self.discrepancy.state_dict(),
+            "running": {name: torch.stack(values) for name, values in self._running.items()},
+        }
+        for part, members in parts.items():
+            tensors |= {f"{part}/{name}": value for name, value in members.items()}
+        facts = {
+            "at": asdict(self.at),
+            "before": asdict(self.before) if self.before else None,
+            "best": {role: asdict(best) for role, best in self.best.items()},
+            "history": self.history,
+            "sampler": self.sampler.state_dict(),
+            "observers": [observer.state_dict() for observer in self.observers],
+            "scaler": self.engine.scaler_state(),
+        }
+        return Snapshot(tensors, facts)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Takes back a snapshot of a trainer that was made alike; `run` then goes on where that one was.
+
+        Raises:
+            DataError: the snapshot is of another configuration.
+        """
+        facts = snapshot.facts
+        try:
+            self.at = Position(**facts["at"])
+            self.before = Score(**facts["before"]) if facts["before"] else None
+            self.best = {role: Best(best["iteration"], Score(**best["score"])) for role, best in facts["best"].items()}
+            self.history = list(facts["history"])
+            if self.at.phase == "transfer":
+                if self.config.transfer.control:
+                    self._add_control()
+                self._begin_transfer()
+                self._choose_rows(Selection(indices=torch.arange(1)))
+            elif self.at.update:
+                self._begin_pretraining(self.at.phase.removeprefix("pretrain "))
+            for role in self.networks:
+                self._bare(role).load_state_dict(snapshot.under(f"network/{role}"))
+            for name, optimizer in self.optimizers.items():
+                load_momentum(optimizer, snapshot.under(f"momentum/{name}"))
+            for role, stream in self.streams.items():
+                stream.load_state_dict(snapshot.under(f"stream/{role}"))
+            for name, generator in self.generators.items():
+                generator.set_state(snapshot.tensors[f"generator/{name}"])
+            self._running = defaultdict(list)
+            for name, values in snapshot.under("running").items():
+                self._running[name] = list(values.to(self.engine.device).unbind())
+            self.discrepancy.load_state_dict(snapshot.under("discrepancy"))
+            self.sampler.load_state_dict(facts["sampler"])
+            self.engine.load_scaler_state(facts["scaler"])
+            for observer, state in zip(self.observers, facts["observers"], strict=False):
+                observer.load_state_dict(state)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise DataError(f"the checkpoint is of another configuration: {' '.join(str(error).split())}") from None
+
+    def _updated(self, at: Position) -> None:
+        """Between two updates: keeps a snapshot where it is time, and stops where that was asked for."""
+        self.at = at
+        stop = self.engine.from_main(self.stop())
+        if stop or time.monotonic() - self._kept >= self.config.checkpoint_minutes * 60:
+            self.keep(self.snapshot())
+            self._kept = time.monotonic()
+        if stop:
+            raise StoppedError(f"stopped in '{at.phase}', iteration {at.iteration}, after update {at.update}")
+
     # --- helpers --------------------------------------------------------------------------------------------
 
-    def _learner(self, role: str, lr: float) -> Learner:
-        bare = self._bare(role)
-        self.networks[role], optimizer = self.engine.prepare(bare, sgd(bare, lr, self.config.optimizer))
-        return Learner(self.networks[role], optimizer)
+    def _step(self) -> None:
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
 
-    def _own_learner(self, module: nn.Module | None) -> Learner | None:
-        """An optimizer for a discrepancy that has parameters of its own; they are the same on every process."""
-        if module is None:
-            return None
-        module.to(self.engine.device)
-        return Learner(module, self.engine.prepare(sgd(module, self.config.transfer.lr, self.config.optimizer)))
+    def _optimizer(self, module: nn.Module, lr: float) -> torch.optim.Optimizer:
+        optimizer: torch.optim.Optimizer = self.engine.prepare(sgd(module, lr, self.config.optimizer))
+        return optimizer
+
+    def _add_control(self) -> None:
+        self.networks["control"] = self.engine.prepare(deepcopy(self._bare("target")))
 
     def _bare(self, role: str) -> DomainNetwork:
         network = self.engine.bare(self.networks[role])
@@ -316,7 +427,7 @@ class Trainer:
         guilty = next((name for name, term in loss.terms.items() if not torch.isfinite(term)), "total")
         pairs = [self.domains[role].train.pairs[row].id for role, chosen in rows.items() for row in chosen[:2].tolist()]
         raise DivergedError(
-            f"{phase}, update {update}: the loss term '{guilty}' is {float(loss.terms.get(guilty, loss.total))} "
+            f"{phase}, update {update}: the loss term '{guilty}' is {float(loss.terms.get(guilty, loss.total).detach())} "
             f"(batch with {', '.join(pairs)} ...); try a lower rate, such as --set {phase.split()[0]}.lr=0.001"
         )
 

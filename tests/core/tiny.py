@@ -26,7 +26,7 @@ def encoders(*, trainable: bool = False) -> tuple[Encoder, Encoder]:
     def encoder(dim: int) -> Encoder:
         module: nn.Module = nn.Identity()
         if trainable:
-            module = nn.Linear(dim, dim)
+            module = nn.Linear(dim, dim, device="meta").to_empty(device="cpu")
             nn.init.eye_(module.weight)
             nn.init.zeros_(module.bias)
         return Encoder(prepare=torch.stack, module=module, dim=dim, fingerprint=f"tiny-{dim}", trainable=trainable)

@@ -1,0 +1,123 @@
+"""The whole state of a training between two updates, as one file: what `dckt train --resume` goes on from.
+
+One safetensors file: tensors by name, everything else as JSON in its header. It appears whole or not at all, and
+reading it runs no code. `FORMAT` counts up with every change of what is in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dckt_core.errors import DataError
+from dckt_core.files import write_atomically
+
+FORMAT = 1
+SUFFIX = ".state.safetensors"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Tensors by name, with `/` between the parts of a name, and JSON-able facts."""
+
+    tensors: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+
+    def under(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin with `prefix/`, without it."""
+        start = f"{prefix}/"
+        return {name.removeprefix(start): value for name, value in self.tensors.items() if name.startswith(start)}
+
+    def save(self, path: Path) -> None:
+        """Writes the file, atomically."""
+        header = {"format": str(FORMAT), "facts": json.dumps(self.facts)}
+        tensors = {name: value.detach().cpu().contiguous() for name, value in self.tensors.items()}
+        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
+
+
+def load_snapshot(path: Path) -> Snapshot:
+    """Reads back what `Snapshot.save` wrote.
+
+    Raises:
+        DataError: the file is missing, broken or of another format.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            header = stored.metadata() or {}
+            if header.get("format") != str(FORMAT):
+                raise DataError(f"{path}: checkpoint of format {header.get('format')}, and this dckt reads {FORMAT}")
+            facts = json.loads(header["facts"])
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a mapping
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such checkpoint") from None
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: not a whole checkpoint: {' '.join(str(error).split())}") from None
+    return Snapshot(tensors, facts)
+
+
+class SnapshotFolder:
+    """Keeps the last few snapshots of a run.
+
+    Args:
+        folder: where they lie; temporaries that a killed writer left are swept away.
+        keep: how many are kept.
+    """
+
+    def __init__(self, folder: Path, keep: int = 2) -> None:
+        self.folder = folder
+        self.keep = keep
+        for stale in folder.glob(".*.tmp"):
+            stale.unlink(missing_ok=True)
+
+    def files(self) -> list[Path]:
+        """What is there, oldest first."""
+        return sorted(self.folder.glob(f"*{SUFFIX}"))
+
+    def save(self, snapshot: Snapshot) -> Path:
+        """Writes one more, then drops those beyond the last `keep`."""
+        files = self.files()
+        number = int(files[-1].name.removesuffix(SUFFIX)) + 1 if files else 1
+        path = self.folder / f"{number:06d}{SUFFIX}"
+        snapshot.save(path)
+        for old in self.files()[: -self.keep]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def latest(self) -> Snapshot | None:
+        """The newest snapshot, or None where there is none yet.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        files = self.files()
+        return load_snapshot(files[-1]) if files else None
+
+    def clear(self) -> None:
+        """Drops all: the run is over."""
+        for file in self.files():
+            file.unlink(missing_ok=True)
+
+
+def momentum_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """SGD's momentum by parameter number."""
+    state = optimizer.state_dict()["state"]
+    return {
+        str(number): values["momentum_buffer"]
+        for number, values in state.items()
+        if values.get("momentum_buffer") is not None
+    }
+
+
+def load_momentum(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Takes back what `momentum_tensors` gave; rates are set by the schedule."""
+    state = optimizer.state_dict()
+    state["state"] = {int(number): {"momentum_buffer": value} for number, value in tensors.items()}
+    optimizer.load_state_dict(state)
