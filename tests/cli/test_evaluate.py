@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dckt_cli.main import main
+from tests.cli.conftest import TARGET, write_squares
+
+TASKS = ["image_to_text", "text_to_image", "image_to_image", "text_to_text", "image_to_all", "text_to_all"]
+Capture = pytest.CaptureFixture[str]
+
+
+def told(capsys: Capture, *arguments: str) -> dict[str, Any]:
+    """What the command says in JSON, which must stand alone on stdout."""
+    capsys.readouterr()
+    assert main(["evaluate", *arguments, "--json"]) == 0
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return answer
+
+
+@pytest.mark.parametrize("checkpoint", ["before", "after", "control"])
+def test_the_figures_are_those_that_training_ended_with(run: str, capsys: Capture, checkpoint: str) -> None:
+    told_now = told(capsys, run, "--checkpoint", checkpoint)
+    told_then = json.loads(Path(run, "summary.json").read_text())["test"]["map"]
+    for task in ("image_to_text", "text_to_image", "mean"):
+        assert told_now["tasks"][task]["map"] == pytest.approx(told_then[checkpoint][task]["value"], abs=1e-6)
+        assert told_now["tasks"][task]["chance"] == pytest.approx(told_then["chance"][task])
+    assert (told_now["run"], told_now["checkpoint"], told_now["split"], told_now["pairs"]) == (
+        run, checkpoint, "test", 8,
+    )  # fmt: skip
+
+
+def test_the_table(run: str, capsys: Capture) -> None:
+    figures = told(capsys, run, "--k", "3")["tasks"]
+    assert main(["evaluate", run, "--k", "3"]) == 0
+    out = capsys.readouterr().out
+    assert f"{run}: target network 'after' on 8 test pairs" in out
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
+    names = ["image->text", "text->image", "mean of both", "image->image", "text->text", "image->all", "text->all"]
+    assert [row[0] for row in rows] == names
+    keys = ["image_to_text", "text_to_image", "mean", *TASKS[2:]]
+    for row, key in zip(rows, keys, strict=True):
+        low, high = figures[key]["interval"]
+        assert row[1] == f"{figures[key]['map']:.3f} ({low:.3f}-{high:.3f})"
+        columns = ("chance", "map_at_k", "precision_at_k", "recall_at_k")
+        assert row[2:] == [f"{figures[key][column]:.3f}" for column in columns]
+    assert main(["evaluate", run]) == 0
+    assert "P@" not in capsys.readouterr().out
+
+
+def test_every_query_on_its_own(run: str, capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "queries.csv"
+    figures = told(capsys, run, "--k", "3", "--per-query", str(file))["tasks"]
+    with file.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == [
+        "task", "id", "label", "relevant", "ap", "chance", "ap_at_3", "precision_at_3", "recall_at_3",
+    ]  # fmt: skip
+    assert [row["task"] for row in rows] == [task for task in TASKS for _ in range(8)]
+    for task in TASKS:
+        own = [row for row in rows if row["task"] == task]
+        assert {row["id"].split("-")[0] for row in own} == {row["label"] for row in own} == set(TARGET)
+        for column, key in (("ap", "map"), ("chance", "chance"), ("precision_at_3", "precision_at_k")):
+            mean = sum(float(row[column]) for row in own) / len(own)
+            assert figures[task][key] == pytest.approx(mean)
+    assert {row["relevant"] for row in rows if row["task"] == "text_to_all"} == {"7"}
+
+
+def test_self_hit_counts_in_the_four_tasks_that_hold_the_query(run: str, capsys: Capture) -> None:
+    left_out, counted = told(capsys, run)["tasks"], told(capsys, run, "--self-hit")["tasks"]
+    for task in TASKS[:2]:
+        assert counted[task] == left_out[task]
+    for task in TASKS[2:]:
+        assert counted[task]["map"] >= left_out[task]["map"]
+        assert counted[task]["chance"] > left_out[task]["chance"]
+
+
+def test_another_split(run: str, capsys: Capture) -> None:
+    assert [told(capsys, run, "--split", split)["pairs"] for split in ("train", "val", "test")] == [10, 6, 8]
+
+
+def test_a_query_without_an_answer_is_named_and_left_out(run: str, capsys: Capture, tmp_path: Path) -> None:
+    folder = write_squares(tmp_path / "moved", TARGET, {"train": 1, "val": 1, "test": 2})
+    lines = (folder / "pairs.jsonl").read_text().splitlines()
+    (folder / "pairs.jsonl").write_text("\n".join(line for line in lines if '"red-test-1"' not in line))
+    figures = told(capsys, run, "--target", str(folder))["tasks"]
+    assert figures["image_to_image"]["unanswerable"] == ["red-test-0"]
+    assert figures["image_to_text"]["unanswerable"] == []
+    file = tmp_path / "queries.csv"
+    assert main(["evaluate", run, "--target", str(folder), "--per-query", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert "text->text: 1 query has no relevant item, left out of the means: red-test-0" in out
+    with file.open(newline="") as stream:
+        silent = [row for row in csv.DictReader(stream) if row["relevant"] == "0"]
+    assert [(row["task"], row["id"], row["ap"]) for row in silent] == [
+        ("image_to_image", "red-test-0", ""), ("text_to_text", "red-test-0", ""),
+    ]  # fmt: skip
+
+
+def test_many_of_them_are_counted(run: str, capsys: Capture, tmp_path: Path) -> None:
+    folder = write_squares(tmp_path / "moved", TARGET, {"train": 1, "val": 1, "test": 1})
+    assert main(["evaluate", run, "--target", str(folder), "--quiet"]) == 0
+    captured = capsys.readouterr()
+    assert "image->image │                   -" in captured.out
+    assert "2 queries have no relevant item, left out of the means: red-test-0, green-test-0" in captured.out
+    assert captured.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["gone"], 3, "gone: no such run"),
+        (["runs"], 3, "runs: not a finished run"),
+        (["RUN", "--target", "gone"], 3, "gone: no such path"),
+        (["RUN", "--target", "source"], 3, "its classes are not those that runs/squares was trained on"),
+        (["RUN", "--k", "0"], 2, "'--k'"),
+        (["RUN", "--split", "tset"], 2, "'tset' is not one of"),
+        (["RUN", "--checkpoint", "best"], 2, "'best' is not one of"),
+        (["RUN", "--device", "tpu"], 2, "unknown device 'tpu'"),
+        (["RUN", "--per-query", "gone/queries.csv"], 2, "gone: no such folder"),
+        ([], 2, "Missing argument 'RUN'"),
+    ],
+)
+def test_bad_usage_is_one_line(run: str, capsys: Capture, arguments: list[str], code: int, said: str) -> None:
+    capsys.readouterr()
+    assert main(["evaluate", *(run if word == "RUN" else word for word in arguments), *["--quiet"]]) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert said in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_an_empty_split_is_named(run: str, capsys: Capture, tmp_path: Path) -> None:
+    folder = write_squares(tmp_path / "moved", TARGET, {"train": 1, "val": 1})
+    capsys.readouterr()
+    assert main(["evaluate", run, "--target", str(folder), "--quiet"]) == 3
+    assert capsys.readouterr().err == f"dckt: error: {folder}: split 'test' is empty\n"

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dckt_cli.main import main
+from dckt_core.model import load
+
+Capture = pytest.CaptureFixture[str]
+
+
+def told(capsys: Capture, *arguments: str) -> dict[str, Any]:
+    """What the command says in JSON, which must stand alone on stdout."""
+    capsys.readouterr()
+    assert main(["search", *arguments, "--json"]) == 0
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return answer
+
+
+def test_a_text_finds_images_as_their_cosines_say(run: str, capsys: Capture) -> None:
+    answer = told(capsys, run, "--text", "a red square with a mark", "-k", "100")
+    assert answer["run"] == run
+    assert answer["query"] == {"text": "a red square with a mark"}
+    results = answer["results"]
+    model = load(run)
+    pairs = {pair.id: pair for pair in model.target().pairs}
+    assert {row["id"] for row in results} == set(pairs)
+    query = model.encode_texts(["a red square with a mark"]).double()
+    images = model.encode_images([pairs[row["id"]].image_item for row in results]).double()
+    expected = torch.cosine_similarity(query, images).tolist()
+    assert [row["cosine"] for row in results] == pytest.approx(expected, abs=1e-5)
+    assert [row["cosine"] for row in results] == sorted((row["cosine"] for row in results), reverse=True)
+    assert [row["rank"] for row in results] == list(range(1, len(pairs) + 1))
+    for row in results:
+        pair = pairs[row["id"]]
+        assert (row["label"], row["split"], row["image"]) == (pair.label, pair.split, str(pair.image))
+
+
+def test_an_image_finds_texts(run: str, capsys: Capture) -> None:
+    answer = told(capsys, run, "--image", "target/green-test-1.png", "-k", "4", "--split", "test")
+    assert answer["query"] == {"image": "target/green-test-1.png"}
+    texts = {pair.id: pair.text for pair in load(run).target().split("test")}
+    assert len(answer["results"]) == 4
+    for row in answer["results"]:
+        assert row["text"] == texts[row["id"]]
+        assert row["split"] == "test"
+
+
+def test_equal_cosines_keep_the_order_of_the_data_set(run: str, capsys: Capture) -> None:
+    """Texts with the same words in the three splits have one representation."""
+    results = told(capsys, run, "--image", "target/red-test-0.png", "-k", "100")["results"]
+    first = [row for row in results if row["text"] == "a red square with mark number 0"]
+    assert [row["id"] for row in first] == ["red-train-0", "red-val-0", "red-test-0"]
+    assert len({row["rank"] for row in first}) == 3
+    assert len({round(row["cosine"], 12) for row in first}) == 1
+
+
+def test_for_people(run: str, capsys: Capture) -> None:
+    results = told(capsys, run, "--text", "green", "-k", "3")["results"]
+    assert main(["search", run, "--text", "green", "-k", "3", "--quiet"]) == 0
+    captured = capsys.readouterr()
+    head, *lines = captured.out.splitlines()
+    assert head.split() == ["rank", "cosine", "id", "class", "image"]
+    assert [line.split() for line in lines] == [
+        [str(row["rank"]), f"{row['cosine']:.4f}", row["id"], row["label"], row["image"]] for row in results
+    ]
+    assert captured.err == ""
+
+
+def test_a_text_cannot_steer_the_terminal(run: str, capsys: Capture, trained: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (trained / "target" / "pairs.jsonl").read_text().splitlines()]
+    for row in rows:
+        row |= {"image": f"{tmp_path.name}.png", "text": "red \x1b[31m square\nand a second line"}
+    (tmp_path / f"{tmp_path.name}.png").write_bytes((trained / "target" / "red-test-0.png").read_bytes())
+    (tmp_path / "pairs.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    line = ["search", run, "--image", "target/red-test-0.png", "--target", str(tmp_path), "-k", "1", "--quiet"]
+    assert main(line) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[1].endswith("red [31m square and a second line")
+    assert len(out.splitlines()) == 2
+
+
+def test_the_features_that_training_left_are_found(run: str, capsys: Capture) -> None:
+    capsys.readouterr()
+    assert main(["search", run, "--text", "red"]) == 0
+    err = capsys.readouterr().err
+    assert err.count("read from the cache") == 3
+    assert "encoding" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["RUN"], 2, "say either --text or --image"),
+        (["RUN", "--text", "a", "--image", "b"], 2, "say either --text or --image"),
+        (["RUN", "--image", "gone.png"], 3, "gone.png: no such file"),
+        (["RUN", "--image", "target/pairs.jsonl"], 3, "target/pairs.jsonl"),
+        (["gone", "--text", "a"], 3, "gone: no such run"),
+        (["RUN", "--text", "a", "-k", "0"], 2, "0 is not in the range"),
+        (["RUN", "--text", "a", "--index", "exat"], 2, "unknown index 'exat': did you mean 'exact'?"),
+        (["RUN", "--text", "a", "--index-opt", "x=1"], 2, "unknown option 'x' of index 'exact'"),
+        (["RUN", "--text", "a", "--index-opt", "x"], 2, "--index-opt takes KEY=VALUE"),
+        (["RUN", "--text", "a", "--target", "gone"], 3, "gone: no such path"),
+    ],
+)
+def test_bad_usage_is_one_line(run: str, capsys: Capture, arguments: list[str], code: int, said: str) -> None:
+    capsys.readouterr()
+    assert main(["search", *(run if word == "RUN" else word for word in arguments), "--quiet"]) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert said in captured.err
+    assert captured.err.count("\n") == 1
