@@ -56,7 +56,7 @@ def panels(
     row_sums = torch.zeros_like(v) if gradient else None  # A 1, up to the same factor
 
     value = 0.0
-    block = z.new_empty(2, BLOCK_ROWS * BLOCK_ROWS)
+    block = z.new_empty(2 if gradient else 1, BLOCK_ROWS * BLOCK_ROWS)
     for rows, columns in _upper_triangle(n, z.shape[0]) if own is None else _strips(n, z.shape[0], own):
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         cells = shape[0] * shape[1]
