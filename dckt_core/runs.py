@@ -71,6 +71,7 @@ class RunFolder:
             yield
         except Exception as error:
             logger.error("failed: %s", error)
+            logger.removeHandler(handler)  # a line logged to a closed file would open it anew, where it no longer is
             handler.close()
             self._move_aside()
             raise
