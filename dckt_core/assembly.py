@@ -118,7 +118,9 @@ class Plugins:
         for role, modality, flag in (("encoder", "image", "--encoder"), ("text_encoder", "text", "--text-encoder")):
             spec = self._chosen[role][0].spec
             if spec.modality != modality:
-                raise UsageError(f"{flag} takes an {modality} encoder, and '{spec.name}' is for {spec.modality}s")
+                raise UsageError(
+                    f"{flag} takes an encoder of {modality}s, and '{spec.name}' is one of {spec.modality}s"
+                )
 
     def image_encoder(self, context: EncoderContext) -> Encoder:
         return self._encoder("encoder", context)

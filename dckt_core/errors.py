@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     DATA = 3
     DIVERGED = 4
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class DcktError(Exception):
@@ -43,7 +44,7 @@ class DivergedError(DcktError):
 
 
 class StoppedError(DcktError):
-    """Training was asked to stop, and did after keeping a checkpoint."""
+    """Training was asked to stop, and did after keeping a checkpoint. Its exit code says by which signal."""
 
     exit_code = ExitCode.INTERRUPTED
 

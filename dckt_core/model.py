@@ -45,6 +45,20 @@ def save_model(run_dir: Path, *, encoders: Mapping[str, Encoder], classes: Mappi
     (run_dir / "model.json").write_text(json.dumps(model, ensure_ascii=False), encoding="utf-8")
 
 
+def check_model(run_dir: Path, encoders: Mapping[str, Encoder], classes: Mapping[str, Sequence[str]]) -> None:
+    """Whether a run that goes on has the encoders and label spaces that it began with.
+
+    Raises:
+        DataError: it has not, or `model.json` cannot be read.
+    """
+    described = _read_model(run_dir)
+    for role, encoder in encoders.items():
+        if encoder.fingerprint != described["encoders"][role]["fingerprint"]:
+            raise DataError(f"{run_dir}: its {role} encoder is another one than when the run began")
+    if {role: list(names) for role, names in classes.items()} != described["classes"]:
+        raise DataError(f"{run_dir}: its data sets have other classes than when the run began")
+
+
 @dataclass(frozen=True)
 class TrainedModel:
     """The target network of a run with its encoders, in eval mode. `load` makes one.
@@ -127,6 +141,10 @@ def load(
         DataError: no run, an unfinished one, or files that do not belong together.
     """
     run_dir = Path(run)
+    if not run_dir.is_dir():
+        raise DataError(f"{run_dir}: no such run")
+    if not (run_dir / "summary.json").exists():
+        raise DataError(f"{run_dir}: not a finished run")
     described = _read_model(run_dir)
     values = read_toml(run_dir / "config.toml")
     if target is not None:
@@ -164,10 +182,6 @@ def load(
 
 def _read_model(run_dir: Path) -> dict[str, Any]:
     file = run_dir / "model.json"
-    if not run_dir.is_dir():
-        raise DataError(f"{run_dir}: no such run")
-    if not (run_dir / "summary.json").exists():
-        raise DataError(f"{run_dir}: not a finished run")
     try:
         described = json.loads(file.read_text(encoding="utf-8"))
         found = described["format"]

@@ -109,8 +109,8 @@ class PairwiseDiscrepancy(Protocol):
 class LayerwiseDiscrepancy(Protocol):
     """The form for those that gain from seeing all layers at once, or that keep something per layer.
 
-    Where the object is an `nn.Module`, its parameters join the optimizer. Where it has `state_dict` and
-    `load_state_dict`, what they hold goes into checkpoints.
+    Where the object is an `nn.Module`, its parameters join the optimizer. Where it has `state_dict` (named tensors)
+    and `load_state_dict`, what they hold goes into checkpoints; either form may have them.
     """
 
     def many(self, layers: Mapping[str, tuple[Tensor, Tensor]], progress: float) -> Mapping[str, Tensor]:
@@ -281,7 +281,11 @@ class ObserverContext:
 
 
 class Observer(Protocol):
-    """Is told what happens, in the main process only. One that raises ends the run with its name."""
+    """Is told what happens, in the main process only. One that raises ends the run with its name.
+
+    One that writes may have `state_dict` (JSON-able) and `load_state_dict` besides: a run that goes on from a
+    checkpoint hands back what the observer had told by then, and tells it the rest anew.
+    """
 
     def on_metrics(self, row: Mapping[str, Any], /) -> None:
         """One row of measurements. Keys `phase`, `iteration` and `update` say when; the rest are numbers."""

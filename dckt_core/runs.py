@@ -7,7 +7,8 @@
     metrics.csv       learning curves, discrepancy by layer, validation mAP        (the `csv` observer)
     selection.csv     what the sampler kept at each iteration, pair by pair        (the `csv` observer)
     summary.json      the outcome: test mAP before and after transfer, control, chance
-    checkpoints/      before, after, control: the target network; source; encoders that learnt from texts
+    checkpoints/      before, after, control: the target network; source; encoders that learnt from texts;
+                      while a run is not finished, also what `--resume` goes on from
 
 A folder appears once everything that can be wrong with the input has been checked. A run that fails moves to
 `<name>.failed-1`, so that it never stands in the way of the next.
@@ -15,6 +16,7 @@ A folder appears once everything that can be wrong with the input has been check
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -28,7 +30,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dckt_core.errors import UsageError
+from dckt_core.errors import StoppedError, UsageError
 from dckt_core.files import write_text
 from dckt_core.progress import logger
 
@@ -42,22 +44,47 @@ def default_name(now: datetime | None = None) -> str:
 
 
 class RunFolder:
-    """A folder that one training writes to.
+    """A folder that one training writes to, and no other at the same time. `create` and `reopen` make one."""
 
-    Raises:
-        UsageError: the name is no plain name, the folder is there already or cannot be made.
-    """
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = _lock(path)
 
-    def __init__(self, runs_dir: Path, name: str) -> None:
-        self.path = runs_dir / check_name(runs_dir, name)
+    @classmethod
+    def create(cls, runs_dir: Path, name: str) -> RunFolder:
+        """A new folder.
+
+        Raises:
+            UsageError: the name is no plain name, the folder is there already or cannot be made.
+        """
+        path = runs_dir / check_name(runs_dir, name)
         try:
             runs_dir.mkdir(parents=True, exist_ok=True)
-            self.path.mkdir()
-            (self.path / "checkpoints").mkdir()
+            path.mkdir()
+            (path / "checkpoints").mkdir()
         except FileExistsError:
-            raise UsageError(_taken(self.path)) from None
+            raise UsageError(_taken(path)) from None
         except OSError as error:
-            raise UsageError(f"{self.path}: cannot be made: {error.strerror}") from None
+            raise UsageError(f"{path}: cannot be made: {error.strerror}") from None
+        return cls(path)
+
+    @classmethod
+    def reopen(cls, path: Path) -> RunFolder:
+        """The folder of a run that was stopped or killed.
+
+        Raises:
+            UsageError: there is no such run, it is finished, or a training is at work in it.
+        """
+        if not (path / "config.toml").is_file():
+            raise UsageError(f"{path}: no run to resume")
+        if (path / "summary.json").exists():
+            raise UsageError(f"{path}: the run is finished")
+        return cls(path)
+
+    @property
+    def snapshots(self) -> Path:
+        """Where the checkpoints lie that a resumed run goes on from."""
+        return self.path / "checkpoints"
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         write_text(self.path / name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
@@ -69,6 +96,9 @@ class RunFolder:
         logger.addHandler(handler)
         try:
             yield
+        except StoppedError as error:
+            logger.warning("%s; go on with: dckt train --resume %s", error, self.path)
+            raise
         except Exception as error:
             logger.error("failed: %s", error)
             logger.removeHandler(handler)  # a line logged to a closed file would open it anew, where it no longer is
@@ -78,6 +108,7 @@ class RunFolder:
         finally:
             logger.removeHandler(handler)
             handler.close()
+            os.close(self._lock)
 
     def _move_aside(self) -> None:
         number = 1
@@ -120,8 +151,19 @@ def environment() -> dict[str, Any]:
     }
 
 
+def _lock(path: Path) -> int:
+    """Holds the folder for this process; the system lets go of it when the process ends, however it ends."""
+    descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise UsageError(f"{path}: another training is at work in this run") from None
+    return descriptor
+
+
 def _taken(path: Path) -> str:
-    return f"{path} is there already; choose another name with --name"
+    return f"{path} is there already; choose another name with --name, or go on with it: --resume {path}"
 
 
 class _JsonLines(logging.FileHandler):

@@ -10,21 +10,24 @@ from typing import Any
 
 from dckt_core.assembly import Plugins, load_pair_set, make_domain, make_networks
 from dckt_core.checkpoints import load_weights, save_weights
-from dckt_core.config import Config
+from dckt_core.config import Config, read_toml, validate
 from dckt_core.data.checks import check_trainable
 from dckt_core.data.domain import Domain, Role
-from dckt_core.data.pairs import PairSet, Split
+from dckt_core.data.pairs import SPLITS, Split
+from dckt_core.errors import ExitCode, StoppedError
 from dckt_core.files import write_text
 from dckt_core.guards import GuardedObserver
-from dckt_core.model import save_model
+from dckt_core.model import check_model, save_model
 from dckt_core.network import DomainNetwork
 from dckt_core.plugins import Registry
 from dckt_core.progress import Progress, logger, silent
 from dckt_core.protocols import EncoderContext
 from dckt_core.rng import generator_for
 from dckt_core.runs import RunFolder, check_name, default_name, environment
+from dckt_core.stopping import stopping
 from dckt_core.training.engine import Engine
 from dckt_core.training.scoring import compare
+from dckt_core.training.snapshot import Snapshot, SnapshotFolder
 from dckt_core.training.trainer import Outcome, Trainer
 from dckt_core.training.views import represent
 
@@ -51,86 +54,139 @@ def train(
     Raises:
         UsageError, DataError, PluginError: wherever the input is to blame, before a run folder is made.
         DivergedError: a loss was not finite; what was written is moved aside.
+        StoppedError: a signal asked to stop; `resume` goes on from here.
     """
-    started = time.monotonic()
     engine = Engine(config.device, config.precision)
     name = engine.from_main(name or default_name())
     if engine.is_main:
         check_name(runs_dir, name)
-    plugins = Plugins(config, registry)
-    config = plugins.config
-    source_set = load_pair_set(config.source, registry, cache_dir=cache_dir, progress=progress)
-    target_set = load_pair_set(config.target, registry, cache_dir=cache_dir, progress=progress)
-    check_trainable(source_set, target_set)
-    for role, pair_set in (("source", source_set), ("target", target_set)):
-        counts = ", ".join(f"{len(pair_set.split(split))} {split}" for split in ("train", "val", "test"))
-        logger.info("%s: %s, %d classes, pairs: %s", role, pair_set.origin, len(pair_set.classes), counts)
-
-    texts = [pair.text for pair_set in (source_set, target_set) for pair in pair_set.split("train")]
-    context = EncoderContext(seed=config.seed, cache_dir=cache_dir, texts=texts)
-    image, text = plugins.image_encoder(context), plugins.text_encoder(context)
-
-    def domain(role: Role, pair_set: PairSet, splits: Sequence[Split]) -> Domain:
-        return make_domain(
-            role,
-            pair_set,
-            splits,
-            image=image,
-            text=text,
-            device=engine.device,
-            batch=config.encode_batch,
-            cache_dir=cache_dir,
-            progress=progress,
-        )
-
-    source = domain("source", source_set, ["train"])
-    target = domain("target", target_set, ["train", "val", "test"])
-    networks = make_networks(config, image, text, {"source": source.classes, "target": target.classes})
-    if image.head:
-        logger.info("%d of fc6 and fc7 of the image paths start pretrained", networks["target"].image_from_head)
-    sampler, discrepancy = plugins.sampler(), plugins.discrepancy()
-
+    job = _Job(config, engine, registry, cache_dir, progress)
     # The input is good: from here on there is a run folder, and only one process writes to it.
-    folder = RunFolder(runs_dir, name) if engine.is_main else None
+    folder = RunFolder.create(runs_dir, name) if engine.is_main else None
     engine.wait()
-    run_dir = runs_dir / name
+    return job.run(runs_dir / name, folder)
 
-    def save(what: str, network: DomainNetwork) -> None:
-        if folder is not None:
-            save_weights(_checkpoint(run_dir, what), network)
 
-    def work(observers: Sequence[GuardedObserver]) -> dict[str, Any]:
-        trainer = Trainer(
-            config,
-            source=source,
-            target=target,
-            networks=networks,
-            sampler=sampler,
-            discrepancy=discrepancy,
-            engine=engine,
-            save=save,
-            observers=observers,
-            progress=progress,
-        )
-        outcome = trainer.run()
-        engine.wait()
-        summary = _summarise(config, outcome, source, target, networks["target"], run_dir, engine)
-        summary["seconds"] = round(time.monotonic() - started, 1)
-        return summary
+def resume(run_dir: Path, *, registry: Registry, cache_dir: Path, progress: Progress = silent) -> Result:
+    """Goes on with a run that was stopped or killed, as if it never had been: on CPU every bit ends the same.
 
-    if folder is None:
-        return Result(run_dir, work([]))
-    with folder.recording():
-        write_text(run_dir / "config.toml", config.to_toml())
-        folder.write_json("env.json", environment())
-        labels = {"source": list(source_set.classes), "target": list(target_set.classes)}
-        save_model(run_dir, encoders={"image": image, "text": text}, classes=labels)
-        observers = plugins.observers(run_dir)
-        summary = work(observers)
-        folder.write_json("summary.json", summary)
-        for observer in observers:
-            observer.on_end(summary)
-    return Result(run_dir, summary)
+    Raises:
+        UsageError: there is no such run, it is finished, or a training is at work in it.
+        DataError: its data or an encoder is another one than before.
+        Otherwise as `train`.
+    """
+    config = validate(read_toml(run_dir / "config.toml"))
+    engine = Engine(config.device, config.precision)
+    folder = RunFolder.reopen(run_dir) if engine.is_main else None
+    engine.wait()
+    return _Job(config, engine, registry, cache_dir, progress).run(run_dir, folder, resumed=True)
+
+
+class _Job:
+    """One training with everything that it needs, made before anything is written."""
+
+    def __init__(self, config: Config, engine: Engine, registry: Registry, cache_dir: Path, progress: Progress) -> None:
+        self.started = time.monotonic()
+        self.engine, self.progress = engine, progress
+        self.plugins = Plugins(config, registry)
+        self.config = config = self.plugins.config
+        sets = {
+            role: load_pair_set(choice, registry, cache_dir=cache_dir, progress=progress)
+            for role, choice in (("source", config.source), ("target", config.target))
+        }
+        check_trainable(sets["source"], sets["target"])
+        for role, pair_set in sets.items():
+            counts = ", ".join(f"{len(pair_set.split(split))} {split}" for split in SPLITS)
+            logger.info("%s: %s, %d classes, pairs: %s", role, pair_set.origin, len(pair_set.classes), counts)
+
+        texts = [pair.text for pair_set in sets.values() for pair in pair_set.split("train")]
+        context = EncoderContext(seed=config.seed, cache_dir=cache_dir, texts=texts)
+        self.encoders = {"image": self.plugins.image_encoder(context), "text": self.plugins.text_encoder(context)}
+
+        def domain(role: Role, splits: Sequence[Split]) -> Domain:
+            return make_domain(
+                role,
+                sets[role],
+                splits,
+                image=self.encoders["image"],
+                text=self.encoders["text"],
+                device=engine.device,
+                batch=config.encode_batch,
+                cache_dir=cache_dir,
+                progress=progress,
+            )
+
+        self.source, self.target = domain("source", ["train"]), domain("target", SPLITS)
+        self.classes = {role: list(pair_set.classes) for role, pair_set in sets.items()}
+        counts_of_classes = {role: len(classes) for role, classes in self.classes.items()}
+        self.networks = make_networks(config, self.encoders["image"], self.encoders["text"], counts_of_classes)
+        if self.encoders["image"].head:
+            copied = self.networks["target"].image_from_head
+            logger.info("%d of fc6 and fc7 of the image paths start pretrained", copied)
+        self.sampler, self.discrepancy = self.plugins.sampler(), self.plugins.discrepancy()
+
+    def run(self, run_dir: Path, folder: RunFolder | None, *, resumed: bool = False) -> Result:
+        """Trains; `folder` is None on processes that do not write."""
+        if folder is None:
+            return Result(run_dir, self._work(run_dir, None, [], resumed))
+        with folder.recording():
+            if resumed:
+                check_model(run_dir, self.encoders, self.classes)
+            else:
+                write_text(run_dir / "config.toml", self.config.to_toml())
+                folder.write_json("env.json", environment())
+                save_model(run_dir, encoders=self.encoders, classes=self.classes)
+            observers = self.plugins.observers(run_dir)
+            summary = self._work(run_dir, folder, observers, resumed)
+            folder.write_json("summary.json", summary)
+            SnapshotFolder(folder.snapshots).clear()
+            for observer in observers:
+                observer.on_end(summary)
+        return Result(run_dir, summary)
+
+    def _work(
+        self, run_dir: Path, folder: RunFolder | None, observers: Sequence[GuardedObserver], resumed: bool
+    ) -> dict[str, Any]:
+        snapshots = SnapshotFolder(run_dir / "checkpoints", self.config.checkpoints_kept)
+
+        def save(what: str, network: DomainNetwork) -> None:
+            if folder is not None:
+                save_weights(_checkpoint(run_dir, what), network)
+
+        def keep(snapshot: Snapshot) -> None:
+            if folder is not None:
+                snapshots.save(snapshot)
+
+        with stopping() as stop:
+            trainer = Trainer(
+                self.config,
+                source=self.source,
+                target=self.target,
+                networks=self.networks,
+                sampler=self.sampler,
+                discrepancy=self.discrepancy,
+                engine=self.engine,
+                save=save,
+                observers=observers,
+                progress=self.progress,
+                keep=keep,
+                stop=stop,
+            )
+            if resumed:
+                for observer in observers:  # forgets what was told after the last checkpoint, or all of it
+                    observer.load_state_dict(observer.state_dict())
+                snapshot = snapshots.latest()
+                if snapshot is not None:
+                    trainer.restore(snapshot)
+            try:
+                outcome = trainer.run()
+            except StoppedError as error:
+                error.exit_code = ExitCode(stop.exit_code)
+                raise
+        self.engine.wait()
+        target = self.networks["target"]
+        summary = _summarise(self.config, outcome, self.source, self.target, target, run_dir, self.engine)
+        return {**summary, "seconds": round(time.monotonic() - self.started, 1)}
 
 
 def _summarise(

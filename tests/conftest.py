@@ -8,6 +8,8 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: tiny networks only lose to more threads
+
 import pytest
 import rich.style  # noqa: F401  # draws from Python's global generator when it is imported, once
 

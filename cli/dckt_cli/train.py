@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
+
+from dckt_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from dckt_core.train import Result
 
 PLUGIN_FLAGS = ("encoder", "text_encoder", "discrepancy", "sampler")
 
@@ -33,6 +39,7 @@ PLUGIN_FLAGS = ("encoder", "text_encoder", "discrepancy", "sampler")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps. [default: auto]")
 @click.option("--precision", metavar="NAME", help="no, bf16 or fp16. [default: no]")
 @click.option("--name", metavar="NAME", help="The run's name. [default: the time it starts]")
+@click.option("--resume", "run", metavar="RUN", type=click.Path(path_type=Path), help="Go on with a stopped run.")
 @click.option("--runs-dir", metavar="DIR", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option("--quiet", is_flag=True, help="Warnings and the outcome alone.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
@@ -47,6 +54,13 @@ def train(ctx: click.Context, /, **flags: Any) -> None:
     from dckt_core.data.cache import default_cache_dir
 
     registry = ctx.obj.registry
+    if flags["run"] is not None:
+        refuse_beside_resume(ctx)
+        from dckt_core.train import resume
+
+        with watching(quiet=flags["quiet"]) as progress:
+            result = resume(flags["run"], registry=registry, cache_dir=default_cache_dir(), progress=progress)
+        return show(result, as_json=flags["as_json"])
     with watching(quiet=flags["quiet"]) as progress:
         config = resolve_config(
             registry,
@@ -65,14 +79,26 @@ def train(ctx: click.Context, /, **flags: Any) -> None:
             name=flags["name"],
             progress=progress,
         )
+    return show(result, as_json=flags["as_json"])
+
+
+def show(result: Result, *, as_json: bool) -> None:
+    """The outcome, once where several processes ran."""
     if int(os.environ.get("RANK", "0")) != 0:
         return
-    if flags["as_json"]:
+    if as_json:
         click.echo(json.dumps({"run": str(result.run_dir), **result.summary}, ensure_ascii=False))
     else:
         from dckt_cli.outcome import show_outcome
 
         show_outcome(result.run_dir, result.summary)
+
+
+def refuse_beside_resume(ctx: click.Context) -> None:
+    """A resumed run has its configuration; a flag beside it would be ignored."""
+    for name in ctx.params.keys() - {"run", "quiet", "as_json"}:
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(f"--resume goes on with the run's own configuration; leave out '{name.replace('_', '-')}'")
 
 
 def flags_layer(flags: dict[str, Any]) -> dict[str, Any]:

@@ -425,10 +425,11 @@ class Trainer:
         if torch.isfinite(loss.total):
             return
         guilty = next((name for name, term in loss.terms.items() if not torch.isfinite(term)), "total")
+        value = float(loss.terms.get(guilty, loss.total).detach())
         pairs = [self.domains[role].train.pairs[row].id for role, chosen in rows.items() for row in chosen[:2].tolist()]
         raise DivergedError(
-            f"{phase}, update {update}: the loss term '{guilty}' is {float(loss.terms.get(guilty, loss.total).detach())} "
-            f"(batch with {', '.join(pairs)} ...); try a lower rate, such as --set {phase.split()[0]}.lr=0.001"
+            f"{phase}, update {update}: the loss term '{guilty}' is {value} (batch with {', '.join(pairs)} ...); "
+            f"try a lower rate, such as --set {phase.split()[0]}.lr=0.001"
         )
 
     def _curve(self, phase: str, iteration: int, update: int, updates: int) -> None:

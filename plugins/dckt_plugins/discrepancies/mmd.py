@@ -63,4 +63,10 @@ def _build(options: Options, context: DiscrepancyContext) -> Discrepancy:
             )
             return dict(zip(layers, values.unbind(), strict=True))
 
+        def state_dict(self) -> dict[str, Tensor]:
+            return {"generator": generator.get_state()}
+
+        def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+            generator.set_state(state["generator"])
+
     return MMD()

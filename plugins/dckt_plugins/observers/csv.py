@@ -33,27 +33,37 @@ class CSVObserver:
     def __init__(self, run_dir: Path) -> None:
         self._metrics = run_dir / "metrics.csv"
         self._selection = run_dir / "selection.csv"
+        self._rows = {self._metrics.name: 0, self._selection.name: 0}
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many rows each file had, so that a run that goes on can drop those that came after."""
+        return dict(self._rows)
+
+    def load_state_dict(self, state: Mapping[str, Any], /) -> None:
+        self._rows = dict(state)
+        for file in (self._metrics, self._selection):
+            _rewrite(file, _header(file), _rows(file)[: self._rows[file.name]])
 
     def on_metrics(self, row: Mapping[str, Any], /) -> None:
         when = {key: row[key] for key in WHEN}
         measured = [{**when, "metric": key, "value": float(row[key])} for key in row if key not in WHEN]
-        _append(self._metrics, METRIC_COLUMNS, measured)
+        self._tell(self._metrics, METRIC_COLUMNS, measured)
 
     def on_selection(self, iteration: int, rows: Sequence[Mapping[str, Any]], /) -> None:
         told = [{"iteration": iteration, **row} for row in rows]
-        _append(self._selection, list(dict.fromkeys(key for row in told for key in row)), told)
+        self._tell(self._selection, list(dict.fromkeys(key for row in told for key in row)), told)
 
     def on_end(self, summary: Mapping[str, Any], /) -> None: ...
 
-
-def _append(file: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    header = _header(file)
-    missing = [column for column in columns if column not in header]
-    if missing:
-        header = [*header, *missing]
-        _widen(file, header)
-    with file.open("a", newline="", encoding="utf-8") as stream:
-        csv.DictWriter(stream, header).writerows(rows)
+    def _tell(self, file: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+        header = _header(file)
+        missing = [column for column in columns if column not in header]
+        if missing:
+            header = [*header, *missing]
+            _rewrite(file, header, _rows(file))
+        with file.open("a", newline="", encoding="utf-8") as stream:
+            csv.DictWriter(stream, header).writerows(rows)
+        self._rows[file.name] += len(rows)
 
 
 def _header(file: Path) -> list[str]:
@@ -64,20 +74,24 @@ def _header(file: Path) -> list[str]:
         return next(csv.reader(stream), [])
 
 
-def _widen(file: Path, header: Sequence[str]) -> None:
-    """Writes the file anew under a longer header, the new columns empty."""
-    from dckt_core.files import write_atomically
+def _rows(file: Path) -> list[dict[str, str]]:
+    """The file's rows; none where there is no file yet."""
+    if not file.exists():
+        return []
+    with file.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
 
-    before: list[dict[str, str]] = []
-    if file.exists():
-        with file.open(newline="", encoding="utf-8") as stream:
-            before = list(csv.DictReader(stream))
+
+def _rewrite(file: Path, header: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+    """Writes the file anew, whole or not at all; what a row has no value for is empty."""
+    from dckt_core.files import write_atomically
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, header)
-            writer.writeheader()
-            writer.writerows(before)
+            if header:
+                writer.writeheader()
+            writer.writerows(rows)
 
     write_atomically(file, write)
 

@@ -1,0 +1,205 @@
+"""A training that was stopped anywhere and went on ends bit for bit as one that never was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dckt_core.errors import DataError, StoppedError
+from dckt_core.training.engine import Engine
+from dckt_core.training.snapshot import SUFFIX, Snapshot, SnapshotFolder, load_snapshot
+from dckt_core.training.trainer import Trainer
+from tests.core import tiny
+
+UPDATES = 6 + 4 + 2 * 5
+
+
+class Remembering:
+    """A sampler whose choice depends on how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def select(self, state: Any) -> Any:
+        from dckt_core.protocols import Selection
+
+        self.asked += 1
+        order = torch.randperm(len(state.labels), generator=state.generator)
+        return Selection(indices=order[: 5 + self.asked])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"asked": self.asked}
+
+    def load_state_dict(self, state: Any) -> None:
+        self.asked = state["asked"]
+
+
+class Drawing:
+    """A discrepancy that draws, as the quadruple estimator does."""
+
+    def __init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(3)
+
+    def __call__(self, source: Tensor, target: Tensor) -> Tensor:
+        return torch.rand((), generator=self.generator) * (source.mean(0) - target.mean(0)).square().sum()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: Any) -> None:
+        self.generator.set_state(state["generator"])
+
+
+def trainer(stop_after: int | None = None, **changes: Any) -> tuple[Trainer, list[Snapshot], dict[str, Any]]:
+    """A trainer that asks to stop after some updates; what it keeps and what it saves."""
+    config = tiny.config(**{"transfer__accumulation": 2, "checkpoint_minutes": 1e9, **changes})
+    source, target = tiny.domain("source", classes=4, per_class=6), tiny.domain("target", classes=3, per_class=5)
+    sampler, discrepancy = tiny.guarded(Remembering(), Drawing())
+    kept: list[Snapshot] = []
+    saved: dict[str, Any] = {}
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == stop_after
+
+    made = Trainer(
+        config,
+        source=source,
+        target=target,
+        networks=tiny.networks(config, source, target),
+        sampler=sampler,
+        discrepancy=discrepancy,
+        engine=Engine("cpu"),
+        save=lambda what, network: saved.update({what: {k: v.clone() for k, v in network.state_dict().items()}}),
+        keep=kept.append,
+        stop=stop,
+    )
+    return made, kept, saved
+
+
+def ending(made: Trainer) -> dict[str, Any]:
+    """Everything that two trainings are compared by."""
+    outcome = made.run()
+    weights = {role: made._bare(role).state_dict() for role in made.networks}
+    return {"weights": weights, "history": outcome.history, "after": outcome.after, "control": outcome.control}
+
+
+def differences(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    found = [name for name in ("history", "after", "control") if first[name] != second[name]]
+    for role, weights in first["weights"].items():
+        found += [f"{role} {n}" for n, value in weights.items() if not torch.equal(value, second["weights"][role][n])]
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Any]:
+    return ending(trainer()[0])
+
+
+def stopped_at(update: int, tmp_path: Any, **changes: Any) -> Snapshot:
+    made, kept, _ = trainer(stop_after=update, **changes)
+    with pytest.raises(StoppedError, match="after update"):
+        made.run()
+    kept[-1].save(tmp_path / "one")
+    return load_snapshot(tmp_path / "one")
+
+
+@pytest.mark.parametrize("update", range(1, UPDATES + 1))
+def test_stopped_after_any_update_it_ends_the_same(update, whole, tmp_path):
+    made, *_ = trainer()
+    made.restore(stopped_at(update, tmp_path))
+    assert differences(whole, ending(made)) == []
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "generator/transfer target",
+        "generator/selection",
+        "discrepancy/generator",
+        "momentum/target/0",
+        "stream/source/pending",
+    ],
+)
+def test_the_comparison_would_notice_what_is_lost(lost, whole, tmp_path):
+    snapshot = stopped_at(12, tmp_path)
+    replaced = dict(snapshot.tensors)
+    if lost.startswith(("generator", "discrepancy")):
+        replaced[lost] = torch.Generator().manual_seed(99).get_state()
+    elif lost.startswith("stream"):
+        replaced[lost] = replaced[lost][:0]
+    else:
+        replaced[lost] = torch.zeros_like(replaced[lost])
+    made, *_ = trainer()
+    made.restore(Snapshot(replaced, snapshot.facts))
+    assert differences(whole, ending(made))
+
+
+def test_a_sampler_that_forgets_would_be_noticed(whole, tmp_path):
+    snapshot = stopped_at(12, tmp_path)
+    made, *_ = trainer()
+    made.restore(Snapshot(snapshot.tensors, {**snapshot.facts, "sampler": {"asked": 0}}))
+    assert differences(whole, ending(made))
+
+
+def test_without_control_and_from_the_source_start(tmp_path):
+    changes = {"transfer__control": False, "network__target_init": "source"}
+    expected = ending(trainer(**changes)[0])
+    made, *_ = trainer(**changes)
+    made.restore(stopped_at(13, tmp_path, **changes))
+    assert differences(expected, ending(made)) == []
+
+
+def test_a_snapshot_of_another_configuration_is_refused(tmp_path):
+    snapshot = stopped_at(12, tmp_path)
+    made, *_ = trainer(network__media_width=8)
+    with pytest.raises(DataError, match="another configuration"):
+        made.restore(snapshot)
+
+
+def test_minutes_of_zero_keep_a_snapshot_after_every_update():
+    made, kept, _ = trainer(checkpoint_minutes=0)
+    made.run()
+    assert len(kept) == UPDATES
+
+
+def test_the_folder_keeps_the_last_few_and_sweeps_what_a_killed_writer_left(tmp_path):
+    (tmp_path / ".000001.state.safetensors.x.tmp").write_bytes(b"torn")
+    folder = SnapshotFolder(tmp_path, keep=2)
+    assert list(tmp_path.iterdir()) == []
+    assert folder.latest() is None
+    for number in range(4):
+        folder.save(Snapshot({"t": torch.tensor(number)}, {"number": number}))
+    assert [file.name for file in folder.files()] == [f"00000{n}{SUFFIX}" for n in (3, 4)]
+    latest = folder.latest()
+    assert latest is not None
+    assert latest.facts == {"number": 3}
+    assert int(latest.tensors["t"]) == 3
+    folder.clear()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.unlink(), "no such checkpoint"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-7]), "not a whole checkpoint"),
+        (lambda path: path.write_bytes(b""), "not a whole checkpoint"),
+        (lambda path: path.write_bytes(b"\xff" * 64), "not a whole checkpoint"),
+        (lambda path: save_file(load_file(path), path, {"format": "0"}), "format 0, and this dckt reads 1"),
+        (lambda path: save_file(load_file(path), path, {"format": "1", "facts": "{"}), "not a whole checkpoint"),
+    ],
+)
+def test_a_spoilt_file_is_one_clear_error(spoil, message, tmp_path):
+    path = tmp_path / "one"
+    Snapshot({"t": torch.ones(3)}, {}).save(path)
+    spoil(path)
+    with pytest.raises(DataError, match=message) as caught:
+        load_snapshot(path)
+    assert str(path) in str(caught.value)
