@@ -30,6 +30,7 @@ MODES = ("value", "forward", "backward", "both")
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 METRIC: dict[Clock, str] = {"wall": "time", "cpu": "cpu_time"}
 MINIMUM_ROUNDS = 5
+PATIENCE = 60.0  # seconds after which fewer rounds must do
 LIMIT = "limit"
 
 
@@ -64,7 +65,7 @@ class Setting:
 
     device: torch.device
     dtype: torch.dtype
-    seconds: float = 5.0  # timed at least so long for each workload and mode, and five rounds
+    seconds: float = 5.0  # timed at least so long for each workload and mode
     clock: Clock = "wall"
 
     def row(self, provider: str, workload: str, mode: str, metric: str, unit: str, **numbers: Any) -> Row:
@@ -158,12 +159,14 @@ def _timed(providers: Sequence[Provider], workload: Workload, mode: str, setting
         step()
     times: dict[str, list[float]] = {name: [] for name in steps}
     begin = time.perf_counter()
-    rounds = 0
-    while rounds < MINIMUM_ROUNDS or (time.perf_counter() - begin < setting.seconds and rounds < 500):
+    rounds, elapsed = 0, 0.0
+    while (
+        rounds == 0 or (rounds < MINIMUM_ROUNDS and elapsed < PATIENCE) or (elapsed < setting.seconds and rounds < 500)
+    ):
         for name, step in steps.items():
             step()  # untimed, so that none pays for what the one before it left in the caches
             times[name].append(step())
-        rounds += 1
+        rounds, elapsed = rounds + 1, time.perf_counter() - begin
     limit = statistics.median(times[LIMIT])
     for name, seconds in times.items():
         p20, p50, p80 = (1e3 * float(q) for q in _quantiles(seconds))
