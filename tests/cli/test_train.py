@@ -1,0 +1,379 @@
+"""`dckt train` as a user meets it: what a run leaves, what repeats, and how each kind of bad input ends."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dckt_cli.main import main
+from tests.cli.conftest import SETTINGS, SIZES, SOURCE, TARGET, write_squares
+
+Capture = pytest.CaptureFixture[str]
+Train = Callable[..., int]
+
+ENCODER = ["--encoder", "vgg19", "--encoder-opt", "weights=none", "--encoder-opt", "size=32"]
+CHECKPOINTS = ["after", "before", "control", "source"]
+
+
+def flags(**changes: Any) -> list[str]:
+    """The tiny run's flags; `changes` are settings with `__` for the dot."""
+    settings = SETTINGS | {key.replace("__", "."): value for key, value in changes.items()}
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`source` and `target`, and a cache that the tests share."""
+    home = tmp_path_factory.mktemp("train")
+    write_squares(home / "source", SOURCE, SIZES)
+    write_squares(home / "target", TARGET, SIZES)
+    return home
+
+
+@pytest.fixture
+def train(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """`train("--seed", "3", name="a", transfer__lr=0.1)`: the tiny run; its folder is `runs/a` of the current one."""
+    monkeypatch.setenv("DCKT_CACHE_DIR", str(data / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+    def run(
+        *arguments: str, name: str = "a", source: Path | None = None, target: Path | None = None, **sets: Any
+    ) -> int:
+        where = ["--source", str(source or data / "source"), "--target", str(target or data / "target")]
+        return main(["train", *where, "--name", name, "--device", "cpu", *ENCODER, *flags(**sets), *arguments])
+
+    return run
+
+
+@pytest.fixture
+def target(data: Path, tmp_path: Path) -> Path:
+    """A copy of the target to spoil."""
+    return Path(shutil.copytree(data / "target", tmp_path / "spoilt"))
+
+
+def edit(folder: Path, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Path:
+    manifest = folder / "pairs.jsonl"
+    rows = change([json.loads(line) for line in manifest.read_text().splitlines()])
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def weights(run: Path) -> dict[str, bytes]:
+    return {name: (run / "checkpoints" / f"{name}.safetensors").read_bytes() for name in CHECKPOINTS}
+
+
+def error(capsys: Capture) -> str:
+    """The one line that begins with `dckt: error:`, which is the last."""
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line.startswith("dckt: error:")] == lines[-1:], lines
+    return lines[-1]
+
+
+# --- what a run leaves ----------------------------------------------------------------------------------------
+
+
+def test_a_run_folder_holds_what_it_should(train: Train, capsys: Capture) -> None:
+    assert train(name="first") == 0
+    told = capsys.readouterr()
+    for words in ("after transfer", "before transfer", "target-only control", "chance", "run folder: runs/first"):
+        assert words in told.out
+    run = Path("runs/first")
+    assert sorted(file.name for file in run.glob("[!.]*") if file.is_file()) == [
+        "config.toml", "env.json", "log.jsonl", "metrics.csv", "model.json", "selection.csv", "summary.json",
+    ]  # fmt: skip
+    assert sorted(file.stem for file in (run / "checkpoints").glob("*.safetensors")) == CHECKPOINTS
+    messages = [json.loads(line)["message"] for line in (run / "log.jsonl").read_text().splitlines()]
+    assert all(message in told.err for message in messages)
+
+    with (run / "metrics.csv").open(newline="") as stream:
+        measured = {(row["phase"], row["metric"]) for row in csv.DictReader(stream)}
+    for layer in ("image_fc6", "image_fc7", "text_fc6", "text_fc7", "common_fc8", "common_fc9"):
+        assert any(phase == "transfer" and metric.endswith(layer) for phase, metric in measured), layer
+    selection = {metric for phase, metric in measured if phase == "selection"}
+    assert {"kept_share", "ap_kept", "ap_left", "keep_rate_mean"} <= selection
+    validation = {metric for phase, metric in measured if phase == "validation"}
+    assert {"target_map_mean", "target_map_image_to_text", "control_map_mean"} <= validation
+
+    with (run / "selection.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    pairs = SIZES["train"] * len(TARGET)
+    assert [row["iteration"] for row in rows] == ["1"] * pairs + ["2"] * pairs
+    for row in rows:
+        assert row["kept"] in ("0", "1")
+        assert 0 <= float(row["ap"]) <= 2
+        assert 0 <= float(row["keep_rate"]) <= 1
+
+
+def test_json_stands_alone_on_stdout(train: Train, capsys: Capture) -> None:
+    assert train("--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["run"] == "runs/a"
+    assert told == {"run": "runs/a", **json.loads(Path("runs/a/summary.json").read_text())}
+    sizes = SIZES["test"] * len(TARGET)
+    assert told["target"]["test"] == sizes
+    figures = told["test"]["map"]
+    assert set(figures) == {"chance", "before", "control", "after"}
+    for figure in (figures["after"]["mean"], figures["before"]["image_to_text"]):
+        low, high = figure["interval"]
+        assert 0 <= low <= figure["value"] <= high <= 1
+
+
+def test_quiet_leaves_stderr_to_warnings(train: Train, capsys: Capture) -> None:
+    assert train("--quiet") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert all("negative transfer" in line or "no pair was kept" in line for line in lines), lines
+
+
+# --- what repeats ---------------------------------------------------------------------------------------------
+
+
+def test_same_seed_same_bits_and_another_seed_others(train: Train) -> None:
+    for name, seed in (("a", "7"), ("b", "7"), ("c", "8")):
+        assert train("--seed", seed, "--quiet", name=name) == 0
+    first, again, other = (Path("runs", name) for name in "abc")
+    assert weights(first) == weights(again)
+    for file in ("metrics.csv", "selection.csv", "model.json", "config.toml"):
+        assert (first / file).read_bytes() == (again / file).read_bytes(), file
+    assert all(weights(first)[name] != weights(other)[name] for name in CHECKPOINTS)
+
+
+def test_the_run_s_own_configuration_repeats_it(train: Train) -> None:
+    assert train("--seed", "7", "--quiet", name="a") == 0
+    assert main(["train", "--config", "runs/a/config.toml", "--name", "b", "--quiet"]) == 0
+    assert weights(Path("runs/a")) == weights(Path("runs/b"))
+    assert Path("runs/a/config.toml").read_bytes() == Path("runs/b/config.toml").read_bytes()
+
+
+def test_a_second_run_reads_the_cached_features(
+    train: Train, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DCKT_CACHE_DIR", str(tmp_path / "fresh"))
+    told = []
+    for name in "ab":
+        assert train(name=name) == 0
+        told.append([line for line in capsys.readouterr().err.splitlines() if "read from the cache" in line])
+    assert told[0] == []
+    counts = [SIZES["train"] * len(SOURCE), *(SIZES[split] * len(TARGET) for split in ("train", "val", "test"))]
+    assert [line.partition(" images")[0] for line in told[1]] == [f"features of {count}" for count in counts]
+    assert weights(Path("runs/a")) == weights(Path("runs/b"))
+
+
+# --- other ways to train --------------------------------------------------------------------------------------
+
+
+def test_an_encoder_that_trains_along(train: Train, capsys: Capture) -> None:
+    tiny = {"pretrain__source_updates": 1, "pretrain__target_updates": 2, "transfer__iterations": 1}
+    assert (
+        train("--encoder-opt", "trainable=true", "--json", transfer__updates=1, transfer__control="false", **tiny) == 0
+    )
+    told = json.loads(capsys.readouterr().out)
+    assert set(told["test"]["map"]) == {"chance", "before", "after"}
+    from safetensors.torch import load_file
+
+    before, after = (load_file(f"runs/a/checkpoints/{name}.safetensors") for name in ("before", "after"))
+    convolutions = [name for name in after if name.startswith("image_encoder.") and name.endswith("weight")]
+    assert convolutions
+    if told["validation"]["after"]["iteration"] > 0:
+        assert any((before[name] != after[name]).any() for name in convolutions), "the convolutions learn"
+    assert main(["evaluate", "runs/a", "--json", "--quiet"]) == 0
+    figures = json.loads(capsys.readouterr().out)["tasks"]
+    assert figures["mean"]["map"] == pytest.approx(told["test"]["map"]["after"]["mean"]["value"], abs=1e-6)
+
+
+def test_the_authors_preset(train: Train, capsys: Capture) -> None:
+    assert train("--preset", "authors", "--json", pretrain__accumulation=2, transfer__accumulation=2) == 0
+    assert json.loads(capsys.readouterr().out)["preset"] == "authors"
+    config = Path("runs/a/config.toml").read_text()
+    for line in ('rule = "code"', 'estimator = "quadruple"', "kernel_num = 1"):
+        assert line in config
+
+
+def test_the_target_may_start_from_the_source(train: Train) -> None:
+    from safetensors.torch import load_file
+
+    assert train("--quiet", network__target_init="source", pretrain__target_updates=0) == 0
+    source, before = (load_file(f"runs/a/checkpoints/{name}.safetensors") for name in ("source", "before"))
+    assert source.keys() == before.keys()
+    assert before["fc10.weight"].shape != source["fc10.weight"].shape
+
+
+@pytest.mark.parametrize("sampler", ["all", "uniform"])
+def test_the_control_samplers(train: Train, capsys: Capture, sampler: str) -> None:
+    assert train("--sampler", sampler, "--json") == 0
+    capsys.readouterr()
+    with Path("runs/a/selection.csv").open(newline="") as stream:
+        kept = [int(row["kept"]) for row in csv.DictReader(stream)]
+    assert (sum(kept) == len(kept)) is (sampler == "all")
+
+
+# --- bad usage: exit code 2, nothing left behind --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--sampler-opt", "alpha=0"], r"'alpha'"),
+        (["--sampler-opt", "alpha=1.5"], r"'alpha'"),
+        (["--sampler-opt", "alpha=nan"], r"'alpha'"),
+        (["--encoder-opt", "wieghts=none"], "did you mean 'weights'"),
+        (["--encoder-opt", "weights"], "--encoder-opt"),
+        (["--encoder-opt", "size=12"], "'size'"),
+        (["--encoder", "vg19"], "did you mean 'vgg19'"),
+        (["--text-encoder", "vgg19"], "--text-encoder takes an encoder of texts, and 'vgg19' is one of images"),
+        (["--preset", "papper"], "did you mean 'paper'"),
+        (["--set", "transfer.lrr=1"], "did you mean 'lr'"),
+        (["--set", "transfer.lr=-1"], "transfer.lr"),
+        (["--set", "transfer.iterations=0"], "transfer.iterations"),
+        (["--set", "pretrain.batch=1"], "pretrain.batch"),
+        (["--seed", "-1"], "seed"),
+        (["--seed", "x"], "seed"),
+        (["--device", "tpu"], "unknown device 'tpu'"),
+        (["--precision", "fp16"], "fp16"),
+        (["--precision", "fp8"], "precision"),
+        (["--config", "gone.toml"], "gone.toml: cannot be read"),
+        (["--name", "a/b"], "run name 'a/b'"),
+        (["--name", ".."], "run name '..'"),
+        (["--frobnicate"], "--frobnicate"),
+    ],
+)
+def test_bad_usage(train: Train, capsys: Capture, arguments: list[str], said: str) -> None:
+    assert train(*arguments) == 2
+    assert said in error(capsys)
+    assert not list(Path().glob("runs/*"))
+
+
+def test_a_name_that_is_taken(train: Train, capsys: Capture) -> None:
+    Path("runs/a").mkdir(parents=True)
+    assert train() == 2
+    line = error(capsys)
+    assert "runs/a is there already" in line
+    assert "--name" in line
+    assert list(Path("runs/a").iterdir()) == []
+
+
+# --- bad data: exit code 3, no run folder ---------------------------------------------------------------------
+
+
+def only(**values: str) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+    return lambda rows: [row for row in rows if any(row[key] != value for key, value in values.items())]
+
+
+def relabel(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row | {"label": "blue"} if row["split"] == "test" else row for row in rows]
+
+
+def one_class(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row | {"label": "red"} for row in rows]
+
+
+def one_pair(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    first = next(row for row in rows if row["split"] == "train")
+    return [first, *(row | {"label": first["label"]} for row in rows if row["split"] != "train")]
+
+
+def outside(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [rows[0] | {"image": "../source/black-train-0.png"}, *rows[1:]]
+
+
+def gone(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [*rows[:2], rows[2] | {"image": "gone.png"}, *rows[3:]]
+
+
+def without(split: str) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+    return lambda rows: [row for row in rows if row["split"] != split]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (relabel, "label 'blue' is in split 'test'"),
+        (one_class, "split 'train' has one class, 'red'"),
+        (one_pair, "split 'train' has one pair"),
+        (without("train"), "split 'train' is empty"),
+        (without("val"), "split 'val' is empty"),
+        (without("test"), "split 'test' is empty"),
+        (outside, "pairs.jsonl:1: "),
+        (gone, "gone.png"),
+        (lambda rows: [], "pairs.jsonl"),
+    ],
+)
+def test_bad_pairs(train: Train, capsys: Capture, target: Path, change: Any, said: str) -> None:
+    assert train(target=edit(target, change)) == 3
+    line = error(capsys)
+    assert said in line
+    assert "spoilt" in line, "the data set is named"
+    assert not list(Path().glob("runs/*"))
+
+
+def test_a_line_that_is_no_json(train: Train, capsys: Capture, target: Path) -> None:
+    with (target / "pairs.jsonl").open("a") as manifest:
+        manifest.write('{"image": "x.png"\n')
+    lines = (target / "pairs.jsonl").read_text().count("\n")
+    assert train(target=target) == 3
+    assert f"pairs.jsonl:{lines}: not JSON" in error(capsys)
+    assert not list(Path().glob("runs/*"))
+
+
+def test_a_picture_that_is_truncated(train: Train, capsys: Capture, target: Path) -> None:
+    file = target / "red-test-1.png"
+    file.write_bytes(file.read_bytes()[:60])
+    assert train(target=target) == 3
+    assert "red-test-1.png: cannot be decoded" in error(capsys)
+    assert not list(Path().glob("runs/*"))
+
+
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_no_data_there(train: Train, capsys: Capture, role: str) -> None:
+    assert train(**{role: Path("nowhere")}) == 3
+    assert "nowhere: no such path" in error(capsys)
+    assert not list(Path().glob("runs/*"))
+
+
+# --- divergence: exit code 4, the name is free again ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", ["pretrain", "transfer"])
+def test_a_loss_that_is_not_finite(train: Train, capsys: Capture, phase: str) -> None:
+    assert train(**{f"{phase}__lr": 1e30}) == 4
+    assert phase in error(capsys)
+    assert [folder.name for folder in Path("runs").iterdir()] == ["a.failed-1"]
+    logged = [json.loads(line) for line in Path("runs/a.failed-1/log.jsonl").read_text().splitlines()]
+    assert [line["level"] for line in logged].count("error") == 1
+    assert train("--quiet") == 0, "the name is free"
+    assert Path("runs/a/summary.json").exists()
+    capsys.readouterr()
+    assert main(["evaluate", "runs/a.failed-1"]) == 3
+    assert "not a finished run" in error(capsys)
+
+
+# --- processes ------------------------------------------------------------------------------------------------
+
+
+def test_two_processes(data: Path, tmp_path: Path) -> None:
+    where = ["--source", str(data / "source"), "--target", str(data / "target"), "--name", "two", "--json"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "dckt_cli"]
+    environment = os.environ | {"DCKT_CACHE_DIR": str(data / "cache"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, "train", *where, "--device", "cpu", *ENCODER, *flags()],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [folder.name for folder in (tmp_path / "runs").iterdir()] == ["two"]
+    assert 0 <= told["test"]["map"]["after"]["mean"]["value"] <= 1
+    with (tmp_path / "runs/two/metrics.csv").open(newline="") as stream:
+        rows = [tuple(row.values())[:4] for row in csv.DictReader(stream)]
+    assert len(rows) == len(set(rows)), "one process writes"
