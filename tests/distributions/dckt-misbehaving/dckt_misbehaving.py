@@ -20,9 +20,7 @@ def build_shape_shifter(options, context):
             return inputs if self.calls == 1 else inputs[:, :6]
 
     def prepare(items):
-        return (
-            torch.stack([torch.tensor(item.open().resize((2, 2)).tobytes(), dtype=torch.uint8) for item in items]) / 255
-        )
+        return torch.stack([torch.tensor(list(item.open().resize((2, 2)).tobytes())) for item in items]) / 255
 
     return Encoder(prepare=prepare, module=ShapeShifter(), dim=12, fingerprint="shape-shifter", trainable=False)
 
