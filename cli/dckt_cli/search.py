@@ -1,4 +1,4 @@
-"""`dckt search`: images for a text, texts for an image."""
+"""`dckt search`: what lies near a text or an image, in the other medium or in the same."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ import click
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--text", help="Find images for this text.")
-@click.option("--image", metavar="FILE", type=click.Path(path_type=Path), help="Find texts for this image.")
+@click.option("--text", help="Look for this text.")
+@click.option("--image", metavar="FILE", type=click.Path(path_type=Path), help="Look for this image.")
+@click.option(
+    "--medium",
+    type=click.Choice(["other", "image", "text"]),
+    default="other",
+    show_default=True,
+    help="What to find; by default images for a text and texts for an image.",
+)
 @click.option("-k", "--k", type=click.IntRange(min=1), default=10, show_default=True, help="How many to show.")
 @click.option(
     "--split",
@@ -37,9 +44,15 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="The results as JSON on stdout.")
 @click.pass_context
 def search(ctx: click.Context, /, run: Path, text: str | None, image: Path | None, **flags: Any) -> None:
-    """Search the target data set of RUN by its trained network: images for a text, texts for an image."""
+    """Search the target data set of RUN by its trained network: images for a text, texts for an image.
+
+    Ranked by the cosine of class probabilities; equal cosines keep the order of the data set, split by split.
+    """
     if (text is None) == (image is None):
         raise click.UsageError("say either --text or --image", ctx)
+    asked = {"image": str(image)} if image is not None else {"text": text}
+    other = "text" if image is not None else "image"
+    medium = other if flags["medium"] == "other" else flags["medium"]
 
     import torch
 
@@ -71,7 +84,7 @@ def search(ctx: click.Context, /, run: Path, text: str | None, image: Path | Non
         pairs = [pair for split in splits for pair in split]
         if not pairs:
             raise DataError(f"{data.origin}: split '{flags['split']}' is empty")
-        if image is not None:
+        if medium == "text":
             parts = [model.encode_texts([pair.text_item for pair in split], cache=True) for split in splits]
         else:
             parts = [model.encode_images([pair.image_item for pair in split], cache=True) for split in splits]
@@ -81,7 +94,6 @@ def search(ctx: click.Context, /, run: Path, text: str | None, image: Path | Non
             (ids,), cosines = index.search(query, flags["k"])
     by_id = {pair.id: pair for pair in pairs}
     found = [(by_id[name], cosine) for name, cosine in zip(ids, cosines[0].tolist(), strict=True)]
-    medium = "text" if image is not None else "image"
     results = [
         {
             "rank": rank,
@@ -94,7 +106,6 @@ def search(ctx: click.Context, /, run: Path, text: str | None, image: Path | Non
         for rank, (pair, cosine) in enumerate(found, start=1)
     ]
     if flags["as_json"]:
-        asked = {"image": str(image)} if image is not None else {"text": text}
         click.echo(json.dumps({"run": str(run), "query": asked, "results": results}, ensure_ascii=False))
     else:
         _show(results, medium)

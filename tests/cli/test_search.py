@@ -50,6 +50,19 @@ def test_an_image_finds_texts(run: str, capsys: Capture) -> None:
         assert row["split"] == "test"
 
 
+@pytest.mark.parametrize("query", [["--text", "a red square with mark number 2"], ["--image", "target/red-test-2.png"]])
+@pytest.mark.parametrize("medium", ["image", "text", "other"])
+def test_either_medium_may_be_asked_for(run: str, capsys: Capture, query: list[str], medium: str) -> None:
+    other = {"--text": "image", "--image": "text"}[query[0]]
+    wanted = other if medium == "other" else medium
+    results = told(capsys, run, *query, "--medium", medium, "-k", "100")["results"]
+    assert all((wanted in row) and ({"image", "text"} & set(row) == {wanted}) for row in results)
+    if wanted != other:  # the query itself is in the data set, so that nothing is nearer
+        assert results[0]["cosine"] == pytest.approx(1.0)
+        own = next(row for row in results if row["id"] == "red-test-2")
+        assert own["cosine"] == pytest.approx(1.0)
+
+
 def test_equal_cosines_keep_the_order_of_the_data_set(run: str, capsys: Capture) -> None:
     """Texts with the same words in the three splits have one representation."""
     results = told(capsys, run, "--image", "target/red-test-0.png", "-k", "100")["results"]
@@ -97,6 +110,7 @@ def test_the_features_that_training_left_are_found(run: str, capsys: Capture) ->
     [
         (["RUN"], 2, "say either --text or --image"),
         (["RUN", "--text", "a", "--image", "b"], 2, "say either --text or --image"),
+        (["RUN", "--text", "a", "--medium", "sound"], 2, "'sound' is not one of"),
         (["RUN", "--image", "gone.png"], 3, "gone.png: no such file"),
         (["RUN", "--image", "target/pairs.jsonl"], 3, "target/pairs.jsonl"),
         (["gone", "--text", "a"], 3, "gone: no such run"),
