@@ -21,7 +21,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -37,7 +37,8 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, write)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The process's file mode creation mask, which can only be read by setting it."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

@@ -22,8 +22,10 @@ import logging
 import os
 import platform
 import re
+import shutil
 import sys
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from importlib import metadata
@@ -31,10 +33,11 @@ from pathlib import Path
 from typing import Any
 
 from dckt_core.errors import StoppedError, UsageError
-from dckt_core.files import write_text
+from dckt_core.files import umask, write_text
 from dckt_core.progress import logger
 
 _NAME = re.compile(r"[\w][\w.+-]*", re.ASCII)
+_UNFINISHED = ".new"
 _PACKAGES = ("dckt", "torch", "torchvision", "triton", "accelerate", "gensim", "numpy", "pillow", "safetensors")
 
 
@@ -51,8 +54,8 @@ class RunFolder:
         self._lock = _lock(path)
 
     @classmethod
-    def create(cls, runs_dir: Path, name: str) -> RunFolder:
-        """A new folder.
+    def create(cls, runs_dir: Path, name: str, fill: Callable[[Path], None]) -> RunFolder:
+        """A new folder, which appears with what `fill` writes into it or not at all.
 
         Raises:
             UsageError: the name is no plain name, the folder is there already or cannot be made.
@@ -60,12 +63,20 @@ class RunFolder:
         path = runs_dir / check_name(runs_dir, name)
         try:
             runs_dir.mkdir(parents=True, exist_ok=True)
-            path.mkdir()
-            (path / "checkpoints").mkdir()
-        except FileExistsError:
-            raise UsageError(_taken(path)) from None
+            for stale in runs_dir.glob(f".{name}.*{_UNFINISHED}"):  # of a process that was killed right here
+                shutil.rmtree(stale, ignore_errors=True)
+            part = Path(tempfile.mkdtemp(dir=runs_dir, prefix=f".{name}.", suffix=_UNFINISHED))
+            part.chmod(0o777 & ~umask())
+            try:
+                (part / "checkpoints").mkdir()
+                fill(part)
+                part.rename(path)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
         except OSError as error:
-            raise UsageError(f"{path}: cannot be made: {error.strerror}") from None
+            if path.exists():
+                raise UsageError(_taken(path)) from None
+            raise UsageError(f"{path}: cannot be made: {error.strerror or error}") from None
         return cls(path)
 
     @classmethod
@@ -85,9 +96,6 @@ class RunFolder:
     def snapshots(self) -> Path:
         """Where the checkpoints lie that a resumed run goes on from."""
         return self.path / "checkpoints"
-
-    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        write_text(self.path / name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -116,6 +124,11 @@ class RunFolder:
             number += 1
         self.path.rename(aside)
         logger.warning("what the failed run left is in %s", aside)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """A JSON file for people to read, atomically."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def check_name(runs_dir: Path, name: str) -> str:

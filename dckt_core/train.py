@@ -23,7 +23,7 @@ from dckt_core.plugins import Registry
 from dckt_core.progress import Progress, logger, silent
 from dckt_core.protocols import EncoderContext
 from dckt_core.rng import generator_for
-from dckt_core.runs import RunFolder, check_name, default_name, environment
+from dckt_core.runs import RunFolder, check_name, default_name, environment, write_json
 from dckt_core.stopping import stopping
 from dckt_core.training.engine import Engine
 from dckt_core.training.scoring import compare
@@ -62,7 +62,7 @@ def train(
         check_name(runs_dir, name)
     job = _Job(config, engine, registry, cache_dir, progress)
     # The input is good: from here on there is a run folder, and only one process writes to it.
-    folder = RunFolder.create(runs_dir, name) if engine.is_main else None
+    folder = RunFolder.create(runs_dir, name, job.describe) if engine.is_main else None
     engine.wait()
     return job.run(runs_dir / name, folder)
 
@@ -125,6 +125,12 @@ class _Job:
             logger.info("%d of fc6 and fc7 of the image paths start pretrained", copied)
         self.sampler, self.discrepancy = self.plugins.sampler(), self.plugins.discrepancy()
 
+    def describe(self, run_dir: Path) -> None:
+        """Writes what the run is, before it begins."""
+        write_text(run_dir / "config.toml", self.config.to_toml())
+        write_json(run_dir / "env.json", environment())
+        save_model(run_dir, encoders=self.encoders, classes=self.classes)
+
     def run(self, run_dir: Path, folder: RunFolder | None, *, resumed: bool = False) -> Result:
         """Trains; `folder` is None on processes that do not write."""
         if folder is None:
@@ -132,13 +138,9 @@ class _Job:
         with folder.recording():
             if resumed:
                 check_model(run_dir, self.encoders, self.classes)
-            else:
-                write_text(run_dir / "config.toml", self.config.to_toml())
-                folder.write_json("env.json", environment())
-                save_model(run_dir, encoders=self.encoders, classes=self.classes)
             observers = self.plugins.observers(run_dir)
             summary = self._work(run_dir, folder, observers, resumed)
-            folder.write_json("summary.json", summary)
+            write_json(run_dir / "summary.json", summary)
             SnapshotFolder(folder.snapshots).clear()
             for observer in observers:
                 observer.on_end(summary)
@@ -173,11 +175,12 @@ class _Job:
                 stop=stop,
             )
             if resumed:
-                for observer in observers:  # forgets what was told after the last checkpoint, or all of it
-                    observer.load_state_dict(observer.state_dict())
                 snapshot = snapshots.latest()
                 if snapshot is not None:
                     trainer.restore(snapshot)
+                else:  # begins anew, and what observers were told is void
+                    for observer in observers:
+                        observer.load_state_dict(observer.state_dict())
             try:
                 outcome = trainer.run()
             except StoppedError as error:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dckt_core.errors import DataError
-from dckt_core.evaluation import CROSS_MEDIA, MEAN, TASKS, Evaluation, evaluate
+from dckt_core.evaluation import CROSS_MEDIA, MEAN, TASKS, Evaluation, SummaryAtK, evaluate
 from dckt_core.metrics import average_precisions, chance_ap
 from dckt_core.protocols import Representation
 
@@ -115,20 +115,18 @@ def small(**options: object) -> Evaluation:
 
 
 def test_the_summary_is_the_mean_over_queries_that_have_an_answer() -> None:
-    result = small(k=2)
+    result = small(ks=[2, 3])
     summary = result.summary(seed=0)
     row, ranking = summary["image_to_image"], result.tasks["image_to_image"].ranking
     assert row.unanswerable == ("pair 2",)
     answered = torch.tensor([0, 1, 3, 4, 5])
     assert row.map == pytest.approx(float(ranking.ap[answered].mean()))
     assert row.chance == pytest.approx(float(result.tasks["image_to_image"].chance[answered].mean()))
-    for value, column in (
-        (row.map_at_k, ranking.ap_at_k),
-        (row.precision_at_k, ranking.precision_at_k),
-        (row.recall_at_k, ranking.recall_at_k),
-    ):
-        assert column is not None
-        assert value == pytest.approx(float(column[answered].mean()))
+    assert [cut.k for cut in row.at] == [2, 3]
+    for cut in row.at:
+        found = ranking.at[cut.k]
+        expected = [float(column[answered].mean()) for column in (found.ap, found.precision, found.recall)]
+        assert [cut.map, cut.precision, cut.recall] == pytest.approx(expected)
     assert summary["image_to_text"].unanswerable == ()
 
 
@@ -150,19 +148,21 @@ def test_intervals_follow_the_seed_alone() -> None:
 
 def test_where_nothing_can_be_found_there_is_no_figure() -> None:
     view, labels, ids = made_up([0, 1, 2])
-    row = evaluate(view, labels, ids, k=1).summary(0)["text_to_text"]
-    assert (row.map, row.interval, row.chance, row.map_at_k) == (None, None, None, None)
+    row = evaluate(view, labels, ids, ks=[1]).summary(0)["text_to_text"]
+    assert (row.map, row.interval, row.chance) == (None, None, None)
+    assert row.at == (SummaryAtK(1, None, None, None),)
     assert row.unanswerable == tuple(ids)
 
 
 def test_json_holds_plain_values() -> None:
-    told = json.loads(json.dumps(small(k=2).as_json(0), allow_nan=False))
-    assert (told["pairs"], told["k"], told["self_hit"]) == (6, 2, False)
+    told = json.loads(json.dumps(small(ks=[2]).as_json(0), allow_nan=False))
+    assert (told["pairs"], told["ks"], told["self_hit"]) == (6, [2], False)
     assert list(told["tasks"]) == [*TASKS, MEAN]
     assert set(told["tasks"][MEAN]) == {
-        "map", "interval", "chance", "map_at_k", "precision_at_k", "recall_at_k", "unanswerable",
+        "map", "interval", "chance", "at", "unanswerable",
     }  # fmt: skip
-    assert small().as_json(0)["tasks"][MEAN]["map_at_k"] is None
+    assert [set(cut) for cut in told["tasks"][MEAN]["at"]] == [{"k", "map", "precision", "recall"}]
+    assert small().as_json(0)["tasks"][MEAN]["at"] == ()
 
 
 def test_one_pair_and_none() -> None:

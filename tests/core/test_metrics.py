@@ -52,11 +52,10 @@ def test_ap_by_hand(relevance: list[int], k: int | None, expected: float) -> Non
     [(1, 0.0, 0.0), (2, 1 / 2, 1 / 3), (3, 2 / 3, 2 / 3), (5, 3 / 5, 1.0), (9, 3 / 5, 1.0)],
 )
 def test_precision_and_recall_at_k_by_hand(k: int, precision: float, recall: float) -> None:
-    ranking = rank(**line_up([0, 1, 1, 0, 1]), k=k)
-    assert ranking.precision_at_k is not None
-    assert ranking.recall_at_k is not None
-    assert ranking.precision_at_k.tolist() == pytest.approx([precision])
-    assert ranking.recall_at_k.tolist() == pytest.approx([recall])
+    ranking = rank(**line_up([0, 1, 1, 0, 1]), ks=[2, k, 4])
+    assert ranking.at[k].precision.tolist() == pytest.approx([precision])
+    assert ranking.at[k].recall.tolist() == pytest.approx([recall])
+    assert set(ranking.at) == {2, k, 4}
     assert ranking.relevant.tolist() == [3]
     assert ranking.ap.tolist() == average_precisions(**line_up([0, 1, 1, 0, 1])).tolist(), "k cuts only what is at k"
 
@@ -118,15 +117,16 @@ def test_equals_the_definition(problem: dict[str, Any], k: int, chunk: int) -> N
     # oracle makes ties of them, so here each direction is given one length.
     for name in ("queries", "gallery"):
         problem[name] = torch.tensor([_shortest(row) for row in problem[name].int().tolist()], dtype=torch.float32)
-    ranking = rank(**problem, k=k, chunk=chunk)
+    ranking = rank(**problem, ks=[k], chunk=chunk)
     given = {name: problem[name] for name in ("queries", "gallery", "query_labels", "gallery_labels")}
     ap, ap_at_k, precision, recall, relevant = oracle(**given, k=k, own=problem["leave_out"])
     assert ranking.relevant.tolist() == relevant.long().tolist()
     # Two directions may have equal cosines to a query in exact arithmetic only; such queries are left to the others.
     for row in range(len(ap)):
         if _is_clear(given["queries"][row], given["gallery"]):
-            got = [ranking.ap, ranking.ap_at_k, ranking.precision_at_k, ranking.recall_at_k]
-            assert [float(column[row]) for column in got if column is not None] == pytest.approx(
+            at_k = ranking.at[k]
+            got = [ranking.ap, at_k.ap, at_k.precision, at_k.recall]
+            assert [float(column[row]) for column in got] == pytest.approx(
                 [float(column[row]) for column in (ap, ap_at_k, precision, recall)], abs=1e-12
             )
 
@@ -197,10 +197,13 @@ def test_chunks_change_nothing(chunk: int | None) -> None:
     generator = torch.Generator().manual_seed(3)
     rows, labels = torch.randn(37, 8, generator=generator), torch.randint(4, (37,), generator=generator)
     own = torch.arange(37)
-    whole = rank(rows, rows, labels, labels, k=5, leave_out=own, chunk=37)
-    parts = rank(rows, rows, labels, labels, k=5, leave_out=own, chunk=chunk)
-    for name in ("ap", "ap_at_k", "precision_at_k", "recall_at_k", "relevant"):
-        assert torch.equal(getattr(whole, name), getattr(parts, name))
+    whole = rank(rows, rows, labels, labels, ks=[5, 9], leave_out=own, chunk=37)
+    parts = rank(rows, rows, labels, labels, ks=[5, 9], leave_out=own, chunk=chunk)
+    assert torch.equal(whole.ap, parts.ap)
+    assert torch.equal(whole.relevant, parts.relevant)
+    for k in (5, 9):
+        for name in ("ap", "precision", "recall"):
+            assert torch.equal(getattr(whole.at[k], name), getattr(parts.at[k], name))
 
 
 def test_the_cosine_ignores_length() -> None:
@@ -216,10 +219,9 @@ def test_the_cosine_ignores_length() -> None:
 
 def test_the_only_item_left_out_leaves_nothing_to_find() -> None:
     one, label = torch.tensor([[1.0, 2.0]]), torch.tensor([0])
-    ranking = rank(one, one, label, label, k=3, leave_out=torch.tensor([0]))
+    ranking = rank(one, one, label, label, ks=[3], leave_out=torch.tensor([0]))
     assert (ranking.ap.tolist(), ranking.relevant.tolist()) == ([0.0], [0])
-    assert ranking.ap_at_k is not None
-    assert ranking.ap_at_k.tolist() == [0.0]
+    assert ranking.at[3].ap.tolist() == [0.0]
 
 
 def test_one_row_gallery_and_no_queries() -> None:

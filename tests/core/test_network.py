@@ -77,7 +77,7 @@ def test_same_generator_seed_same_bits_and_global_generator_untouched():
 
 def test_starts_from_the_encoders_head_where_shapes_fit():
     image, text = tiny.encoders()
-    head = [nn.Linear(tiny.IMAGE_DIM, 16), nn.Linear(16, 16)]
+    head = [tiny.linear(tiny.IMAGE_DIM, 16), tiny.linear(16, 16)]
     image = Encoder(prepare=image.prepare, module=image.module, dim=image.dim, fingerprint="h", head=head)
     generator = torch.Generator().manual_seed(0)
     net = DomainNetwork(image, text, classes=3, config=tiny.config().network, generator=generator)

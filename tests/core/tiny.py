@@ -15,7 +15,7 @@ from dckt_core.data.pairs import Pair, PairSet, Split
 from dckt_core.guards import GuardedDiscrepancy, GuardedSampler
 from dckt_core.network import DomainNetwork
 from dckt_core.protocols import Encoder, Selection
-from dckt_core.rng import generator_for
+from dckt_core.rng import generator_for, seeded_construction
 
 IMAGE_DIM, TEXT_DIM = 7, 5
 
@@ -122,3 +122,9 @@ def guarded(sampler: Any, discrepancy: Any) -> tuple[GuardedSampler, GuardedDisc
 
 def split_of(member: Domain, name: Split) -> SplitData:
     return member.splits[name]
+
+
+def linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer whose weights are not drawn from the global generator."""
+    with seeded_construction(0, "a test"):
+        return nn.Linear(inputs, outputs)

@@ -16,6 +16,7 @@ from dckt_core.data.features import cache_key, encode_items, read_features, writ
 from dckt_core.data.pairs import ImageItem, TextItem
 from dckt_core.errors import DataError, PluginError
 from dckt_core.protocols import Encoder, Item
+from dckt_core.rng import seeded_construction
 
 from .conftest import Spy
 
@@ -67,7 +68,8 @@ def test_texts(spy: Spy, cache: Cache, texts: list[TextItem]) -> None:
 def test_features_may_be_trained_on(spy: Spy, cache: Cache, texts: list[TextItem]) -> None:
     for _ in range(2):
         features = cache.encode(spy.texts(), texts)
-        layer = nn.Linear(2, 1)
+        with seeded_construction(0, "a test"):
+            layer = nn.Linear(2, 1)
         layer(features).sum().backward()
         assert layer.weight.grad is not None
 

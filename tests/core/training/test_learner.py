@@ -9,7 +9,7 @@ from tests.core import tiny
 
 
 def test_biases_learn_twice_as_fast_and_do_not_decay():
-    module = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2), nn.Linear(2, 2))
+    module = nn.Sequential(tiny.linear(3, 2), nn.BatchNorm1d(2), tiny.linear(2, 2))
     module[2].bias.requires_grad_(False)
     weights, biases = parameter_groups(module, 0.01, tiny.config().optimizer)
     assert (weights["lr"], weights["weight_decay"]) == (0.01, 5e-4)
@@ -19,7 +19,7 @@ def test_biases_learn_twice_as_fast_and_do_not_decay():
 
 
 def test_one_step_moves_a_bias_by_twice_the_rate_and_a_weight_by_rate_and_decay():
-    module = nn.Linear(1, 1)
+    module = tiny.linear(1, 1)
     nn.init.constant_(module.weight, 2.0)
     nn.init.constant_(module.bias, 2.0)
     optimizer = sgd(module, 0.1, tiny.config().optimizer)
@@ -32,6 +32,6 @@ def test_one_step_moves_a_bias_by_twice_the_rate_and_a_weight_by_rate_and_decay(
 def test_the_rate_falls_as_the_release_has_it_and_biases_keep_their_factor():
     assert decayed_rate(0.01, 1e-4, 0.75, 0) == 0.01
     assert decayed_rate(0.01, 1e-4, 0.75, 10_000) == pytest.approx(0.01 * 2**-0.75)
-    optimizer = sgd(nn.Linear(2, 2), 0.1, tiny.config().optimizer)
+    optimizer = sgd(tiny.linear(2, 2), 0.1, tiny.config().optimizer)
     set_rate(optimizer, 0.05)
     assert [group["lr"] for group in optimizer.param_groups] == [0.05, 0.1]

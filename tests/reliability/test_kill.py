@@ -1,0 +1,130 @@
+"""SIGKILL at random moments of a real training, checkpoint writes among them: no file is torn, every run goes on.
+
+The trainings are forked from this process, so that a hundred kills take minutes and not hours. Checkpoints are kept
+after every update, which makes their writing a good part of the time that a kill may hit.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from dckt_core.training.snapshot import load_snapshot
+from tests.cli.conftest import SETTINGS, SIZES, SOURCE, TARGET, write_squares
+
+LARGER = SETTINGS | {
+    "network.media_width": 256,
+    "network.common_width": 256,
+    "checkpoint_minutes": 0,
+    "transfer.updates": 15,
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("kill")
+    write_squares(home / "source", SOURCE, SIZES)
+    write_squares(home / "target", TARGET, SIZES)
+    assert in_child(home, lambda: train(home, "whole")) == 0
+    return home
+
+
+def train(home: Path, name: str) -> int:
+    from dckt_cli.main import main
+
+    flags = [word for key, value in LARGER.items() for word in ("--set", f"{key}={value}")]
+    flags += ["--encoder-opt", "weights=none", "--encoder-opt", "size=32", "--device", "cpu", "--quiet"]
+    return main(["train", "--source", "source", "--target", "target", "--name", name, *flags])
+
+
+def resume(name: str) -> int:
+    from dckt_cli.main import main
+
+    return main(["train", "--resume", f"runs/{name}", "--quiet"])
+
+
+def in_child(home: Path, work: Callable[[], int], kill_after: float | None = None) -> int:
+    """The exit code of `work` in a forked process; -SIGKILL where it was killed after some seconds of it."""
+    child = os.fork()
+    if child == 0:
+        os.environ["DCKT_CACHE_DIR"] = str(home / "cache")
+        os.chdir(home)
+        for stream in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        os._exit(work())
+    if kill_after is not None:
+        time.sleep(kill_after)
+        os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def hammer(home: Path, kills: int, seed: int) -> tuple[int, int]:
+    """Kills trainings until so many were hit, each run going on until it ends; hit, and runs that ended."""
+    draw = random.Random(seed)
+    hit = ended = 0
+    while hit < kills:
+        name = f"killed-{seed}-{ended}"
+        run = home / "runs" / name
+        first = True
+        while True:
+            work = partial(resume, name) if run.exists() else partial(train, home, name)
+            code = in_child(home, work, kill_after=draw.uniform(0.02, 1.5) if hit < kills else None)
+            if code == 0:
+                break
+            assert code == -signal.SIGKILL, f"exit code {code}, {'first' if first else 'resumed'} start"
+            hit, first = hit + 1, False
+            for file in run.glob("checkpoints/*.safetensors"):
+                load_file(file)
+                if file.name.endswith(".state.safetensors"):
+                    load_snapshot(file)
+        same_end(home / "runs" / "whole", run)
+        ended += 1
+    return hit, ended
+
+
+def same_end(whole: Path, other: Path) -> None:
+    """Both runs end with the same bits, and nothing half-written stays."""
+    for name in ("metrics.csv", "selection.csv", *(f"checkpoints/{n}.safetensors" for n in ("before", "after"))):
+        assert (whole / name).read_bytes() == (other / name).read_bytes(), name
+    assert not list(other.rglob("*.tmp"))
+    assert not list(other.glob("checkpoints/*.state.safetensors"))
+
+
+def test_killed_a_few_times_every_run_ends_as_if_never_killed(home):
+    hit, ended = hammer(home, kills=6, seed=1)
+    assert hit == 6
+    assert ended >= 1
+
+
+@pytest.mark.slow
+def test_killed_a_hundred_times_every_run_ends_as_if_never_killed(home):
+    hit, ended = hammer(home, kills=120, seed=2)
+    print(f"killed {hit} times, {ended} runs ended, 0 torn files")
+    assert hit == 120
+
+
+def test_a_naive_writer_would_be_caught(home, tmp_path):
+    """The control: writing in place leaves torn files under the same treatment."""
+    tensors = {"weights": torch.zeros(2**24)}
+    draw, torn = random.Random(3), 0
+
+    def write() -> int:
+        while True:
+            save_file(tensors, tmp_path / "naive.safetensors")
+
+    for _ in range(20):
+        in_child(home, write, kill_after=draw.uniform(0.02, 0.2))
+        try:
+            load_file(tmp_path / "naive.safetensors")
+        except Exception:
+            torn += 1
+    assert torn >= 1
