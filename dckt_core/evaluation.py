@@ -45,10 +45,20 @@ class TaskResult:
 
 
 @dataclass(frozen=True)
+class SummaryAtK:
+    """A task's figures at a cut k, as in `TaskSummary`."""
+
+    k: int
+    map: float | None
+    precision: float | None
+    recall: float | None
+
+
+@dataclass(frozen=True)
 class TaskSummary:
     """A task, or the mean of the two across media: means over the queries that have a relevant item.
 
-    All in [0, 1]. None where no query has a relevant item; figures at k also where no k was asked for.
+    All in [0, 1]. None where no query has a relevant item.
     """
 
     map: float | None
@@ -56,9 +66,8 @@ class TaskSummary:
     """95 % bootstrap interval of the mAP over queries."""
     chance: float | None
     """Expected mAP of random rankings."""
-    map_at_k: float | None
-    precision_at_k: float | None
-    recall_at_k: float | None
+    at: tuple[SummaryAtK, ...]
+    """In the order in which the cuts were asked for."""
     unanswerable: tuple[str, ...]
     """Ids of the pairs whose image or text, as a query, has no relevant item."""
 
@@ -69,13 +78,13 @@ class Evaluation:
 
     Attributes:
         ids: the pairs'; row q of every result is the image or the text of `ids[q]`.
-        k: the cut of the figures at k, or None.
+        ks: the cuts of the figures at k.
         self_hit: whether a query counted as its own hit.
         tasks: by the names of `TASKS`.
     """
 
     ids: Sequence[str]
-    k: int | None
+    ks: Sequence[int]
     self_hit: bool
     tasks: dict[str, TaskResult]
 
@@ -91,15 +100,19 @@ class Evaluation:
     def as_json(self, seed: int) -> dict[str, Any]:
         """`summary` for `json.dumps`."""
         tasks = {name: asdict(row) for name, row in self.summary(seed).items()}
-        return {"pairs": len(self.ids), "k": self.k, "self_hit": self.self_hit, "tasks": tasks}
+        return {"pairs": len(self.ids), "ks": list(self.ks), "self_hit": self.self_hit, "tasks": tasks}
 
     def _summarise(self, tasks: Sequence[TaskResult], seed: int) -> TaskSummary:
         rankings = [task.ranking for task in tasks]
         answerable = torch.stack([ranking.relevant > 0 for ranking in rankings]).all(dim=0)
 
-        def mean(columns: Sequence[Tensor | None]) -> float | None:
-            kept = [column[answerable] for column in columns if column is not None]
-            return float(torch.stack(kept).mean()) if kept and kept[0].numel() else None
+        def mean(columns: Sequence[Tensor]) -> float | None:
+            return float(torch.stack(list(columns))[:, answerable].mean()) if answerable.any() else None
+
+        def at(k: int) -> SummaryAtK:
+            cuts = [ranking.at[k] for ranking in rankings]
+            figures = ([cut.ap for cut in cuts], [cut.precision for cut in cuts], [cut.recall for cut in cuts])
+            return SummaryAtK(k, *map(mean, figures))
 
         aps = torch.stack([ranking.ap for ranking in rankings], dim=1)[answerable]
         interval = bootstrap_interval(aps, generator_for(seed, "bootstrap")) if len(aps) else None
@@ -107,15 +120,13 @@ class Evaluation:
             map=mean([ranking.ap for ranking in rankings]),
             interval=interval,
             chance=mean([task.chance for task in tasks]),
-            map_at_k=mean([ranking.ap_at_k for ranking in rankings]),
-            precision_at_k=mean([ranking.precision_at_k for ranking in rankings]),
-            recall_at_k=mean([ranking.recall_at_k for ranking in rankings]),
+            at=tuple(at(k) for k in self.ks),
             unanswerable=tuple(self.ids[row] for row in (~answerable).nonzero().flatten().tolist()),
         )
 
 
 def evaluate(
-    view: Representation, labels: Tensor, ids: Sequence[str], *, k: int | None = None, self_hit: bool = False
+    view: Representation, labels: Tensor, ids: Sequence[str], *, ks: Sequence[int] = (), self_hit: bool = False
 ) -> Evaluation:
     """All six tasks on N pairs.
 
@@ -123,7 +134,7 @@ def evaluate(
         view: common representations, image [N, C] and text [N, C].
         labels: classes [N], int64.
         ids: of the pairs, N of them.
-        k: also AP, precision and recall at this cut.
+        ks: also AP, precision and recall at these cuts.
         self_hit: count a query as its own hit, in the four tasks whose gallery holds it.
 
     Raises:
@@ -131,11 +142,11 @@ def evaluate(
     """
     if len(ids) == 0:
         raise DataError("no pairs to evaluate on")
-    tasks = {name: _task(name, view, labels, k=k, self_hit=self_hit) for name in TASKS}
-    return Evaluation(ids, k, self_hit, tasks)
+    tasks = {name: _task(name, view, labels, ks=ks, self_hit=self_hit) for name in TASKS}
+    return Evaluation(ids, ks, self_hit, tasks)
 
 
-def _task(name: str, view: Representation, labels: Tensor, *, k: int | None, self_hit: bool) -> TaskResult:
+def _task(name: str, view: Representation, labels: Tensor, *, ks: Sequence[int], self_hit: bool) -> TaskResult:
     query, gallery = TASKS[name]
     media = {"image": view.image, "text": view.text, "all": torch.cat([view.image, view.text])}
     gallery_labels = labels.repeat(2) if gallery == "all" else labels
@@ -144,7 +155,7 @@ def _task(name: str, view: Representation, labels: Tensor, *, k: int | None, sel
         own = torch.arange(len(labels)) + (len(labels) if (query, gallery) == ("text", "all") else 0)
 
     leave_out = None if self_hit else own
-    ranking = rank(media[query], media[gallery], labels, gallery_labels, k=k, leave_out=leave_out)
+    ranking = rank(media[query], media[gallery], labels, gallery_labels, ks=ks, leave_out=leave_out)
     candidates = len(media[gallery]) - (leave_out is not None)
     chance = chance_ap(ranking.relevant, candidates, first=int(self_hit and own is not None))
     return TaskResult(ranking, chance)

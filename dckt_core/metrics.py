@@ -12,8 +12,8 @@ A query with no relevant item has no AP. Its figures here are 0, never NaN, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -29,16 +29,24 @@ BOOTSTRAP_DRAWS = 2000
 
 
 @dataclass(frozen=True)
+class AtK:
+    """Figures of each query at a cut, [q] each, in [0, 1], float64."""
+
+    ap: Tensor
+    precision: Tensor
+    recall: Tensor
+
+
+@dataclass(frozen=True)
 class Ranking:
-    """Figures of each query, [q] each; those at k are None where no k was asked for."""
+    """Figures of each query, [q] each."""
 
     ap: Tensor
     """Over the whole ranking, in [0, 1], float64."""
     relevant: Tensor
     """How many relevant items the gallery holds, int64."""
-    ap_at_k: Tensor | None = None
-    precision_at_k: Tensor | None = None
-    recall_at_k: Tensor | None = None
+    at: Mapping[int, AtK] = field(default_factory=dict)
+    """At each cut k that was asked for."""
 
 
 def average_precisions(
@@ -52,8 +60,9 @@ def average_precisions(
     chunk: int | None = None,
 ) -> Tensor:
     """AP of each query [q], at k where there is one; 0 for a query with no relevant item. Arguments as `rank`."""
-    ranking = rank(queries, gallery, query_labels, gallery_labels, k=k, leave_out=leave_out, chunk=chunk)
-    return ranking.ap if ranking.ap_at_k is None else ranking.ap_at_k
+    ks = () if k is None else (k,)
+    ranking = rank(queries, gallery, query_labels, gallery_labels, ks=ks, leave_out=leave_out, chunk=chunk)
+    return ranking.ap if k is None else ranking.at[k].ap
 
 
 @torch.no_grad()
@@ -63,7 +72,7 @@ def rank(
     query_labels: Tensor,
     gallery_labels: Tensor,
     *,
-    k: int | None = None,
+    ks: Sequence[int] = (),
     leave_out: Tensor | None = None,
     chunk: int | None = None,
 ) -> Ranking:
@@ -72,60 +81,81 @@ def rank(
     Args:
         query_labels: classes [q], int64.
         gallery_labels: classes [g], int64.
-        k: also AP, precision and recall at this cut, 1 or more.
+        ks: also AP, precision and recall at these cuts, each 1 or more.
         leave_out: gallery row [q] that is no candidate for each query (its own, within one medium), int64.
         chunk: queries ranked at once; None for as many as `CHUNK_ENTRIES` allows.
 
     Raises:
         DataError: a query or gallery row holds numbers that are not finite.
-        ValueError: shapes that do not go together, or k < 1.
+        ValueError: shapes that do not go together, or a k < 1.
     """
-    _check(queries, gallery, query_labels, gallery_labels, k, leave_out)
+    _check(queries, gallery, query_labels, gallery_labels, ks, leave_out)
     queries, gallery = (F.normalize(rows.double().cpu(), dim=1) for rows in (queries, gallery))
     query_labels, gallery_labels = query_labels.cpu(), gallery_labels.cpu()
     candidates = len(gallery) - (leave_out is not None)
-    # A matrix product may give equal rows cosines that differ in the last bits. Each different vector is compared
-    # once, so that equal vectors tie exactly and the stated order of ties holds.
-    vectors, place = torch.unique(gallery, dim=0, return_inverse=True)
-    figures = torch.zeros(5, len(queries), dtype=torch.float64)
+    repeated, original = _repeated_rows(gallery)
+    figures = torch.zeros(2 + 3 * len(ks), len(queries), dtype=torch.float64)
     for label in torch.unique(query_labels).tolist():
         matches = gallery_labels == label
         if candidates < 1 or not matches.any():
             continue
         for rows in torch.split((query_labels == label).nonzero().squeeze(1), chunk or _chunk(len(gallery))):
-            cosine = (queries[rows] @ vectors.T)[:, place]
+            cosine = queries[rows] @ gallery.T
+            cosine[:, repeated] = cosine[:, original]
             if leave_out is not None:
                 cosine.scatter_(1, leave_out.cpu()[rows, None], -torch.inf)  # goes last, behind all candidates
-            figures[:, rows] = _figures(_positions(cosine, matches), candidates, k)
-    ap, relevant, *at_k = figures
-    return Ranking(ap, relevant.long(), *(at_k if k is not None else ()))
+            figures[:, rows] = _figures(_positions(cosine, matches), candidates, ks)
+    ap, relevant, *cuts = figures
+    return Ranking(ap, relevant.long(), {k: AtK(*cuts[3 * n : 3 * n + 3]) for n, k in enumerate(ks)})
 
 
-def _figures(positions: Tensor, candidates: int, k: int | None) -> Tensor:
-    """AP, R, AP@k, precision@k and recall@k [5, q] of rankings whose matches stand at `positions` [q, R], ascending."""
+def _repeated_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Numbers of rows [n, c] that equal an earlier one, and of the earliest such: int64, both of one length.
+
+    A matrix product may give equal rows values that differ in the last bits. Copied from one to the other, they tie
+    exactly, and the stated order of ties holds.
+    """
+    number = torch.arange(len(rows))
+    distinct, group = torch.unique(rows, dim=0, return_inverse=True)
+    earliest = number.new_full((len(distinct),), len(rows)).scatter_reduce_(0, group, number, "amin")[group]
+    repeated = (earliest != number).nonzero().squeeze(1)
+    return repeated, earliest[repeated]
+
+
+def _figures(positions: Tensor, candidates: int, ks: Sequence[int]) -> Tensor:
+    """AP, R, then AP, precision and recall at each k, of rankings whose matches stand at `positions` [q, R], ascending.
+
+    [2 + 3 len(ks), q].
+    """
     present = positions <= candidates
-    cut = candidates if k is None else min(k, candidates)
-    near = positions <= cut
-    relevant, total = present.sum(dim=1).double(), near.sum(dim=1).double()
-    gains = torch.arange(1, positions.shape[1] + 1) / positions.double()
-    ap, ap_at_k = (gains * present).sum(dim=1), (gains * near).sum(dim=1)
+    relevant = present.sum(dim=1).double()
     some = relevant.clamp_min(1)
-    return torch.stack([ap / some, relevant, ap_at_k / relevant.clamp(1, cut), total / cut, total / some])
+    gains = torch.arange(1, positions.shape[1] + 1) / positions.double()
+    figures = [(gains * present).sum(dim=1) / some, relevant]
+    for k in ks:
+        cut = min(k, candidates)
+        near = positions <= cut
+        found = near.sum(dim=1).double()
+        figures += [(gains * near).sum(dim=1) / relevant.clamp(1, cut), found / cut, found / some]
+    return torch.stack(figures)
 
 
 def _positions(cosine: Tensor, matches: Tensor) -> Tensor:
     """Positions, from 1, of the R matching gallery items [g] in the ranking of each query [q, g]: [q, R], ascending.
 
-    Sorting values is several times faster than sorting indices, and tells how many items lie above each match. Only a
-    tie of matches with others needs to know who is who.
+    Sorting values is faster than sorting indices, and a match's place among them is its position. Only where matches
+    tie with other items does it matter who is who.
     """
+    size = cosine.shape[1]
     own = cosine[:, matches].sort(dim=1).values
     ranked = torch.from_numpy(np.sort(cosine.numpy(), axis=1))
-    up_to, own_up_to = torch.searchsorted(ranked, own, right=True), torch.searchsorted(own, own, right=True)
-    others_above = (cosine.shape[1] - up_to) - (own.shape[1] - own_up_to)
-    positions = others_above.flip(1) + torch.arange(1, own.shape[1] + 1)
-    tied = up_to - torch.searchsorted(ranked, own), own_up_to - torch.searchsorted(own, own)
-    mixed = (tied[0] != tied[1]).any(dim=1)
+    changes = own[:, 1:] != own[:, :-1]
+    first, last = F.pad(changes, (1, 0), value=True), F.pad(changes, (0, 1), value=True)  # among equal matches
+    number = torch.arange(own.shape[1])
+    slot = torch.searchsorted(ranked, own) + number - (first * number).cummax(dim=1).values
+    beyond = ranked.gather(1, (slot + 1).clamp_max(size - 1))
+    mixed = (last & (slot < size - 1) & (beyond == own)).any(dim=1)
+    positions = (size - slot).flip(1)
     if mixed.any():
         order = cosine[mixed].argsort(dim=1, descending=True, stable=True)
         positions[mixed] = matches[order].nonzero()[:, 1].reshape(-1, own.shape[1]) + 1
@@ -193,7 +223,7 @@ def _check(
     gallery: Tensor,
     query_labels: Tensor,
     gallery_labels: Tensor,
-    k: int | None,
+    ks: Sequence[int],
     leave_out: Tensor | None,
 ) -> None:
     if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
@@ -204,8 +234,8 @@ def _check(
     for name, numbers, rows in aligned:
         if numbers.shape != rows.shape[:1]:
             raise ValueError(f"{name} {_shape(numbers)} must be one for each of {len(rows)} rows")
-    if k is not None and k < 1:
-        raise ValueError(f"k = {k} must be 1 or more")
+    if ks and min(ks) < 1:
+        raise ValueError(f"k = {min(ks)} must be 1 or more")
     for name, rows in (("query", queries), ("gallery", gallery)):
         if not torch.isfinite(rows).all():
             bad = int((~torch.isfinite(rows).all(dim=1)).sum())

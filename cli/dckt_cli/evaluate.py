@@ -38,7 +38,7 @@ NAMED_AT_MOST = 5
     show_default=True,
     help="The target network before transfer, after it, or its target-only control.",
 )
-@click.option("--k", type=click.IntRange(min=1), help="Also mAP, precision and recall at this cut.")
+@click.option("--k", "ks", type=click.IntRange(min=1), multiple=True, help="Also figures at this cut; repeatable.")
 @click.option(
     "--self-hit", is_flag=True, help="Count a query in its own gallery as a hit, as the authors' release does."
 )
@@ -53,12 +53,13 @@ NAMED_AT_MOST = 5
 @click.option("--quiet", is_flag=True, help="Warnings and the outcome alone.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
 @click.pass_context
-def evaluate(ctx: click.Context, /, run: Path, **flags: Any) -> None:
+def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any) -> None:
     """Score the target network of RUN on a split of its target data set.
 
     Mean average precision over the whole ranking by cosine; relevant = same class. Across media the query's own partner
     is a legitimate hit; where the gallery holds the query itself, it is left out. Equal cosines keep the order of the
     data set. Intervals are 95 % bootstrap intervals over queries, chance is the expectation of a random ranking.
+    The figures at a cut k are mAP, precision and recall among the k best.
     """
     per_query = flags["per_query"]
     if per_query is not None and not per_query.absolute().parent.is_dir():
@@ -91,7 +92,8 @@ def evaluate(ctx: click.Context, /, run: Path, **flags: Any) -> None:
             model.encode_images([pair.image_item for pair in pairs], cache=True),
             model.encode_texts([pair.text_item for pair in pairs], cache=True),
         )
-        evaluation = evaluate_pairs(view, labels, [pair.id for pair in pairs], k=flags["k"], self_hit=flags["self_hit"])
+        ids, cuts = [pair.id for pair in pairs], sorted(set(ks))
+        evaluation = evaluate_pairs(view, labels, ids, ks=cuts, self_hit=flags["self_hit"])
     seed = model.config.seed
     if per_query is not None:
         _write_per_query(per_query, evaluation, pairs)
@@ -100,26 +102,30 @@ def evaluate(ctx: click.Context, /, run: Path, **flags: Any) -> None:
         click.echo(json.dumps(about | evaluation.as_json(seed), ensure_ascii=False))
     else:
         title = f"{run}: target network '{flags['checkpoint']}' on {len(pairs)} {flags['split']} pairs"
-        _show(title, evaluation.summary(seed), evaluation.k)
+        _show(title, evaluation.summary(seed))
 
 
-def _show(title: str, summary: dict[str, TaskSummary], k: int | None) -> None:
+def _show(title: str, summary: dict[str, TaskSummary]) -> None:
     import sys
 
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 100)
-    table = Table(title=title)
-    table.add_column("task")
-    for column in ("mAP (95 % interval)", "chance", *([f"mAP@{k}", f"P@{k}", f"R@{k}"] if k else [])):
-        table.add_column(column, justify="right", no_wrap=True)
+    table, at_k = Table(), Table()
+    for growing, columns in ((table, ["mAP (95 % interval)", "chance"]), (at_k, ["k", "mAP", "precision", "recall"])):
+        growing.add_column("task")
+        for column in columns:
+            growing.add_column(column, justify="right", no_wrap=True)
     for name, text in ROWS.items():
-        row = summary[name]
-        at_k = [row.map_at_k, row.precision_at_k, row.recall_at_k] if k else []
-        figures = [_interval(row), *map(_figure, [row.chance, *at_k])]
-        table.add_row(text, *figures, style="bold" if name == "mean" else None)
+        row, style = summary[name], "bold" if name == "mean" else None
+        table.add_row(text, _interval(row), _figure(row.chance), style=style)
+        for cut in row.at:
+            at_k.add_row(text, str(cut.k), *map(_figure, (cut.map, cut.precision, cut.recall)), style=style)
+    click.echo(title)
     console.print(table)
+    if at_k.row_count:
+        console.print(at_k)
     for name, text in ROWS.items():
         ids = summary[name].unanswerable
         if ids and name != "mean":
@@ -146,15 +152,14 @@ def _write_per_query(file: Path, evaluation: Evaluation, pairs: Sequence[Pair]) 
     from dckt_core.files import write_text
 
     columns = ["task", "id", "label", "relevant", "ap", "chance"]
-    if evaluation.k is not None:
-        columns += [f"{name}_at_{evaluation.k}" for name in ("ap", "precision", "recall")]
+    columns += [f"{name}_at_{k}" for k in evaluation.ks for name in ("ap", "precision", "recall")]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
     for name, task in evaluation.tasks.items():
         found = task.ranking
-        measured = [found.ap, task.chance, found.ap_at_k, found.precision_at_k, found.recall_at_k]
-        figures = list(zip(*(column.tolist() for column in measured if column is not None), strict=True))
+        at = [column for k in evaluation.ks for column in (found.at[k].ap, found.at[k].precision, found.at[k].recall)]
+        figures = zip(*(column.tolist() for column in (found.ap, task.chance, *at)), strict=True)
         for pair, relevant, row in zip(pairs, found.relevant.tolist(), figures, strict=True):
             writer.writerow([name, pair.id, pair.label, relevant, *(row if relevant else [""] * len(row))])
     try:

@@ -35,21 +35,26 @@ def test_the_figures_are_those_that_training_ended_with(run: str, capsys: Captur
 
 
 def test_the_table(run: str, capsys: Capture) -> None:
-    figures = told(capsys, run, "--k", "3")["tasks"]
-    assert main(["evaluate", run, "--k", "3"]) == 0
+    figures = told(capsys, run, "--k", "3", "--k", "1")["tasks"]
+    assert main(["evaluate", run, "--k", "3", "--k", "1"]) == 0
     out = capsys.readouterr().out
     assert f"{run}: target network 'after' on 8 test pairs" in out
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
     names = ["image->text", "text->image", "mean of both", "image->image", "text->text", "image->all", "text->all"]
-    assert [row[0] for row in rows] == names
     keys = ["image_to_text", "text_to_image", "mean", *TASKS[2:]]
-    for row, key in zip(rows, keys, strict=True):
-        low, high = figures[key]["interval"]
-        assert row[1] == f"{figures[key]['map']:.3f} ({low:.3f}-{high:.3f})"
-        columns = ("chance", "map_at_k", "precision_at_k", "recall_at_k")
-        assert row[2:] == [f"{figures[key][column]:.3f}" for column in columns]
+    expected, at_k = [], []
+    for name, key in zip(names, keys, strict=True):
+        row = figures[key]
+        low, high = row["interval"]
+        expected.append([name, f"{row['map']:.3f} ({low:.3f}-{high:.3f})", f"{row['chance']:.3f}"])
+        at_k += [
+            [name, str(cut["k"]), *(f"{cut[column]:.3f}" for column in ("map", "precision", "recall"))]
+            for cut in row["at"]
+        ]
+    assert rows == expected + at_k
+    assert [row[1] for row in at_k] == ["1", "3"] * 7, "in order, whatever the order on the command line"
     assert main(["evaluate", run]) == 0
-    assert "P@" not in capsys.readouterr().out
+    assert "precision" not in capsys.readouterr().out
 
 
 def test_every_query_on_its_own(run: str, capsys: Capture, tmp_path: Path) -> None:
@@ -64,9 +69,11 @@ def test_every_query_on_its_own(run: str, capsys: Capture, tmp_path: Path) -> No
     for task in TASKS:
         own = [row for row in rows if row["task"] == task]
         assert {row["id"].split("-")[0] for row in own} == {row["label"] for row in own} == set(TARGET)
-        for column, key in (("ap", "map"), ("chance", "chance"), ("precision_at_3", "precision_at_k")):
-            mean = sum(float(row[column]) for row in own) / len(own)
-            assert figures[task][key] == pytest.approx(mean)
+        means = {column: sum(float(row[column]) for row in own) / len(own) for column in list(rows[0])[4:]}
+        assert [figures[task]["map"], figures[task]["chance"]] == pytest.approx([means["ap"], means["chance"]])
+        (cut,) = figures[task]["at"]
+        at_3 = [means[f"{name}_at_3"] for name in ("ap", "precision", "recall")]
+        assert [cut["map"], cut["precision"], cut["recall"]] == pytest.approx(at_3)
     assert {row["relevant"] for row in rows if row["task"] == "text_to_all"} == {"7"}
 
 
