@@ -164,7 +164,10 @@ def load(
         encoders[role] = encoder
     classes = tuple(described["classes"]["target"])
     network = make_networks(config, encoders["image"], encoders["text"], {"target": len(classes)})["target"]
-    load_weights(run_dir / "checkpoints" / f"{checkpoint}.safetensors", network)
+    weights = run_dir / "checkpoints" / f"{checkpoint}.safetensors"
+    if checkpoint == "control" and not weights.exists():
+        raise DataError(f"{run_dir}: has no control, because it was trained with transfer.control = false")
+    load_weights(weights, network)
     place = torch.device(device)
     return TrainedModel(
         run_dir=run_dir,

@@ -187,6 +187,8 @@ def test_an_encoder_that_trains_along(train: Train, capsys: Capture) -> None:
     assert main(["evaluate", "runs/a", "--json", "--quiet"]) == 0
     figures = json.loads(capsys.readouterr().out)["tasks"]
     assert figures["mean"]["map"] == pytest.approx(told["test"]["map"]["after"]["mean"]["value"], abs=1e-6)
+    assert main(["evaluate", "runs/a", "--checkpoint", "control"]) == 3
+    assert "runs/a: has no control" in error(capsys)
 
 
 def test_the_authors_preset(train: Train, capsys: Capture) -> None:
