@@ -29,6 +29,9 @@ class Options:
         float | None, Gt(0), "fixed central bandwidth, a squared distance; by default the batch's mean"
     ] = None
     bandwidth_grad: Annotated[bool, "let the gradient flow through the mean-distance bandwidth"] = False
+    global_batch: Annotated[
+        bool, "compare the batches of all processes together, not each process's own (biased and unbiased only)"
+    ] = False
     precision: Annotated[Literal["ieee", "tf32", "tf32x3"], "arithmetic of float32 products on a GPU"] = "tf32x3"
 
 
@@ -45,12 +48,29 @@ def dckt_discrepancies() -> Iterable[DiscrepancySpec[Any]]:
 
 
 def _build(options: Options, context: DiscrepancyContext) -> Discrepancy:
-    from dckt_kernels import mk_mmd_many
+    import torch.distributed as dist
 
+    from dckt_core.errors import UsageError
+    from dckt_kernels import global_mk_mmd, mk_mmd_many
+
+    if options.global_batch and options.estimator not in ("biased", "unbiased"):
+        raise UsageError(f"option 'global_batch' of discrepancy 'mmd' does not go with estimator '{options.estimator}'")
     generator = context.generator("mmd")
 
     class MMD:
         def many(self, layers: Mapping[str, tuple[Tensor, Tensor]], progress: float) -> Mapping[str, Tensor]:
+            if options.global_batch and dist.is_initialized():
+                return {
+                    name: global_mk_mmd(
+                        *rows,
+                        kernel_num=options.kernel_num,
+                        kernel_mul=options.kernel_mul,
+                        sigma=options.sigma,
+                        estimator=options.estimator,
+                        bandwidth_grad=options.bandwidth_grad,
+                    )
+                    for name, rows in layers.items()
+                }
             values = mk_mmd_many(
                 list(layers.values()),
                 kernel_num=options.kernel_num,

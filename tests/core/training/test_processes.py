@@ -21,8 +21,8 @@ PLAIN = {
 }
 
 
-def launch(folder: Path, processes: int, changes: dict[str, object]) -> None:
-    script = [str(ROOT / "tests/core/training/two_processes.py"), str(folder), json.dumps(changes)]
+def launch(folder: Path, processes: int, changes: dict[str, object], kind: str = "mean") -> None:
+    script = [str(ROOT / "tests/core/training/two_processes.py"), str(folder), json.dumps(changes), kind]
     start = [sys.executable]
     if processes > 1:
         start += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
@@ -58,3 +58,13 @@ def test_two_processes_with_batch_statistics_and_a_discrepancy_agree(tmp_path):
         first, second = (load_file(tmp_path / f"{role}-{rank}-of-2.safetensors") for rank in (0, 1))
         learnt = [name for name in first if "running_" not in name]
         assert all(torch.equal(first[name], second[name]) for name in learnt)
+
+
+def test_the_global_mmd_makes_two_processes_learn_what_one_learns(tmp_path):
+    changes = {"network__batch_norm": False, "loss__pair__fc6": 0.0, "loss__pair__fc7": 0.0}
+    for processes in (1, 2):
+        launch(tmp_path, processes, changes, kind="mmd")
+    for role in ("source", "target", "control"):
+        one, two = (load_file(tmp_path / f"{role}-0-of-{processes}.safetensors") for processes in (1, 2))
+        for name in one:
+            torch.testing.assert_close(two[name], one[name], rtol=1e-3, atol=1e-5)

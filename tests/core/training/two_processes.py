@@ -14,10 +14,19 @@ from dckt_core.training.trainer import Trainer
 from tests.core import tiny
 
 
-def main(folder: Path, changes: dict[str, object]) -> None:
+def global_mmd() -> object:
+    """The `mmd` plugin over the batch of all processes."""
+    from dckt_core.plugins import load_registry
+    from dckt_core.protocols import DiscrepancyContext
+
+    spec = load_registry(plugins=False).find("discrepancy", "mmd").spec
+    return spec.build(spec.options(global_batch=True), DiscrepancyContext(seed=0, layers={}, updates=1))
+
+
+def main(folder: Path, changes: dict[str, object], kind: str) -> None:
     config = tiny.config(**changes)
     source, target = tiny.domain("source", classes=4, per_class=6), tiny.domain("target", classes=3, per_class=5)
-    sampler, discrepancy = tiny.guarded(tiny.Everything(), tiny.mean_distance)
+    sampler, discrepancy = tiny.guarded(tiny.Everything(), tiny.mean_distance if kind == "mean" else global_mmd())
     engine = Engine("cpu")
     trainer = Trainer(
         config,
@@ -36,4 +45,4 @@ def main(folder: Path, changes: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3])
