@@ -11,13 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dckt_core.data.pairs import TextItem
 from dckt_core.errors import UsageError
-from dckt_core.protocols import Encoder, EncoderContext, TextItem
+from dckt_core.protocols import Encoder, EncoderContext
 from dckt_core.rng import seed_for
 from dckt_plugins.encoders.words import learn_vectors, read_vectors, vocabulary, words_of
 
 if TYPE_CHECKING:
     from dckt_plugins.encoders.wordcnn import Options
+
+WIDEST = 100
+"""Words of a window at most."""
 
 PADDING, UNKNOWN, FIRST = 0, 1, 2
 """Word numbers: after the end of a text, a word without a vector, the first word with one."""
@@ -30,6 +34,8 @@ class WordCNN(nn.Module):
     words are inside the text, or where it begins with the text if that is shorter; a text without words gives zeros.
     """
 
+    vectors: Tensor
+
     def __init__(self, vectors: Tensor, windows: Sequence[int], dim: int, generator: torch.Generator) -> None:
         super().__init__()
         size = vectors.shape[1]
@@ -38,11 +44,8 @@ class WordCNN(nn.Module):
         shares = [dim // len(windows) + (n < dim % len(windows)) for n in range(len(windows))]
         self.windows = tuple(windows)
         self.convolutions = nn.ModuleList(
-            nn.utils.skip_init(nn.Conv1d, size, share, width) for share, width in zip(shares, windows, strict=True)
+            _convolution(size, share, width, generator) for share, width in zip(shares, windows, strict=True)
         )
-        for convolution in self.convolutions:
-            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu", generator=generator)
-            nn.init.zeros_(convolution.bias)
 
     def forward(self, words: Tensor) -> Tensor:
         lengths = (words != PADDING).sum(dim=1)
@@ -58,6 +61,14 @@ class WordCNN(nn.Module):
         return torch.cat(pooled, dim=1) * (lengths > 0)[:, None]
 
 
+def _convolution(size: int, share: int, width: int, generator: torch.Generator) -> nn.Conv1d:
+    convolution = nn.Conv1d(size, share, width, device="meta").to_empty(device="cpu")
+    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu", generator=generator)
+    assert convolution.bias is not None
+    nn.init.zeros_(convolution.bias)
+    return convolution
+
+
 def build(options: Options, context: EncoderContext) -> Encoder:
     """The encoder; see `wordcnn.Options`.
 
@@ -66,7 +77,7 @@ def build(options: Options, context: EncoderContext) -> Encoder:
         DataError: the file of word vectors cannot be used.
     """
     windows = parse_windows(options.windows, options.dim)
-    if context.state is not None:  # the weights follow from the run
+    if context.state is not None:  # the run holds the vectors and puts them in
         known, vectors = list(context.state["words"]), torch.zeros(len(context.state["words"]), context.state["size"])
     elif options.vectors is not None:
         known, vectors = read_vectors(Path(options.vectors), vocabulary(context.texts))
@@ -82,13 +93,14 @@ def build(options: Options, context: EncoderContext) -> Encoder:
         return table
 
     module = WordCNN(vectors, windows, options.dim, context.generator("wordcnn"))
+    digest = context.state["digest"] if context.state is not None else _digest(known, module)
     return Encoder(
         prepare=prepare,
         module=module,
         dim=options.dim,
-        fingerprint=f"wordcnn/{options.windows}/{options.max_words}/{_digest(known, module)}",
+        fingerprint=f"wordcnn/{options.windows}/{options.max_words}/{digest}",
         trainable=options.trainable,
-        state={"words": known, "size": vectors.shape[1]},
+        state={"words": known, "size": vectors.shape[1], "digest": digest},
     )
 
 
@@ -98,8 +110,13 @@ def parse_windows(text: str, dim: int) -> list[int]:
         windows = [int(width) for width in text.split(",")]
     except ValueError:
         windows = []
-    if not windows or min(windows) < 1 or len(set(windows)) < len(windows) or len(windows) > dim:
-        raise UsageError(f"option 'windows' of encoder 'wordcnn' takes different widths such as 2,3,4,5, not '{text}'")
+    if not windows or min(windows) < 1 or max(windows) > WIDEST or len(set(windows)) < len(windows):
+        raise UsageError(
+            f"option 'windows' of encoder 'wordcnn' takes different widths from 1 to {WIDEST} such as 2,3,4,5, "
+            f"not '{text}'"
+        )
+    if len(windows) > dim:
+        raise UsageError(f"option 'dim' of encoder 'wordcnn': {dim} values are too few for {len(windows)} windows")
     return windows
 
 

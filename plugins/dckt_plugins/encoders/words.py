@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,24 +14,41 @@ import torch
 from torch import Tensor
 
 from dckt_core.errors import DataError
+from dckt_plugins.encoders.weights import one_line
 
-# Scripts written without spaces between words: each character stands for itself.
-_UNSPACED = "぀-ヿ㐀-䶿一-鿿豈-﫿฀-๿"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+(?:['’][^\W\d_{_UNSPACED}]+)*")
+# Scripts written without spaces between words: each character, with the marks on it, stands for itself.
+_UNSPACED = (
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f\u1780-\u17ff"  # Burmese, Khmer
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # kana and Han
+    "\U00020000-\U0003ffff"  # rarer Han
+)
+# Vowel signs and accents belong to the letter before them, and so do the joiners of Indic scripts and Persian.
+_MARKS = "".join(chr(n) for n in range(0x300, 0x10000) if unicodedata.category(chr(n))[0] == "M") + "\u200c\u200d"
+_LETTER = rf"[^\W_{_UNSPACED}][{_MARKS}]*"
+_WORD = re.compile(rf"(?:(?![{_MARKS}])[{_UNSPACED}][{_MARKS}]*)|(?:{_LETTER})+(?:['’](?!\d)(?:{_LETTER})+)*")
+
+LONGEST_SENTENCE = 10_000
+"""Words that gensim's Word2Vec reads of a sentence; it leaves out the rest without a word."""
 
 
 def words_of(text: str, limit: int | None = None) -> list[str]:
-    """The words of a text in any script, case folded, at most `limit`; digits are words, punctuation is none.
+    """The words of a text in any script, case folded, at most `limit`; numbers count, punctuation and emoji do not.
 
     >>> words_of("Two dogs, 2 cats; 犬と猫")
     ['two', 'dogs', '2', 'cats', '犬', 'と', '猫']
     """
-    words = []
+    words: list[str] = []
     for match in _WORD.finditer(text):
         if limit is not None and len(words) >= limit:
             break
-        words.append(match.group().casefold())
+        words.append(fold(match.group()))
     return words
+
+
+def fold(word: str) -> str:
+    """A word in the one spelling that stands for all its cases, compositions and apostrophes."""
+    return unicodedata.normalize("NFC", word.casefold()).replace("’", "'")
 
 
 def learn_vectors(texts: Iterable[str], size: int, seed: int) -> tuple[list[str], Tensor]:
@@ -39,7 +58,11 @@ def learn_vectors(texts: Iterable[str], size: int, seed: int) -> tuple[list[str]
     """
     from gensim.models import Word2Vec
 
-    sentences = [words for words in map(words_of, texts) if words]
+    sentences = [
+        words[start : start + LONGEST_SENTENCE]
+        for words in map(words_of, texts)
+        for start in range(0, len(words), LONGEST_SENTENCE)
+    ]
     if not sentences:
         return [], torch.empty(0, size)
     count = sum(map(len, sentences))
@@ -58,10 +81,14 @@ def learn_vectors(texts: Iterable[str], size: int, seed: int) -> tuple[list[str]
 
 
 def read_vectors(path: Path, wanted: set[str]) -> tuple[list[str], Tensor]:
-    """The wanted words that a file in word2vec format has, and their vectors [V, d].
+    """The wanted words (as `fold` spells them) that a file has, and their vectors [V, d].
+
+    The file is in word2vec format: `.bin` is binary, anything else is text, with or without the line of counts
+    (GloVe's files have none); `.gz` is unpacked. Where it has a word in several cases, the folded one wins, then the
+    first.
 
     Raises:
-        DataError: the file is missing, in another format, or holds numbers that are not finite.
+        DataError: the file is missing, in another format, holds numbers that are not finite or no wanted word.
     """
     from gensim.models import KeyedVectors
 
@@ -73,21 +100,29 @@ def read_vectors(path: Path, wanted: set[str]) -> tuple[list[str], Tensor]:
             f"{path}: gensim's own format is a pickle, which may run code when loaded; "
             "save it with save_word2vec_format and name that file"
         )
+    binary = name.endswith(".bin")
     try:
-        vectors = KeyedVectors.load_word2vec_format(str(path), binary=name.endswith(".bin"))
+        no_header = not binary and len(_first_line(path).split()) > 2
+        vectors = KeyedVectors.load_word2vec_format(str(path), binary=binary, no_header=no_header)
     except Exception as error:
-        raise DataError(f"{path}: not word vectors in word2vec format: {' '.join(str(error).split())}") from None
-    words = [word for word in vectors.index_to_key if word in wanted or word.casefold() in wanted]
-    table = (
-        torch.from_numpy(np.array(vectors[words], dtype=np.float32)) if words else torch.empty(0, vectors.vector_size)
-    )
+        raise DataError(f"{path}: not word vectors in word2vec format: {one_line(error)}") from None
+    rows: dict[str, int] = {}
+    for row, word in enumerate(vectors.index_to_key):
+        folded = fold(word)
+        if folded in wanted and (word == folded or folded not in rows):
+            rows[folded] = row
+    if wanted and not rows:
+        raise DataError(f"{path}: it has none of the {len(wanted)} words of the texts")
+    table = torch.from_numpy(np.array(vectors.vectors[list(rows.values())], dtype=np.float32))
     if not torch.isfinite(table).all():
-        raise DataError(f"{path}: it holds numbers that are not finite")
-    folded: dict[str, int] = {}
-    for row, word in enumerate(words):  # an exact match wins over one that differs in case
-        if word in wanted or word.casefold() not in folded:
-            folded[word.casefold()] = row
-    return list(folded), table[list(folded.values())]
+        word = list(rows)[int((~torch.isfinite(table).all(dim=1)).nonzero()[0])]
+        raise DataError(f"{path}: the vector of '{word}' holds numbers that are not finite")
+    return list(rows), table
+
+
+def _first_line(path: Path) -> bytes:
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        return file.readline(1_000_000)
 
 
 def vocabulary(texts: Sequence[str]) -> set[str]:

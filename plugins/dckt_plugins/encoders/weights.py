@@ -1,0 +1,80 @@
+"""Files of weights: read without running anything in them, checked against a network, and named by their content."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dckt_core.errors import DataError
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Named tensors from a .safetensors file or a PyTorch state dict, which may hold tensors and nothing that runs.
+
+    Raises:
+        DataError: the file is missing, broken, or holds something else.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file of weights (weights= takes imagenet, none or a file)")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state: Any = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise DataError(f"{path}: not a file of plain tensors; it may run code when loaded, so it is refused") from None
+    except Exception as error:
+        raise DataError(f"{path}: not a file of weights: {one_line(error)}") from None
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise DataError(f"{path}: not a dictionary of named tensors")
+    return {str(name).removeprefix("module."): value for name, value in state.items()}
+
+
+def fitting(
+    weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, named: str, network: str
+) -> dict[str, Tensor]:
+    """The wanted tensors out of `weights`, in the types of those they replace.
+
+    Args:
+        wanted: tensors of a network by name; their shapes and types count, so they may lie on the meta device.
+        named: what to call the weights in an error, such as their file.
+        network: what to call the network.
+
+    Raises:
+        DataError: a tensor is missing, of another shape, or holds numbers that are not finite.
+    """
+    for name, value in wanted.items():
+        if name not in weights:
+            raise DataError(f"{named}: not {network}'s weights: '{name}' is missing")
+        found = weights[name]
+        if found.shape != value.shape:
+            raise DataError(
+                f"{named}: not {network}'s weights: '{name}' is {tuple(found.shape)}, not {tuple(value.shape)}"
+            )
+        if not torch.isfinite(found).all():
+            raise DataError(f"{named}: '{name}' holds numbers that are not finite")
+    return {name: weights[name].to(value.dtype) for name, value in wanted.items()}
+
+
+def digest_of(weights: Mapping[str, Tensor]) -> str:
+    """Names tensors by their names and values: 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].contiguous().view(-1).numpy().data)
+    return digest.hexdigest()[:16]
+
+
+def one_line(error: BaseException, length: int = 200) -> str:
+    """The text of another library's error, fit for one of ours."""
+    return " ".join(str(error).split())[:length] or type(error).__name__
