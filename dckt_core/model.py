@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from dckt_core.assembly import Plugins, load_pair_set, make_networks
+from dckt_core.assembly import Plugins, find_dataset, load_pair_set, make_networks
 from dckt_core.checkpoints import load_weights, save_weights
 from dckt_core.config import Config, read_toml, validate
 from dckt_core.data.cache import default_cache_dir
@@ -97,6 +97,12 @@ class TrainedModel:
         Raises:
             DataError: it is not there any more, or its label space is another one.
         """
+        try:
+            find_dataset(self.config.target, self.registry)
+        except DataError as error:
+            raise DataError(
+                f"the target data set of {self.run_dir}: {error}; was it moved? --target says where"
+            ) from None
         pair_set = load_pair_set(self.config.target, self.registry, cache_dir=self.cache_dir, progress=self.progress)
         if pair_set.classes != self.classes:
             raise DataError(f"{pair_set.origin}: its classes are not those that {self.run_dir} was trained on")

@@ -128,3 +128,31 @@ def test_bad_usage_is_one_line(run: str, capsys: Capture, arguments: list[str], 
     assert captured.out == ""
     assert said in captured.err
     assert captured.err.count("\n") == 1
+
+
+def test_a_truncated_image_is_named(run: str, capsys: Capture, tmp_path: Path) -> None:
+    whole = Path("target/red-test-0.png").read_bytes()
+    broken = tmp_path / "broken.png"
+    for size, said in ((60, "broken.png: cannot be decoded"), (0, "broken.png: the file is empty")):
+        broken.write_bytes(whole[:size])
+        capsys.readouterr()
+        assert main(["search", run, "--image", str(broken), "--quiet"]) == 3
+        captured = capsys.readouterr()
+        assert said in captured.err
+        assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["search", "--text", "red"], ["evaluate"]])
+def test_data_that_were_moved(
+    run: str, capsys: Capture, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = [*command, str(trained / run), "--quiet"]
+    capsys.readouterr()
+    assert main(line) == 3
+    captured = capsys.readouterr()
+    assert "target: no such path" in captured.err
+    assert "--target" in captured.err
+    assert captured.err.count("\n") == 1
+    assert main([*line, "--target", str(trained / "target")]) == 0
+    assert capsys.readouterr().err == ""

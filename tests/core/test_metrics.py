@@ -206,6 +206,28 @@ def test_chunks_change_nothing(chunk: int | None) -> None:
             assert torch.equal(getattr(whole.at[k], name), getattr(parts.at[k], name))
 
 
+@pytest.mark.parametrize("entries", [1, 700, 10_000])
+def test_memory_is_bounded_by_the_chunk(monkeypatch: pytest.MonkeyPatch, entries: int) -> None:
+    """No more query-gallery pairs are held at once than said, or than one query has."""
+    from dckt_core import metrics
+
+    generator = torch.Generator().manual_seed(3)
+    rows, labels = torch.randn(130, 8, generator=generator), torch.randint(2, (130,), generator=generator)
+    seen: list[int] = []
+    positions = metrics._positions
+
+    def spy(cosine: Tensor, matches: Tensor) -> Tensor:
+        seen.append(cosine.numel())
+        return positions(cosine, matches)
+
+    whole = average_precisions(rows, rows, labels, labels)
+    monkeypatch.setattr(metrics, "_positions", spy)
+    monkeypatch.setattr(metrics, "CHUNK_ENTRIES", entries)
+    assert torch.equal(average_precisions(rows, rows, labels, labels), whole)
+    assert max(seen) <= max(entries, 130)
+    assert sum(seen) == 130 * 130
+
+
 def test_the_cosine_ignores_length() -> None:
     generator = torch.Generator().manual_seed(4)
     rows, labels = torch.randn(20, 5, generator=generator).double(), torch.randint(3, (20,), generator=generator)
