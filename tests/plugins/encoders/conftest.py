@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dckt_core.data.pairs import ImageItem, TextItem
+from dckt_core.options import parse_options
+from dckt_core.protocols import Encoder, EncoderContext
+
+Build = Callable[..., Encoder]
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """`build("vgg19", seed=1, weights="none")`: an encoder of the box, its options checked as a user's are."""
+    cache_dir = tmp_path_factory.mktemp("cache")
+
+    def build(
+        name: str,
+        *,
+        seed: int = 0,
+        texts: Sequence[str] = (),
+        state: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Encoder:
+        module = importlib.import_module(f"dckt_plugins.encoders.{name.replace('-', '_')}")
+        spec = next(spec for spec in module.dckt_encoders() if spec.name == name)
+        parsed = parse_options(spec, options, where=f"encoder '{name}'")
+        return spec.build(parsed, EncoderContext(seed=seed, cache_dir=cache_dir, texts=texts, state=state))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[ImageItem]:
+    """Three pictures of noise: wide, high and square."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    items = []
+    for n, (width, height) in enumerate([(50, 37), (33, 64), (40, 40)]):
+        path = folder / f"{n}.png"
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
+        items.append(ImageItem(f"picture-{n}", path))
+    return items
+
+
+@pytest.fixture
+def texts() -> list[TextItem]:
+    """A caption, a short one, two in other scripts, one of emoji alone, and an empty one."""
+    lines = ["Two dogs run along the beach.", "Dogs", "犬が海辺を走る", "كلبان يركضان على الشاطئ", "🐶🐶🌊", ""]
+    return [TextItem(f"text-{n}", line) for n, line in enumerate(lines)]
