@@ -1,0 +1,17 @@
+"""The Triton backend, for CUDA and ROCm. Triton is imported when a kernel is first launched."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import torch
+
+from dckt_kernels.gpu.autograd import mmd_many
+from dckt_kernels.gpu.group import interpreting
+
+__all__ = ["is_available", "mmd_many"]
+
+
+def is_available(device: torch.device) -> bool:
+    """Whether the kernels can run there: on a GPU, or on the CPU in Triton's interpreter (TRITON_INTERPRET=1)."""
+    return find_spec("triton") is not None and (device.type == "cuda" or interpreting())

@@ -1,0 +1,107 @@
+"""The tiled path: one layer of many rows, its gradient formed panel by panel in the forward pass."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dckt_kernels.bandwidth import centred
+from dckt_kernels.gpu import configs
+from dckt_kernels.gpu.group import interpreting
+from dckt_kernels.ladder import Ladder
+from dckt_kernels.pair_weights import PairWeights
+
+PANEL_CELLS = 2**26
+"""Pairs of a panel: 256 MiB of float32."""
+COLLAPSED = 16 * torch.finfo(torch.float32).tiny
+
+
+def tiled(
+    x: Tensor,
+    y: Tensor,
+    weights: PairWeights,
+    sigma: float | None,
+    ladder: Ladder,
+    *,
+    gradient: bool,
+    bandwidth_grad: bool,
+    precision: str,
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """x [n, d], y [m, d] -> the value [], and where asked for its gradients by x and y (else empty ones).
+
+    Beside Z and its gradient, N d each, only a panel of pairs is held. Nothing waits for the device.
+    """
+    from dckt_kernels.gpu import tiled as kernels
+
+    n, v = weights.n, weights.v
+    half = x.dtype in (torch.bfloat16, torch.float16)
+    z = centred(torch.cat([x, y]).float(), None if weights.uniform else v)
+    if half:
+        z = z.to(x.dtype)  # rounded after centring; norms below are those of the rounded rows
+    total, d = z.shape
+    norms = z.float().square().sum(1)
+    if sigma is not None:
+        width = torch.full((), sigma, dtype=torch.float32, device=z.device)
+    elif weights.off_diagonal > 0:
+        width = ((v @ norms) * (2 * weights.total / weights.off_diagonal)).float()
+    else:
+        width = torch.zeros((), device=z.device)
+    collapsed = width <= COLLAPSED
+    shrink = torch.where(collapsed, 0.0, 1 / (width * ladder.widest)).reshape(1)
+    powers = torch.tensor(ladder.powers, dtype=torch.float32).to(z.device, non_blocking=True)
+
+    tile, product = configs.tile("tf32" if half else precision), configs.panel_gradient("tf32" if half else precision)
+    panel = min(total, max(128, PANEL_CELLS // total // 128 * 128)) if gradient else total
+    slopes = torch.empty(panel * total if gradient else 1, dtype=torch.float32, device=z.device)
+    grad = torch.empty(total if gradient else 0, d, dtype=torch.float32, device=z.device)
+    columns = -(-total // tile.blocks["BLOCK_N"])
+    value = torch.zeros((), dtype=torch.float64, device=z.device)
+    for begin in range(0, total, panel):
+        end = min(begin + panel, total)
+        rows = -(-(end - begin) // tile.blocks["BLOCK_M"])
+        parts = torch.empty(rows, columns, dtype=torch.float64, device=z.device)
+        kernels.pair_tile[(columns, rows)](
+            z,
+            norms,
+            v,
+            shrink,
+            powers,
+            parts,
+            slopes,
+            weights.xx,
+            weights.xy,
+            weights.yy,
+            n,
+            total,
+            d,
+            begin,
+            end,
+            K=len(ladder.powers),
+            DOUBLING=ladder.doubling,
+            GRADIENT=gradient,
+            HALF=half,
+            PRECISION=precision,
+            UPCAST=interpreting(),
+            **tile.options(),
+        )
+        value += parts.sum()
+        if gradient:
+            grid = (-(-d // product.blocks["BLOCK_D"]), -(-(end - begin) // product.blocks["BLOCK_M"]))
+            kernels.panel_gradient[grid](
+                slopes,
+                z,
+                grad,
+                total,
+                d,
+                begin,
+                end,
+                PRECISION="tf32" if half else precision,
+                **product.options(),
+            )
+    value = torch.where(collapsed, 0.0, value / len(ladder.powers)).float()
+    if gradient and bandwidth_grad and sigma is None and weights.off_diagonal > 0:
+        # MMD^2 is unchanged when Z grows by s and sigma by s^2, so dMMD^2/dsigma = -(Z . grad) / (2 sigma).
+        slope = -(z.float() * grad).sum() / (2 * width) * (4 * weights.total / weights.off_diagonal)
+        grad = torch.where(collapsed, grad, grad + slope * v[:, None] * z.float())
+    grad = grad.to(x.dtype)
+    return value, (grad[:n], grad[n:])
