@@ -56,7 +56,7 @@ def plan(shapes: tuple[tuple[int, int, int], ...], precision: str, half: bool, d
             for j in range(_tiles(d, gradient.blocks["BLOCK_D"]))
             for i in range(_tiles(total, gradient.blocks["BLOCK_M"]))
         ]
-    squares = [total * total for total in totals]
+    squares = [total * (_tiles(total, 16) * 16) for total in totals]  # rows are stored padded
     shares = [slab * square for slab, square in zip(slabs, squares, strict=True)]
 
     def table(rows: list[tuple[int, ...]]) -> Tensor:
@@ -66,10 +66,10 @@ def plan(shapes: tuple[tuple[int, int, int], ...], precision: str, half: bool, d
         slabs=tuple(slabs),
         gram_offsets=_starts(shares),
         mean_offsets=_starts([d for _, _, d in shapes]),
-        row_offsets=_starts(totals),
+        row_offsets=tuple(sum(totals[:layer]) for layer in range(len(totals))),
         matrix_offsets=_starts(squares),
-        gram_size=sum(shares),
-        matrix_size=sum(squares),
+        gram_size=sum(shares) + 16 * len(shares),
+        matrix_size=sum(squares) + 16 * len(squares),
         gram_programs=table(programs),
         ladder_programs=table(ladders),
         gradient_programs=table(gradients),
@@ -127,7 +127,7 @@ class Group:
         self.numbers = self._table(numbers, torch.float32)
         self.powers = self._table(ladder.powers, torch.float32)
         self.v = torch.cat([w.v for w in weights])
-        self.mean = self._empty(sum(d for _, _, d in self.shapes))
+        self.mean = self._empty(sum(d + 16 for _, _, d in self.shapes))
         self.matrix = self._empty(made.matrix_size)
         self.sigma_slope = self._empty(len(pairs))
 
@@ -234,4 +234,6 @@ def _tiles(size: int, block: int) -> int:
 
 
 def _starts(sizes: Sequence[int]) -> tuple[int, ...]:
-    return tuple(sum(sizes[:index]) for index in range(len(sizes)))
+    """Where each of several arrays begins, one after the other, each at a multiple of 16."""
+    aligned = [_tiles(size, 16) * 16 for size in sizes]
+    return tuple(sum(aligned[:index]) for index in range(len(aligned)))

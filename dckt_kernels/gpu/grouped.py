@@ -35,6 +35,12 @@ def load_rows(x, y, stride_x, stride_y, n, rows, total, columns, d, ALIGNED: tl.
 
 
 @triton.jit
+def padded(total):
+    """The length of a stored row of N numbers: the next multiple of 16, so that every row begins aligned."""
+    return (total + 15) // 16 * 16
+
+
+@triton.jit
 def partial_gram(
     x_addresses,  # [L] int64: where x [n, d] of each layer lies
     y_addresses,  # [L] int64: where y [m, d] lies
@@ -43,7 +49,7 @@ def partial_gram(
     programs,  # [P, 4] int32: layer, slab, row tile, column tile
     v,  # [sum N] float32: sample weights
     mean,  # out [sum d] float32: mean of the rows relative to the first
-    gram,  # out, a layer [slabs, N, N] float32
+    gram,  # out, a layer [slabs, N, padded N] float32
     counters,  # out [L] int32, set to 0
     DTYPE: tl.constexpr,
     BLOCK_N: tl.constexpr,
@@ -61,7 +67,7 @@ def partial_gram(
     stride_x, stride_y, d = tl.load(shape + 2), tl.load(shape + 3), tl.load(shape + 4)
     if ALIGNED:
         d = tl.multiple_of(d, 16)
-    width = tl.load(shape + 5)
+    width = tl.multiple_of(tl.load(shape + 5), BLOCK_D)
     x = tl.load(x_addresses + layer).to(tl.pointer_type(DTYPE))
     y = tl.load(y_addresses + layer).to(tl.pointer_type(DTYPE))
     weights = v + tl.load(shape + 9)
@@ -70,21 +76,29 @@ def partial_gram(
 
     tile = tl.arange(0, BLOCK_N)
     rows_i, rows_j = row_tile * BLOCK_N + tile, column_tile * BLOCK_N + tile
-    acc = tl.zeros((BLOCK_N, BLOCK_N), dtype=tl.float32)
-    for start in range(slab * width, tl.minimum((slab + 1) * width, d), BLOCK_D):
+    begin, end = slab * width, tl.minimum((slab + 1) * width, d)
+    centres = mean + tl.multiple_of(tl.load(shape + 8), 16)
+    for start in range(begin, end, BLOCK_D):
         columns = start + tl.arange(0, BLOCK_D)
         first = tl.load(x + columns, mask=columns < d, other=0.0).to(tl.float32)
         sums = tl.zeros((BLOCK_D,), dtype=tl.float32)
-        for begin in range(0, total, BLOCK_N):
-            rows = begin + tile
+        for row in range(0, total, BLOCK_N):
+            rows = row + tile
             u = tl.load(weights + rows, mask=rows < total, other=0.0)
             z = load_rows(x, y, stride_x, stride_y, n, rows, total, columns, d, ALIGNED) - first[None, :]
             sums += tl.sum(tl.where((rows < total)[:, None], z, 0.0) * u[:, None], axis=0)
-        centre = sums / weight_sum
-        tl.store(mean + tl.load(shape + 8) + columns, centre, mask=(columns < d) & (row_tile == 0) & (column_tile == 0))
-        shift = (first + 0.0)[None, :]
-        a = load_rows(x, y, stride_x, stride_y, n, rows_i, total, columns, d, ALIGNED) - shift - centre[None, :]
-        b = load_rows(x, y, stride_x, stride_y, n, rows_j, total, columns, d, ALIGNED) - shift - centre[None, :]
+        # Programs of other tiles of this slab store the same bits to the same place.
+        tl.store(centres + columns, sums / weight_sum, mask=columns < d)
+    tl.debug_barrier()
+
+    acc = tl.zeros((BLOCK_N, BLOCK_N), dtype=tl.float32)
+    for start in range(begin, end, BLOCK_D):
+        columns = start + tl.arange(0, BLOCK_D)
+        first = tl.load(x + columns, mask=columns < d, other=0.0).to(tl.float32)
+        shift = first[None, :]
+        centre = tl.load(centres + columns, mask=columns < d, other=0.0)[None, :]
+        a = load_rows(x, y, stride_x, stride_y, n, rows_i, total, columns, d, ALIGNED) - shift - centre
+        b = load_rows(x, y, stride_x, stride_y, n, rows_j, total, columns, d, ALIGNED) - shift - centre
         a = tl.where((rows_i < total)[:, None], a, 0.0)
         b = tl.where((rows_j < total)[:, None], b, 0.0)
         if HALF:
@@ -94,9 +108,10 @@ def partial_gram(
             acc = tl.dot(a, tl.trans(b), acc)
         else:
             acc = tl.dot(a, tl.trans(b), acc, input_precision=PRECISION)
-    out = gram + tl.load(shape + 7) + slab.to(tl.int64) * total * total
-    inside = (rows_i < total)[:, None] & (rows_j < total)[None, :]
-    tl.store(out + rows_i[:, None] * total + rows_j[None, :], acc, mask=inside)
+    ld = padded(total)
+    out = gram + tl.multiple_of(tl.load(shape + 7), 16) + slab.to(tl.int64) * total * ld
+    inside = (rows_i < total)[:, None] & (rows_j < ld)[None, :]
+    tl.store(out + rows_i[:, None] * ld + rows_j[None, :], acc, mask=inside)
     if (slab == 0) & (row_tile == 0) & (column_tile == 0):
         tl.store(counters + layer, 0)
 
@@ -135,14 +150,14 @@ def ladder(
     numbers,  # [L, NUMBERS] float32
     programs,  # [P, 3] int32: layer, row block, row blocks of the layer
     v,  # [sum N] float32: sample weights
-    gram,  # a layer [slabs, N, N] float32
+    gram,  # a layer [slabs, N, padded N] float32
     powers,  # [K] float32: sigma_max / sigma_k, ascending from 1
     value_parts,  # scratch [P] float64
     sigma_parts,  # scratch [P] float64
     counters,  # [L] int32, 0 at the start
     values,  # out [L] float32: squared MMD
     sigma_slope,  # out [L] float32: what the bandwidth adds to M's diagonal, over v_i
-    matrix,  # out, a layer [N, N] float32: M
+    matrix,  # out, a layer [N, padded N] float32: M, and 0 beyond N
     widest,  # sigma_max / sigma
     K: tl.constexpr,
     DOUBLING: tl.constexpr,
@@ -158,9 +173,10 @@ def ladder(
     shape, number = shapes + layer * SHAPE, numbers + layer * NUMBERS
     n, m, slabs = tl.load(shape), tl.load(shape + 1), tl.load(shape + 6)
     total = n + m
-    stride = total * total
-    grams = gram + tl.load(shape + 7)
-    out = matrix + tl.load(shape + 10)
+    ld = padded(total)
+    stride = total * ld
+    grams = gram + tl.multiple_of(tl.load(shape + 7), 16)
+    out = matrix + tl.multiple_of(tl.load(shape + 10), 16)
     weights = v + tl.load(shape + 9)
     weight_sum, pair_sum = tl.load(number), tl.load(number + 1)
     xx, xy, yy, fixed = tl.load(number + 2), tl.load(number + 3), tl.load(number + 4), tl.load(number + 5)
@@ -170,23 +186,23 @@ def ladder(
         columns = begin + tl.arange(0, BLOCK_C)
         inside = columns < total
         u = tl.load(weights + columns, mask=inside, other=0.0)
-        spread += tl.sum(summed(grams, columns * (total + 1), inside, slabs, stride) * u, axis=0)
+        spread += tl.sum(summed(grams, columns * (ld + 1), inside, slabs, stride) * u, axis=0)
     sigma = tl.where(fixed > 0, fixed, tl.where(pair_sum > 0, 2 * weight_sum * spread / pair_sum, 0.0))
     collapsed = sigma <= 1.8807909613156e-37  # 16 times the least normal number: every distance is 0
     shrink = tl.where(collapsed, 0.0, 1.0 / (sigma * widest))
 
     rows = block * BLOCK_R + tl.arange(0, BLOCK_R)
     row_inside = rows < total
-    row_norms = summed(grams, rows * (total + 1), row_inside, slabs, stride)
+    row_norms = summed(grams, rows * (ld + 1), row_inside, slabs, stride)
     row_weights = tl.load(weights + rows, mask=row_inside, other=0.0)
     value = tl.zeros((BLOCK_R,), dtype=tl.float64)
     slope_sums = tl.zeros((BLOCK_R,), dtype=tl.float32)
     through = tl.zeros((BLOCK_R,), dtype=tl.float64)
     for begin in range(0, total, BLOCK_C):
         columns = begin + tl.arange(0, BLOCK_C)
-        inside = row_inside[:, None] & (columns < total)[None, :]
-        norms = summed(grams, columns * (total + 1), columns < total, slabs, stride)
-        offsets = rows[:, None] * total + columns[None, :]
+        inside = row_inside[:, None] & (columns < ld)[None, :]
+        norms = summed(grams, columns * (ld + 1), columns < total, slabs, stride)
+        offsets = rows[:, None] * ld + columns[None, :]
         product = summed(grams, offsets, inside, slabs, stride)
         distance = tl.maximum(row_norms[:, None] + norms[None, :] - 2 * product, 0.0)
         off_diagonal = rows[:, None] != columns[None, :]
@@ -196,7 +212,7 @@ def ladder(
         same_y = (rows >= n)[:, None] & (columns >= n)[None, :]
         c = tl.where(same_x, xx, tl.where(same_y, yy, xy))
         u = tl.load(weights + columns, mask=columns < total, other=0.0)
-        c = tl.where(inside & off_diagonal, c * row_weights[:, None] * u[None, :], 0.0)
+        c = tl.where(off_diagonal, c * row_weights[:, None] * u[None, :], 0.0)  # weights are 0 outside
         # All c add up to 0 (unbiased: without the diagonal), so k - 1 serves as well as k; its diagonal is 0.
         value += tl.sum(c.to(tl.float64) * (kernel.to(tl.float64) - K), axis=1)
         if GRADIENT:
@@ -206,7 +222,7 @@ def ladder(
             if BANDWIDTH_GRAD:
                 through += tl.sum(a.to(tl.float64) * exponent.to(tl.float64), axis=1)
     if GRADIENT:
-        tl.store(out + rows * (total + 1), -slope_sums, mask=row_inside)
+        tl.store(out + rows * (ld + 1), -slope_sums, mask=row_inside)
 
     # The program that comes last adds up all parts, in their order.
     tl.store(value_parts + pid, tl.sum(tl.where(row_inside, value, 0.0), axis=0))
@@ -232,7 +248,7 @@ def gradient(
     programs,  # [P, 3] int32: layer, row tile, column tile
     v,  # [sum N] float32
     mean,  # [sum d] float32
-    matrix,  # a layer [N, N] float32: M
+    matrix,  # a layer [N, padded N] float32: M, and 0 beyond N
     sigma_slope,  # [L] float32
     incoming,  # [L] float32: gradient of the values
     out_addresses,  # [L] int64: where the gradient by Z [N, d] goes
@@ -255,17 +271,18 @@ def gradient(
     y = tl.load(y_addresses + layer).to(tl.pointer_type(DTYPE))
     out = tl.load(out_addresses + layer).to(tl.pointer_type(DTYPE))
     total = n + m
-    m_rows = matrix + tl.load(shape + 10)
+    ld = padded(total)
+    m_rows = matrix + tl.multiple_of(tl.load(shape + 10), 16)
 
     rows = row_tile * BLOCK_M + tl.arange(0, BLOCK_M)
     columns = column_tile * BLOCK_D + tl.arange(0, BLOCK_D)
     first = tl.load(x + columns, mask=columns < d, other=0.0).to(tl.float32)
-    centre = tl.load(mean + tl.load(shape + 8) + columns, mask=columns < d, other=0.0)
+    centre = tl.load(mean + tl.multiple_of(tl.load(shape + 8), 16) + columns, mask=columns < d, other=0.0)
     acc = tl.zeros((BLOCK_M, BLOCK_D), dtype=tl.float32)
     for begin in range(0, total, BLOCK_K):
         inner = begin + tl.arange(0, BLOCK_K)
-        inside = (rows < total)[:, None] & (inner < total)[None, :]
-        a = tl.load(m_rows + rows[:, None] * total + inner[None, :], mask=inside, other=0.0)
+        inside = (rows < total)[:, None] & (inner < ld)[None, :]
+        a = tl.load(m_rows + rows[:, None] * ld + inner[None, :], mask=inside, other=0.0)
         z = load_rows(x, y, stride_x, stride_y, n, inner, total, columns, d, ALIGNED) - first[None, :] - centre[None, :]
         z = tl.where((inner < total)[:, None], z, 0.0)
         acc = tl.dot(a, z, acc, input_precision=PRECISION)
