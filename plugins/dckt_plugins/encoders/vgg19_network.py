@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from dckt_core.errors import UsageError
 from dckt_core.protocols import Encoder, EncoderContext
 from dckt_plugins.encoders.pictures import Normalized, squares
-from dckt_plugins.encoders.weights import digest_of, fitting, one_line, read_weights
+from dckt_plugins.encoders.weights import ALTERNATIVES, digest_of, downloaded, fitting, read_weights
 
 if TYPE_CHECKING:
     from dckt_plugins.encoders.vgg19 import Options
@@ -105,11 +104,9 @@ def _download() -> Mapping[str, Tensor]:
     """torchvision's ImageNet weights, from its cache or the network."""
     from torchvision.models import VGG19_Weights
 
-    try:
-        weights = VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except Exception as error:
-        raise UsageError(
-            f"VGG19's ImageNet weights cannot be downloaded ({one_line(error)}); take --encoder-opt weights=FILE for "
-            "a file of them, weights=none for random ones, or another --encoder"
-        ) from None
-    return dict(weights)
+    weights = VGG19_Weights.IMAGENET1K_V1
+    return downloaded(
+        lambda: dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True)),
+        named="VGG19's ImageNet weights",
+        alternatives=ALTERNATIVES,
+    )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import pickle
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from dckt_core.errors import DataError
+from dckt_core.errors import DataError, UsageError
+
+T = TypeVar("T")
+
+ALTERNATIVES = "--encoder-opt weights=FILE for a file of them, weights=none for random ones, or another --encoder"
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -21,7 +27,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         DataError: the file is missing, broken, or holds something else.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file of weights (weights= takes imagenet, none or a file)")
+        raise DataError(f"{path}: no such file of weights and no other choice of weights=")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -37,7 +43,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         state = state["state_dict"]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise DataError(f"{path}: not a dictionary of named tensors")
-    return {str(name).removeprefix("module."): value for name, value in state.items()}
+    named = OrderedDict((str(name).removeprefix("module."), value) for name, value in state.items())
+    if hasattr(state, "_metadata"):  # the versions of the modules, which their own loading asks for
+        named._metadata = state._metadata  # type: ignore[attr-defined]
+    return named
 
 
 def fitting(
@@ -66,6 +75,24 @@ def fitting(
     return {name: weights[name].to(value.dtype) for name, value in wanted.items()}
 
 
+def load_into(network: nn.Module, weights: Mapping[str, Tensor], *, named: str, network_name: str) -> None:
+    """Puts all of a network's tensors in place, as `fitting` takes them out of `weights`.
+
+    Where a name is missing the network's own loading is tried, since it may know the name of an older version.
+
+    Raises:
+        DataError: as `fitting`.
+    """
+    own = {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+    if not own.keys() <= weights.keys():
+        with contextlib.suppress(RuntimeError):  # unequal shapes, which `fitting` says more clearly
+            missing = set(network.load_state_dict(weights, strict=False).missing_keys)
+            weights = {**weights, **{name: value for name, value in own.items() if name not in missing}}
+    with torch.no_grad():
+        for name, value in fitting(weights, own, named=named, network=network_name).items():
+            own[name].copy_(value)
+
+
 def digest_of(weights: Mapping[str, Tensor]) -> str:
     """Names tensors by their names and values: 16 hexadecimal digits."""
     digest = hashlib.sha256()
@@ -78,3 +105,15 @@ def digest_of(weights: Mapping[str, Tensor]) -> str:
 def one_line(error: BaseException, length: int = 200) -> str:
     """The text of another library's error, fit for one of ours."""
     return " ".join(str(error).split())[:length] or type(error).__name__
+
+
+def downloaded(fetch: Callable[[], T], *, named: str, alternatives: str) -> T:
+    """What `fetch` brings from its cache or the network.
+
+    Raises:
+        UsageError: it failed; the message names the alternatives.
+    """
+    try:
+        return fetch()
+    except Exception as error:
+        raise UsageError(f"{named} cannot be downloaded ({one_line(error)}); take {alternatives}") from None

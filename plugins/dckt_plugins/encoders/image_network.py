@@ -1,0 +1,75 @@
+"""How a library's image network becomes an encoder: its last feature row of square pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from dckt_core.errors import UsageError
+from dckt_core.protocols import Encoder
+from dckt_plugins.encoders.pictures import Normalized, squares
+from dckt_plugins.encoders.weights import one_line
+
+
+class ImageNetwork(nn.Module):
+    """RGB pictures, uint8 [n, 3, s, s], to features [n, dim].
+
+    It stays in eval mode: where it is trained, dropout draws no random numbers, and batch normalisation keeps the
+    statistics that it came with, as batches are small and those of two domains differ.
+    """
+
+    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.normalized = Normalized(mean, std)
+        self.network = network
+        self.eval()
+
+    def train(self, mode: bool = True) -> Self:
+        return super().train(False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        rows: Tensor = self.network(self.normalized(pictures))
+        return rows.flatten(1)
+
+
+def image_encoder(
+    network: nn.Module,
+    *,
+    name: str,
+    weights: str,
+    size: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    resampling: Image.Resampling,
+    trainable: bool,
+) -> Encoder:
+    """The encoder of a network from normalized pictures [n, 3, size, size] to features [n, ...].
+
+    Args:
+        name: encoder and model, such as `torchvision/resnet50`; for the fingerprint and errors.
+        weights: names the weights in the fingerprint.
+
+    Raises:
+        UsageError: the network does not take pictures of this size.
+    """
+    module = ImageNetwork(network, mean, std)
+    try:
+        with torch.no_grad():
+            dim = module(torch.zeros(1, 3, size, size, dtype=torch.uint8)).shape[1]
+    except Exception as error:
+        raise UsageError(f"{name} does not take pictures of size={size}: {one_line(error)}") from None
+    return Encoder(
+        prepare=lambda items: squares(items, size, resampling),
+        module=module,
+        dim=dim,
+        fingerprint=f"{name}/{size}/{resampling.name.lower()}/{_numbers(mean)}/{_numbers(std)}/{weights}",
+        trainable=trainable,
+    )
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ",".join(f"{value:g}" for value in values)
