@@ -24,6 +24,7 @@ from dckt_kernels.options import Options
 from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.panels import panels
 
+NO_SECOND_DERIVATIVE = "this MMD backend has no second derivatives: pass backend='reference', which has them"
 DENSE_ROWS = 1024  # up to so many pooled rows N the N x N matrix is kept
 
 
@@ -121,7 +122,7 @@ class Gradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        raise RuntimeError("this MMD backend has no second derivatives: pass backend='reference', which has them")
+        raise RuntimeError(NO_SECOND_DERIVATIVE)
 
 
 def _layer_gradient(

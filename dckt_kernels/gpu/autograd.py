@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from dckt_kernels.closed_form import NO_SECOND_DERIVATIVE
 from dckt_kernels.gpu import configs
 from dckt_kernels.gpu.group import Group
 from dckt_kernels.gpu.tiles import tiled
@@ -58,19 +58,33 @@ class _MMDMany(torch.autograd.Function):
                     bandwidth_grad=call.bandwidth_grad,
                     precision=call.precision,
                 )
-        ctx.count = len(pairs)
+        ctx.save_for_backward(*rows)
         return values
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, incoming: Tensor) -> tuple[Tensor | None, ...]:
-        grads: list[Tensor | None] = [None] * (2 * ctx.count)
+        rows = ctx.saved_tensors
+        grads: list[Tensor | None] = [None] * len(rows)
         if ctx.group is not None:
             for n, (gx, gy) in zip(ctx.small, ctx.group.backward(incoming[ctx.small]), strict=True):
                 grads[2 * n], grads[2 * n + 1] = gx, gy
         for n, (gx, gy) in ctx.large.items():
             grads[2 * n], grads[2 * n + 1] = (gx * incoming[n]).to(gx.dtype), (gy * incoming[n]).to(gy.dtype)
+        if torch.is_grad_enabled():  # these gradients may be differentiated again
+            grads = list(_Once.apply(rows, *grads, *rows))
         return (None, *grads)
+
+
+class _Once(torch.autograd.Function):
+    """Hands gradients on, and refuses in so many words to be differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Sequence[Tensor], *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(grad.view_as(grad) for grad in tensors[: len(rows)])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        raise RuntimeError(NO_SECOND_DERIVATIVE)
 
 
 def mmd_many(
@@ -89,6 +103,7 @@ def mmd_many(
     options = Options(kernel_num, kernel_mul, "unbiased" if estimator == "unbiased" else "biased", bandwidth_grad)
     unbiased = estimator == "unbiased"
     weights = [PairWeights.of(x, y, u, w, unbiased) for (x, y), u, w in zip(pairs, weights_x, weights_y, strict=True)]
-    call = Call(weights, list(sigmas), ladder_of(options), bandwidth_grad, precision)
+    on_chip = configs.on_chip(precision, amd=torch.version.hip is not None)
+    call = Call(weights, list(sigmas), ladder_of(options), bandwidth_grad, on_chip)
     values: Tensor = _MMDMany.apply(call, *(rows for pair in pairs for rows in pair))
     return values

@@ -42,7 +42,7 @@ def plan(shapes: tuple[tuple[int, int, int], ...], precision: str, half: bool, d
     """shapes: (n, m, d) of each layer."""
     totals = [n + m for n, m, _ in shapes]
     gram = configs.partial_gram(max(totals), precision, half)
-    ladder = configs.ladder(max(totals))
+    ladder = configs.ladder()
     gradient = configs.gradient(max(totals), "tf32" if half else precision)
     slabs, programs, ladders, gradients = [], [], [], []
     for layer, ((_, _, d), total) in enumerate(zip(shapes, totals, strict=True)):
@@ -59,7 +59,7 @@ def plan(shapes: tuple[tuple[int, int, int], ...], precision: str, half: bool, d
     squares = [total * (_tiles(total, 16) * 16) for total in totals]  # rows are stored padded
     shares = [slab * square for slab, square in zip(slabs, squares, strict=True)]
 
-    def table(rows: list[tuple[int, ...]]) -> Tensor:
+    def table(rows: Sequence[tuple[int, ...]]) -> Tensor:
         return torch.tensor(rows, dtype=torch.int32, device=device)
 
     return Plan(

@@ -2,11 +2,11 @@ import json
 from pathlib import Path
 
 import pytest
-from dckt_plugins.datasets.jsonl import dckt_datasets
 
 from dckt_core.errors import UsageError
 from dckt_core.protocols import DatasetContext
 from dckt_core.specs import NoOptions
+from dckt_plugins.datasets.jsonl import dckt_datasets
 
 
 def test_detects_folders_and_files_and_loads_them(tmp_path: Path) -> None:

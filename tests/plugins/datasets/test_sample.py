@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dckt_plugins.datasets import sample
 
 from dckt_core import DatasetSpec
 from dckt_core.data.checks import check_trainable
@@ -14,6 +13,7 @@ from dckt_core.data.pairs import PairSet
 from dckt_core.errors import DataError, UsageError
 from dckt_core.protocols import DatasetContext
 from dckt_core.specs import NoOptions
+from dckt_plugins.datasets import sample
 
 SPECS: dict[str, DatasetSpec[Any]] = {spec.name: spec for spec in sample.dckt_datasets()}
 
