@@ -32,7 +32,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dckt_core.errors import StoppedError, UsageError
+from dckt_core.errors import DivergedError, StoppedError, UsageError
 from dckt_core.files import umask, write_text
 from dckt_core.progress import logger
 
@@ -111,19 +111,25 @@ class RunFolder:
             logger.error("failed: %s", error)
             logger.removeHandler(handler)  # a line logged to a closed file would open it anew, where it no longer is
             handler.close()
-            self._move_aside()
+            aside = self._move_aside()
+            if isinstance(error, DivergedError) and any(aside.glob("checkpoints/*.state.safetensors")):
+                logger.warning(
+                    "its last checkpoint is from before; change its config.toml and go on with: dckt train --resume %s",
+                    aside,
+                )
             raise
         finally:
             logger.removeHandler(handler)
             handler.close()
             os.close(self._lock)
 
-    def _move_aside(self) -> None:
+    def _move_aside(self) -> Path:
         number = 1
         while (aside := self.path.with_name(f"{self.path.name}.failed-{number}")).exists():
             number += 1
         self.path.rename(aside)
         logger.warning("what the failed run left is in %s", aside)
+        return aside
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

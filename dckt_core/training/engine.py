@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 
 from dckt_core.errors import UsageError
@@ -82,6 +82,15 @@ class Engine:
     def mean(self, value: Tensor) -> Tensor:
         """The mean of a tensor over all processes."""
         return cast(Tensor, self._accelerator.reduce(value, "mean")) if self.processes > 1 else value
+
+    def from_all(self, value: T) -> list[T]:
+        """Every process's value, in the order of the processes, on every process."""
+        return list(gather_object([value])) if self.processes > 1 else [value]
+
+    @property
+    def scales_loss(self) -> bool:
+        """Whether gradients carry the loss scale of fp16."""
+        return self._accelerator.scaler is not None
 
     def scaler_state(self) -> dict[str, Any] | None:
         """The loss scale of fp16, JSON-able; None for other precisions."""

@@ -30,6 +30,7 @@ from dckt_core.network import DomainNetwork
 from dckt_core.progress import Progress, logger, silent
 from dckt_core.protocols import Selection
 from dckt_core.rng import generator_for
+from dckt_core.training.divergence import Fault, Watch, first_not_finite
 from dckt_core.training.engine import Engine
 from dckt_core.training.learner import decayed_rate, set_rate, sgd
 from dckt_core.training.objective import Loss, domain_loss, transfer_loss
@@ -40,6 +41,9 @@ from dckt_core.training.views import LiveSamplerState
 
 CURVE_POINTS = 20
 """Rows of the learning curve that each phase or iteration leaves in the metrics."""
+
+IDS_SHOWN = 4
+"""Pairs of a batch that an error names; the log names all of them."""
 
 ROLES = ("source", "target", "control")
 Save = Callable[[str, DomainNetwork], None]
@@ -129,6 +133,7 @@ class Trainer:
         self.streams: dict[str, RowStream] = {}
         self.history: list[dict[str, Any]] = []
         self._kept = time.monotonic()
+        self._watch = Watch(engine)
         self._running: dict[str, list[Tensor]] = defaultdict(list)
 
     # --- the story ------------------------------------------------------------------------------------------
@@ -137,7 +142,7 @@ class Trainer:
         """The whole of it, or what is left of it after `restore`.
 
         Raises:
-            DivergedError: a loss is not finite.
+            DivergedError: a loss, a gradient or a weight is not finite.
             PluginError: the sampler or the discrepancy broke its contract.
             StoppedError: somebody asked to stop; a snapshot was kept.
         """
@@ -158,6 +163,7 @@ class Trainer:
 
     def _end_pretraining(self) -> None:
         """The target network as it is before transfer; from here on it has a twin, its control."""
+        self._check_weights()
         self.before = self._score("target")
         self.save("before", self._bare("target"))
         self._row("validation", 0, 0, self.before.as_row("target"))
@@ -170,6 +176,7 @@ class Trainer:
 
     def _validate(self, iteration: int) -> None:
         """Scores the target network and its control, and saves each where it is the best so far."""
+        self._check_weights()
         for role, name in (("target", "after"), ("control", "control")):
             if role not in self.networks:
                 continue
@@ -195,9 +202,9 @@ class Trainer:
                 batch = data.batch(chosen, self.engine.device)
                 outputs = network(batch.image, batch.text)
                 loss = domain_loss(outputs, batch.labels, semantic_weight=1.0, pair=config.loss.pair, domain=role)
-                self._check(loss, phase, update, {role: chosen})
+                self._note(loss, {role: chosen})
                 self.engine.backward(loss.total / config.pretrain.accumulation)
-            self._step()
+            self._step(phase, update)
             self._curve(phase, 0, update, updates)
             self.progress(update, updates, phase)
             self._updated(Position(phase, 0, update))
@@ -278,15 +285,15 @@ class Trainer:
             for _ in engine.micro_batches(config.accumulation, networks):
                 rows = {role: engine.share(self.streams[role].next()) for role in ("source", "target")}
                 loss = self._joint_loss(rows, done / (config.iterations * config.updates))
-                self._check(loss, phase, update, rows)
+                self._note(loss, rows)
                 engine.backward(loss.total / config.accumulation)
                 if "control" in self.networks:
                     loss = self._target_only_loss(rows["target"])
-                    self._check(loss, phase, update, {"target": rows["target"]})
+                    self._note(loss, {"target": rows["target"]})
                     engine.backward(loss.total / config.accumulation)
             if self.discrepancy.module is not None:
                 engine.average_gradients(self.discrepancy.module)
-            self._step()
+            self._step(phase, update)
             self._curve("transfer", iteration, update, config.updates)
             self.progress(update, config.updates, phase)
             self._updated(Position("transfer", iteration, update))
@@ -388,8 +395,10 @@ class Trainer:
     def _updated(self, at: Position) -> None:
         """Between two updates: keeps a snapshot where it is time, and stops where that was asked for."""
         self.at = at
-        stop = self.engine.from_main(self.stop())
-        if stop or time.monotonic() - self._kept >= self.config.checkpoint_minutes * 60:
+        due = time.monotonic() - self._kept >= self.config.checkpoint_minutes * 60
+        stop, due = self.engine.from_main((self.stop(), due))  # one answer, as every process has its own clock
+        if stop or due:
+            self._check_weights()
             self.keep(self.snapshot())
             self._kept = time.monotonic()
         if stop:
@@ -397,7 +406,12 @@ class Trainer:
 
     # --- helpers --------------------------------------------------------------------------------------------
 
-    def _step(self) -> None:
+    def _step(self, phase: str, update: int) -> None:
+        """One update of all that learns, unless something is not finite."""
+        modules = {name: self._learning(name) for name in self.optimizers}
+        fault = self._watch.fault(modules)
+        if fault is not None:
+            raise self._diverged(phase, update, fault)
         for optimizer in self.optimizers.values():
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -409,6 +423,13 @@ class Trainer:
     def _add_control(self) -> None:
         self.networks["control"] = self.engine.prepare(deepcopy(self._bare("target")))
 
+    def _learning(self, name: str) -> nn.Module:
+        """What the optimizer of that name trains."""
+        if name in self.networks:
+            return self._bare(name)
+        assert self.discrepancy.module is not None
+        return self.discrepancy.module
+
     def _bare(self, role: str) -> DomainNetwork:
         network = self.engine.bare(self.networks[role])
         assert isinstance(network, DomainNetwork)
@@ -418,19 +439,47 @@ class Trainer:
         with self.engine.evaluating(self.networks[role]) as network:
             return score(network, self.domains["target"].splits["val"], self.engine.device)
 
-    def _check(self, loss: Loss, phase: str, update: int, rows: Mapping[str, Tensor]) -> None:
-        """Keeps the terms for the learning curve, and stops where the loss is not finite."""
+    def _note(self, loss: Loss, rows: Mapping[str, Tensor]) -> None:
+        """Keeps a batch's terms for the learning curve, and for `_step` to look whether they are finite."""
         for name, term in loss.terms.items():
             self._running[name].append(term.detach())
-        if torch.isfinite(loss.total):
-            return
-        guilty = next((name for name, term in loss.terms.items() if not torch.isfinite(term)), "total")
-        value = float(loss.terms.get(guilty, loss.total).detach())
-        pairs = [self.domains[role].train.pairs[row].id for role, chosen in rows.items() for row in chosen[:2].tolist()]
-        raise DivergedError(
-            f"{phase}, update {update}: the loss term '{guilty}' is {value} (batch with {', '.join(pairs)} ...); "
-            f"try a lower rate, such as --set {phase.split()[0]}.lr=0.001"
-        )
+
+        def ids() -> list[str]:
+            pairs = {role: self.domains[role].train.pairs for role in rows}
+            return [pairs[role][row].id for role, chosen in rows.items() for row in chosen.tolist()]
+
+        self._watch.saw(loss, ids)
+
+    def _check_weights(self) -> None:
+        """Stops where a last update left weights that are not finite, before they are kept or scored.
+
+        Raises:
+            DivergedError: one is not.
+        """
+        parts: dict[str, Mapping[str, Tensor]] = {role: self._bare(role).state_dict() for role in self.networks}
+        parts |= {f"momentum of {name}": momentum_tensors(optimizer) for name, optimizer in self.optimizers.items()}
+        states = ((f"{part}.{name}", value) for part, members in parts.items() for name, value in members.items())
+        guilty = next((name for name in self.engine.from_all(first_not_finite(states)) if name), None)
+        if guilty is not None:
+            raise self._diverged(
+                self.at.phase, self.at.update, Fault(f"'{guilty}' holds numbers that are not finite", [])
+            )
+
+    def _diverged(self, phase: str, update: int, fault: Fault) -> DivergedError:
+        """The error that names the update, what is not finite, the pairs, and the option to try."""
+        batch = ""
+        if fault.ids:
+            logger.info("%s, update %d: the batch was %s", phase, update, ", ".join(fault.ids))
+            more = len(fault.ids) - IDS_SHOWN
+            batch = f" (batch of {', '.join(fault.ids[:IDS_SHOWN])}{f' and {more} more' if more > 0 else ''})"
+        name = phase.split()[0]
+        rate = {"pretrain": self.config.pretrain, "transfer": self.config.transfer}[name].lr
+        advice = f"try a lower rate, such as --set {name}.lr={rate / 10:g}"
+        if "discrepancy" in fault.what:
+            advice += ", or a smaller loss.media.weight and loss.correlation.weight"
+        if self.config.precision == "fp16":
+            advice += ", or --precision bf16"
+        return DivergedError(f"{phase}, update {update}: {fault.what}{batch}; {advice}")
 
     def _curve(self, phase: str, iteration: int, update: int, updates: int) -> None:
         """A row of means over the updates since the last one, some twenty times a phase."""
