@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 WIDEST = 100
 """Words of a window at most."""
 
+INITIAL = 0.025
+"""Initial weights are uniform in +-INITIAL, small as in Kim's code (0.01, beside longer vectors). The normalisation
+after the convolutions takes their scale out again, so that small weights are weights that learn fast: with He et al.'s
+initialisation the layers above know small collections by heart before the windows learn anything (docs/results.md)."""
+
 PADDING, UNKNOWN, FIRST = 0, 1, 2
 """Word numbers: after the end of a text, a word without a vector, the first word with one."""
 
@@ -30,7 +35,8 @@ PADDING, UNKNOWN, FIRST = 0, 1, 2
 class WordCNN(nn.Module):
     """Word numbers [n, L] (0 after the end) to [n, dim]: convolution, ReLU and max over time for each window width.
 
-    A word without a vector counts as the mean of all vectors. Padding has no influence: a window counts where all its
+    Vectors are scaled to length 1, as pretrained ones differ in length, and the maximum over time would see little but
+    the longest. A word without a vector counts as their mean. Padding has no influence: a window counts where all its
     words are inside the text, or where it begins with the text if that is shorter; a text without words gives zeros.
     """
 
@@ -39,6 +45,7 @@ class WordCNN(nn.Module):
     def __init__(self, vectors: Tensor, windows: Sequence[int], dim: int, generator: torch.Generator) -> None:
         super().__init__()
         size = vectors.shape[1]
+        vectors = F.normalize(vectors, dim=1)
         mean = vectors.mean(dim=0, keepdim=True) if len(vectors) else vectors.new_zeros(1, size)
         self.register_buffer("vectors", torch.cat([vectors.new_zeros(1, size), mean, vectors]))
         shares = [dim // len(windows) + (n < dim % len(windows)) for n in range(len(windows))]
@@ -63,7 +70,7 @@ class WordCNN(nn.Module):
 
 def _convolution(size: int, share: int, width: int, generator: torch.Generator) -> nn.Conv1d:
     convolution = nn.Conv1d(size, share, width, device="meta").to_empty(device="cpu")
-    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu", generator=generator)
+    nn.init.uniform_(convolution.weight, -INITIAL, INITIAL, generator=generator)
     assert convolution.bias is not None
     nn.init.zeros_(convolution.bias)
     return convolution
