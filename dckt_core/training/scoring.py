@@ -53,18 +53,22 @@ def pair_aps(view: Representation, labels: Tensor) -> Tensor:
 def compare(views: Mapping[str, Representation], labels: Tensor, generator: torch.Generator) -> dict[str, Any]:
     """mAP of several networks on one split, by chance too, and what `after` gains over the others.
 
-    Intervals are 95 % bootstrap intervals over the split's pairs; a gain's is paired, on the pairs' differences.
+    Intervals are 95 % bootstrap intervals over the split's pairs; a gain's is paired, on the pairs' differences. All
+    come from the same resamples, which are the generator's first: `dckt evaluate` draws them again.
     """
+    start = generator.get_state()
+
+    def estimate(values: Tensor) -> dict[str, Any]:
+        resamples = torch.Generator()
+        resamples.set_state(start)
+        return {"value": float(values.mean()), "interval": list(bootstrap_interval(values, resamples))}
+
     aps = {name: pair_aps(view, labels) for name, view in views.items()}
     counts = (labels == labels[:, None]).sum(dim=1)
     chance = float(chance_ap(counts, len(labels)).mean())
     table: dict[str, Any] = {"chance": dict.fromkeys((*DIRECTIONS, "mean"), chance)}
     for name, values in aps.items():
         columns = dict(zip(DIRECTIONS, values.unbind(dim=1), strict=True)) | {"mean": values}
-        table[name] = {column: _estimate(data, generator) for column, data in columns.items()}
-    gain = {name: _estimate(aps["after"] - values, generator) for name, values in aps.items() if name != "after"}
+        table[name] = {column: estimate(data) for column, data in columns.items()}
+    gain = {name: estimate(aps["after"] - values) for name, values in aps.items() if name != "after"}
     return {"map": table, "gain": gain}
-
-
-def _estimate(values: Tensor, generator: torch.Generator) -> dict[str, Any]:
-    return {"value": float(values.mean()), "interval": list(bootstrap_interval(values, generator))}
