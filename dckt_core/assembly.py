@@ -13,7 +13,8 @@ from dckt_core.config import Config, DataChoice, PluginChoice
 from dckt_core.data.domain import Domain, Role, SplitData
 from dckt_core.data.inputs import Inputs, inputs_for
 from dckt_core.data.layouts import find_layout
-from dckt_core.data.pairs import PairSet, Split
+from dckt_core.data.pairs import SPLITS, PairSet, Split
+from dckt_core.data.screening import Screened, screen
 from dckt_core.errors import DataError, PluginError, UsageError
 from dckt_core.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
 from dckt_core.network import LAYERS, DomainNetwork
@@ -59,6 +60,24 @@ def load_pair_set(choice: DataChoice, registry: Registry, *, cache_dir: Path, pr
         if not isinstance(pair_set, PairSet):
             raise PluginError(f"load must return a PairSet, not {type(pair_set).__name__}")
     return pair_set
+
+
+def splits_used(role: Role) -> tuple[Split, ...]:
+    """The splits that a run reads of its source or target."""
+    return ("train",) if role == "source" else SPLITS
+
+
+def load_screened(config: Config, role: Role, registry: Registry, *, cache_dir: Path, progress: Progress) -> Screened:
+    """The good pairs of a run's source or target, and what was dropped, as the configuration has it."""
+    choice = config.source if role == "source" else config.target
+    return screen(
+        lambda: load_pair_set(choice, registry, cache_dir=cache_dir, progress=progress),
+        splits=splits_used(role),
+        on_error=config.on_error,
+        max_bad_fraction=config.max_bad_fraction,
+        cache_dir=cache_dir,
+        progress=progress,
+    )
 
 
 def resolve_config(registry: Registry, **layers: Any) -> Config:

@@ -181,6 +181,10 @@ class Config(Section):
     """`auto`, `cpu`, `cuda`, `mps`."""
     precision: Literal["no", "bf16", "fp16"] = "no"
     """Mixed precision of the networks; losses are float32 always."""
+    on_error: Literal["fail", "skip"] = "fail"
+    """A bad line or image ends the run before it begins, or its pair is dropped."""
+    max_bad_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Share of a data set's pairs that `skip` may drop; where more are bad, the run ends all the same."""
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 10.0
     """How often training keeps what `--resume` goes on from; 0 for every update. It changes no result."""
     checkpoints_kept: Positive = 2

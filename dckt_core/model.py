@@ -11,14 +11,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from dckt_core.assembly import Plugins, find_dataset, load_pair_set, make_networks
+from dckt_core.assembly import Plugins, find_dataset, load_screened, make_networks
 from dckt_core.checkpoints import load_weights, save_weights
 from dckt_core.config import Config, read_toml, validate
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.features import compute_features
 from dckt_core.data.inputs import Inputs, inputs_for
 from dckt_core.data.pairs import ImageItem, PairSet, TextItem
+from dckt_core.data.screening import pairs_digest
 from dckt_core.errors import DataError
+from dckt_core.files import write_text
 from dckt_core.network import DomainNetwork
 from dckt_core.plugins import Registry, load_registry
 from dckt_core.progress import Progress, silent
@@ -29,7 +31,7 @@ MODEL_FORMAT = 1
 Checkpoint = Literal["before", "after", "control"]
 
 
-def save_model(run_dir: Path, *, encoders: Mapping[str, Encoder], classes: Mapping[str, Sequence[str]]) -> None:
+def save_model(run_dir: Path, encoders: Mapping[str, Encoder], pair_sets: Mapping[str, PairSet]) -> None:
     """`model.json`, and the weights of frozen encoders that learnt from the texts at hand."""
     described: dict[str, Any] = {}
     for role, encoder in encoders.items():
@@ -41,12 +43,14 @@ def save_model(run_dir: Path, *, encoders: Mapping[str, Encoder], classes: Mappi
         }
         if encoder.state is not None and not encoder.trainable:
             save_weights(_encoder_file(run_dir, role), encoder.module)
-    model = {"format": MODEL_FORMAT, "classes": classes, "encoders": described}
-    (run_dir / "model.json").write_text(json.dumps(model, ensure_ascii=False), encoding="utf-8")
+    classes = {role: pair_set.classes for role, pair_set in pair_sets.items()}
+    pairs = {role: pairs_digest(pair_set) for role, pair_set in pair_sets.items()}
+    model = {"format": MODEL_FORMAT, "classes": classes, "pairs": pairs, "encoders": described}
+    write_text(run_dir / "model.json", json.dumps(model, ensure_ascii=False))
 
 
-def check_model(run_dir: Path, encoders: Mapping[str, Encoder], classes: Mapping[str, Sequence[str]]) -> None:
-    """Whether a run that goes on has the encoders and label spaces that it began with.
+def check_model(run_dir: Path, encoders: Mapping[str, Encoder], pair_sets: Mapping[str, PairSet]) -> None:
+    """Whether a run that goes on has the encoders and pairs that it began with.
 
     Raises:
         DataError: it has not, or `model.json` cannot be read.
@@ -55,8 +59,11 @@ def check_model(run_dir: Path, encoders: Mapping[str, Encoder], classes: Mapping
     for role, encoder in encoders.items():
         if encoder.fingerprint != described["encoders"][role]["fingerprint"]:
             raise DataError(f"{run_dir}: its {role} encoder is another one than when the run began")
-    if {role: list(names) for role, names in classes.items()} != described["classes"]:
-        raise DataError(f"{run_dir}: its data sets have other classes than when the run began")
+    for role, pair_set in pair_sets.items():
+        if list(pair_set.classes) != described["classes"].get(role):
+            raise DataError(f"{run_dir}: its {role} data set has other classes than when the run began")
+        if pairs_digest(pair_set) != described["pairs"].get(role):
+            raise DataError(f"{run_dir}: its {role} data set has other pairs than when the run began")
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,9 @@ class TrainedModel:
             raise DataError(
                 f"the target data set of {self.run_dir}: {error}; was it moved? --target says where"
             ) from None
-        pair_set = load_pair_set(self.config.target, self.registry, cache_dir=self.cache_dir, progress=self.progress)
+        pair_set = load_screened(
+            self.config, "target", self.registry, cache_dir=self.cache_dir, progress=self.progress
+        ).pair_set
         if pair_set.classes != self.classes:
             raise DataError(f"{pair_set.origin}: its classes are not those that {self.run_dir} was trained on")
         return pair_set

@@ -4,6 +4,7 @@
     env.json          versions, machine and seed that the figures depend on
     model.json        what the networks are made of: classes, encoders, what they learnt from texts
     log.jsonl         every log line
+    dropped.jsonl     what `--on-error skip` left out: a bad line or a pair with a bad image each, with the reason
     metrics.csv       learning curves, discrepancy by layer, validation mAP        (the `csv` observer)
     selection.csv     what the sampler kept at each iteration, pair by pair        (the `csv` observer)
     summary.json      the outcome: test mAP before and after transfer, control, chance
@@ -11,7 +12,7 @@
                       while a run is not finished, also what `--resume` goes on from
 
 A folder appears once everything that can be wrong with the input has been checked. A run that fails moves to
-`<name>.failed-1`, so that it never stands in the way of the next.
+`<name>.failed-1`, so that it never stands in the way of the next; `--resume` goes on with it there.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dckt_core.errors import DivergedError, StoppedError, UsageError
+from dckt_core.errors import StoppedError, UsageError
 from dckt_core.files import umask, write_text
 from dckt_core.progress import logger
 
 _NAME = re.compile(r"[\w][\w.+-]*", re.ASCII)
+DROPPED = "dropped.jsonl"
 _UNFINISHED = ".new"
 _PACKAGES = ("dckt", "torch", "torchvision", "triton", "accelerate", "gensim", "numpy", "pillow", "safetensors")
 
@@ -98,8 +100,8 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @contextmanager
-    def recording(self) -> Iterator[None]:
-        """Sends log lines to `log.jsonl`; a run that fails is moved out of the way, one that is stopped stays."""
+    def recording(self, *, resumed: bool = False) -> Iterator[None]:
+        """Sends log lines to `log.jsonl`; a new run that fails is moved out of the way, any other stays."""
         handler = _JsonLines(self.path / "log.jsonl")
         logger.addHandler(handler)
         try:
@@ -111,12 +113,15 @@ class RunFolder:
             logger.error("failed: %s", error)
             logger.removeHandler(handler)  # a line logged to a closed file would open it anew, where it no longer is
             handler.close()
-            aside = self._move_aside()
-            if isinstance(error, DivergedError) and any(aside.glob("checkpoints/*.state.safetensors")):
-                logger.warning(
-                    "its last checkpoint is from before; change its config.toml and go on with: dckt train --resume %s",
-                    aside,
-                )
+            left = self.path if resumed else self._move_aside()
+            fresh = "" if any(left.glob("checkpoints/*.state.safetensors")) else ", which begins anew"
+            logger.warning(
+                "what the failed run left is in %s; with the cause mended, or another value in its config.toml, "
+                "go on with: dckt train --resume %s%s",
+                left,
+                left,
+                fresh,
+            )
             raise
         finally:
             logger.removeHandler(handler)
@@ -128,7 +133,6 @@ class RunFolder:
         while (aside := self.path.with_name(f"{self.path.name}.failed-{number}")).exists():
             number += 1
         self.path.rename(aside)
-        logger.warning("what the failed run left is in %s", aside)
         return aside
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dckt_core.assembly import Plugins, load_pair_set, make_domain, make_networks
+from dckt_core.assembly import Plugins, load_screened, make_domain, make_networks, splits_used
 from dckt_core.checkpoints import load_weights, save_weights
 from dckt_core.config import Config, read_toml, validate
 from dckt_core.data.checks import check_trainable
 from dckt_core.data.domain import Domain, Role
-from dckt_core.data.pairs import SPLITS, Split
+from dckt_core.data.pairs import SPLITS
+from dckt_core.data.screening import Screened, refuse_bad_images
 from dckt_core.errors import ExitCode, StoppedError
 from dckt_core.files import write_text
 from dckt_core.guards import GuardedObserver
@@ -23,13 +25,15 @@ from dckt_core.plugins import Registry
 from dckt_core.progress import Progress, logger, silent
 from dckt_core.protocols import EncoderContext
 from dckt_core.rng import generator_for
-from dckt_core.runs import RunFolder, check_name, default_name, environment, write_json
+from dckt_core.runs import DROPPED, RunFolder, check_name, default_name, environment, write_json
 from dckt_core.stopping import stopping
 from dckt_core.training.engine import Engine
 from dckt_core.training.scoring import compare
 from dckt_core.training.snapshot import Snapshot, SnapshotFolder
 from dckt_core.training.trainer import Outcome, Trainer
 from dckt_core.training.views import represent
+
+ROLES: tuple[Role, ...] = ("source", "target")
 
 
 @dataclass(frozen=True)
@@ -90,10 +94,10 @@ class _Job:
         self.engine, self.progress = engine, progress
         self.plugins = Plugins(config, registry)
         self.config = config = self.plugins.config
-        sets = {
-            role: load_pair_set(choice, registry, cache_dir=cache_dir, progress=progress)
-            for role, choice in (("source", config.source), ("target", config.target))
+        self.screened: dict[str, Screened] = {
+            role: load_screened(config, role, registry, cache_dir=cache_dir, progress=progress) for role in ROLES
         }
+        self.pair_sets = sets = {role: screened.pair_set for role, screened in self.screened.items()}
         check_trainable(sets["source"], sets["target"])
         for role, pair_set in sets.items():
             counts = ", ".join(f"{len(pair_set.split(split))} {split}" for split in SPLITS)
@@ -102,12 +106,15 @@ class _Job:
         texts = [pair.text for pair_set in sets.values() for pair in pair_set.split("train")]
         context = EncoderContext(seed=config.seed, cache_dir=cache_dir, texts=texts)
         self.encoders = {"image": self.plugins.image_encoder(context), "text": self.plugins.text_encoder(context)}
+        if self.encoders["image"].trainable and config.on_error == "fail":
+            for role in ROLES:
+                refuse_bad_images(sets[role], splits_used(role), cache_dir=cache_dir, progress=progress)
 
-        def domain(role: Role, splits: Sequence[Split]) -> Domain:
+        def domain(role: Role) -> Domain:
             return make_domain(
                 role,
                 sets[role],
-                splits,
+                splits_used(role),
                 image=self.encoders["image"],
                 text=self.encoders["text"],
                 device=engine.device,
@@ -116,9 +123,8 @@ class _Job:
                 progress=progress,
             )
 
-        self.source, self.target = domain("source", ["train"]), domain("target", SPLITS)
-        self.classes = {role: list(pair_set.classes) for role, pair_set in sets.items()}
-        counts_of_classes = {role: len(classes) for role, classes in self.classes.items()}
+        self.source, self.target = domain("source"), domain("target")
+        counts_of_classes: dict[str, int] = {role: len(pair_set.classes) for role, pair_set in sets.items()}
         self.networks = make_networks(config, self.encoders["image"], self.encoders["text"], counts_of_classes)
         if self.encoders["image"].head:
             copied = self.networks["target"].image_from_head
@@ -129,15 +135,18 @@ class _Job:
         """Writes what the run is, before it begins."""
         write_text(run_dir / "config.toml", self.config.to_toml())
         write_json(run_dir / "env.json", environment())
-        save_model(run_dir, encoders=self.encoders, classes=self.classes)
+        save_model(run_dir, self.encoders, self.pair_sets)
+        if self.config.on_error == "skip":
+            rows = [{"role": role, **row.as_json()} for role, found in self.screened.items() for row in found.dropped]
+            write_text(run_dir / DROPPED, "".join(f"{json.dumps(row)}\n" for row in rows))
 
     def run(self, run_dir: Path, folder: RunFolder | None, *, resumed: bool = False) -> Result:
         """Trains; `folder` is None on processes that do not write."""
         if folder is None:
             return Result(run_dir, self._work(run_dir, None, [], resumed))
-        with folder.recording():
+        with folder.recording(resumed=resumed):
             if resumed:
-                check_model(run_dir, self.encoders, self.classes)
+                check_model(run_dir, self.encoders, self.pair_sets)
             observers = self.plugins.observers(run_dir)
             summary = self._work(run_dir, folder, observers, resumed)
             write_json(run_dir / "summary.json", summary)
@@ -189,7 +198,8 @@ class _Job:
         self.engine.wait()
         target = self.networks["target"]
         summary = _summarise(self.config, outcome, self.source, self.target, target, run_dir, self.engine)
-        return {**summary, "seconds": round(time.monotonic() - self.started, 1)}
+        dropped = {role: len(found.dropped) for role, found in self.screened.items()}
+        return {**summary, "dropped": dropped, "seconds": round(time.monotonic() - self.started, 1)}
 
 
 def _summarise(

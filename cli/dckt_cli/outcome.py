@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dckt_core.runs import DROPPED
+
 DIRECTIONS = {"image_to_text": "image->text", "text_to_image": "text->image", "mean": "mean"}
 ROWS = {
     "chance": "chance",
@@ -39,6 +41,9 @@ def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
             console.print(f"gain over {title}: {gain['value']:+.3f} (95 % interval {low:+.3f} to {high:+.3f})")
     if summary["negative_transfer"]:
         console.print("Negative transfer: on validation the control scores higher. Prefer the target alone here.")
+    if any(summary["dropped"].values()):
+        counts = ", ".join(f"{count} of the {role}" for role, count in summary["dropped"].items())
+        console.print(f"bad pairs dropped: {counts}; see {run_dir / DROPPED}")
     console.print(f"run folder: {run_dir}")
     console.print(
         f'next: dckt evaluate {run_dir}\n      dckt search {run_dir} --text "..." | --image FILE', markup=False

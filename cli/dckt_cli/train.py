@@ -15,6 +15,7 @@ from dckt_core.errors import UsageError
 if TYPE_CHECKING:
     from dckt_core.train import Result
 
+PLAIN_FLAGS = ("seed", "on_error", "max_bad_fraction", "device", "precision")
 PLUGIN_FLAGS = ("encoder", "text_encoder", "discrepancy", "sampler")
 
 
@@ -36,6 +37,8 @@ PLUGIN_FLAGS = ("encoder", "text_encoder", "discrepancy", "sampler")
 @click.option("--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="Values in TOML.")
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Any value, such as transfer.lr=0.001.")
 @click.option("--seed", metavar="INTEGER", help="The same seed gives the same bits on CPU. [default: 0]")
+@click.option("--on-error", metavar="fail|skip", help="What a bad line or image does: end the run, or drop the pair.")
+@click.option("--max-bad-fraction", metavar="SHARE", help="How much of a data set skip may drop. [default: 0.01]")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps. [default: auto]")
 @click.option("--precision", metavar="NAME", help="no, bf16 or fp16. [default: no]")
 @click.option("--name", metavar="NAME", help="The run's name. [default: the time it starts]")
@@ -115,7 +118,7 @@ def flags_layer(flags: dict[str, Any]) -> dict[str, Any]:
         layer[role] = ({"name": flags[role]} if flags[role] else {}) | options
     if flags["observers"]:
         layer["observers"] = [{"name": name} for name in dict.fromkeys(("csv", *flags["observers"]))]
-    layer |= {key: flags[key] for key in ("seed", "device", "precision") if flags[key] is not None}
+    layer |= {key: flags[key] for key in PLAIN_FLAGS if flags[key] is not None}
     layer = {key: value for key, value in layer.items() if value != {}}
     assigned = split_assignments(flags["assignments"], option="--set")
     return merge(layer, assignments_layer(assigned.items()))

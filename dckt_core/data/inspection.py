@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +54,7 @@ def inspect_dataset(load: Callable[[], PairSet], location: Path, progress: Progr
         pair_set, problems = error.good, list(error.problems)
     except DataError as error:
         return Inspection(PairSet(location.name, str(location), []), [_problem(location, error)])
-    problems += bad_images(pair_set, progress)
+    problems += bad_images(list(dict.fromkeys(pair.image for pair in pair_set.pairs)), progress)
     unfit = {}
     for role, check in (("source", check_source), ("target", check_target)):
         try:
@@ -64,9 +64,8 @@ def inspect_dataset(load: Callable[[], PairSet], location: Path, progress: Progr
     return Inspection(pair_set, problems, unfit)
 
 
-def bad_images(pair_set: PairSet, progress: Progress = silent) -> list[Problem]:
-    """Decodes every image once, in threads; the problems of those that cannot be used, in manifest order."""
-    paths = list(dict.fromkeys(pair.image for pair in pair_set.pairs))
+def bad_images(paths: Sequence[Path], progress: Progress = silent) -> list[Problem]:
+    """Decodes every image once, in threads; the problems of those that cannot be used, in the order of the paths."""
     problems = []
     with ThreadPoolExecutor(THREADS) as pool:
         for done, problem in enumerate(pool.map(_bad_image, paths), start=1):

@@ -1,0 +1,164 @@
+"""Looks through a data set before a run begins: what is bad in it ends the run, or is dropped and told of.
+
+What is dropped depends on the files alone, so that the same data give the same pairs each time. A pair is dropped
+whole, and no other one takes its place. No torch in here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import PIL
+
+from dckt_core.data.images import max_pixels
+from dckt_core.data.inspection import THREADS, bad_images
+from dckt_core.data.manifest import ManifestError, Problem
+from dckt_core.data.pairs import Pair, PairSet, Split
+from dckt_core.errors import DataError
+from dckt_core.files import write_text
+from dckt_core.progress import Progress, logger, silent
+
+OnError = Literal["fail", "skip"]
+FORMAT = 1
+"""Part of every key of the cache of verdicts."""
+PERCENT = 100
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A bad line, or a pair whose image is bad."""
+
+    problem: Problem
+    pair: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        problem = self.problem
+        return {"pair": self.pair, "file": str(problem.file), "line": problem.line, "reason": problem.reason}
+
+
+@dataclass(frozen=True)
+class Screened:
+    """The good pairs of a data set, and what was dropped: bad lines, then pairs with bad images, in manifest order."""
+
+    pair_set: PairSet
+    dropped: tuple[Dropped, ...] = ()
+
+
+def screen(
+    load: Callable[[], PairSet],
+    *,
+    splits: Sequence[Split],
+    on_error: OnError,
+    max_bad_fraction: float,
+    cache_dir: Path,
+    progress: Progress = silent,
+) -> Screened:
+    """Reads a data set and deals with what is bad in it.
+
+    Args:
+        load: reads the pairs; raises `ManifestError` for bad lines.
+        splits: those that are used; images of others are not looked at.
+        on_error: `skip` opens all images and drops bad lines and pairs whose image cannot be opened. `fail` raises
+            the first bad line; of an image it is told when the image is needed, or by `refuse_bad_images`.
+        max_bad_fraction: share of the data set's pairs that may be dropped, in [0, 1].
+        cache_dir: keeps the verdict on images, by their content, for the next run.
+
+    Raises:
+        DataError: a line is bad under `fail`, or more than `max_bad_fraction` is under `skip`.
+    """
+    skip = on_error == "skip"
+    lines: list[Problem] = []
+    try:
+        pair_set = load()
+    except ManifestError as error:
+        if not skip or any(problem.line is None for problem in error.problems):
+            raise
+        pair_set, lines = error.good, error.problems
+    used = [pair for pair in pair_set.pairs if pair.split in splits]
+    bad = image_problems(used, cache_dir=cache_dir, progress=progress) if skip else {}
+    dropped = [Dropped(problem) for problem in lines]
+    dropped += [Dropped(bad[pair.image], pair.id) for pair in used if pair.image in bad]
+    if not dropped:
+        return Screened(pair_set)
+    total = len(pair_set.pairs) + len(lines)
+    found = f"{pair_set.origin}: {len(dropped)} of {total} pairs are bad ({PERCENT * len(dropped) / total:.2g} %)"
+    if len(dropped) > max_bad_fraction * total:
+        raise DataError(
+            f"{found}, more than --max-bad-fraction {max_bad_fraction:g} allows; first {dropped[0].problem}"
+        )
+    logger.warning("%s and dropped; first %s", found, dropped[0].problem)
+    good = [pair for pair in pair_set.pairs if pair.split not in splits or pair.image not in bad]
+    return Screened(PairSet(pair_set.name, pair_set.origin, good), tuple(dropped))
+
+
+def refuse_bad_images(
+    pair_set: PairSet, splits: Sequence[Split], *, cache_dir: Path, progress: Progress = silent
+) -> None:
+    """Opens the images of some splits before a training that would come to them hours later.
+
+    Raises:
+        DataError: one cannot be opened; it is named, and the others counted.
+    """
+    used = [pair for pair in pair_set.pairs if pair.split in splits]
+    bad = list(image_problems(used, cache_dir=cache_dir, progress=progress).values())
+    if bad:
+        more = f" (and {len(bad) - 1} more: dckt datasets check {pair_set.origin})" if len(bad) > 1 else ""
+        raise DataError(f"{bad[0]}{more}")
+
+
+def image_problems(pairs: Sequence[Pair], *, cache_dir: Path, progress: Progress = silent) -> dict[Path, Problem]:
+    """The problem of each image that cannot be opened, in manifest order; every image is opened once.
+
+    The verdict is kept in the cache under the content of all images, so the next run reads the files and decodes none.
+    """
+    paths = list(dict.fromkeys(pair.image for pair in pairs))
+    with ThreadPoolExecutor(THREADS) as pool:
+        content = [digest.hex() for digest in pool.map(_digest, paths)]
+    key = hashlib.sha256(json.dumps([FORMAT, PIL.__version__, max_pixels(), content]).encode()).hexdigest()
+    file = cache_dir / "images" / f"{key}.json"
+    verdict = _read_verdict(file, len(paths))
+    if verdict is None:
+        reasons = {problem.file: problem.reason for problem in bad_images(paths, progress)}
+        verdict = {number: reasons[path] for number, path in enumerate(paths) if path in reasons}
+        _write_verdict(file, verdict)
+    return {paths[number]: Problem(paths[number], None, reason) for number, reason in sorted(verdict.items())}
+
+
+def pairs_digest(pair_set: PairSet) -> str:
+    """Names pairs by what a manifest says of them; 64 hexadecimal digits. A resumed run must find the same ones."""
+    said = [[pair.id, pair.text, pair.label, pair.split] for pair in pair_set.pairs]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def _digest(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        return f"{error.errno}".encode()
+
+
+def _read_verdict(file: Path, count: int) -> dict[int, str] | None:
+    """Reasons by the image's number; None where nothing that can be used is there."""
+    try:
+        rows = json.loads(file.read_bytes())["bad"]
+        verdict = dict(rows)
+        if all(type(n) is int and 0 <= n < count and isinstance(reason, str) for n, reason in verdict.items()):
+            return verdict
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    return None
+
+
+def _write_verdict(file: Path, verdict: dict[int, str]) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, json.dumps({"format": FORMAT, "bad": sorted(verdict.items())}, ensure_ascii=False) + "\n")
+    except (OSError, ValueError) as error:
+        logger.info("the verdict on images cannot be kept in the cache: %s", getattr(error, "strerror", None) or error)
