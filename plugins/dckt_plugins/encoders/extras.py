@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from dckt_core.errors import UsageError
@@ -20,3 +23,16 @@ def need(package: str, *, encoder: str, extra: str) -> Any:
         missing = isinstance(error, ModuleNotFoundError) and error.name == package
         reason = "is not installed" if missing else f"cannot be imported ({' '.join(str(error).split())})"
         raise UsageError(f"encoder '{encoder}' needs {package}, which {reason}: pip install 'dckt[{extra}]'") from None
+
+
+@contextmanager
+def quiet_root_logger() -> Iterator[None]:
+    """For libraries that log through the root logger: that prints, and leaves a handler that prints our lines twice."""
+    root = logging.getLogger()
+    silent = logging.NullHandler()  # where a handler is, `logging.info` adds no other
+    handlers, level = root.handlers[:], root.level
+    root.handlers[:], root.level = [silent], logging.CRITICAL
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = handlers, level
