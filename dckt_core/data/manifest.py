@@ -173,7 +173,8 @@ def _parse(line: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8: byte {error.start + 1} of the line is 0x{line[error.start]:02x}") from None
     try:
-        entry = json.loads(text, object_pairs_hook=_no_key_twice)
+        # No field is a number, so none is worked out, however many digits it has.
+        entry = json.loads(text, object_pairs_hook=_no_key_twice, parse_int=lambda digits: 0)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from None
     except RecursionError:
