@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,8 +12,7 @@ from torch import Tensor, nn
 from dckt_core.data.pairs import TextItem
 from dckt_core.errors import UsageError
 from dckt_core.protocols import Encoder, EncoderContext
-from dckt_core.rng import seed_for
-from dckt_plugins.encoders.words import learn_vectors, read_vectors, vocabulary, words_of
+from dckt_plugins.encoders.words import state_of, vectors_for, words_of
 
 if TYPE_CHECKING:
     from dckt_plugins.encoders.wordcnn import Options
@@ -84,12 +81,7 @@ def build(options: Options, context: EncoderContext) -> Encoder:
         DataError: the file of word vectors cannot be used.
     """
     windows = parse_windows(options.windows, options.dim)
-    if context.state is not None:  # the run holds the vectors and puts them in
-        known, vectors = list(context.state["words"]), torch.zeros(len(context.state["words"]), context.state["size"])
-    elif options.vectors is not None:
-        known, vectors = read_vectors(Path(options.vectors), vocabulary(context.texts))
-    else:
-        known, vectors = learn_vectors(context.texts, options.vector_size, seed_for(context.seed, "word2vec"))
+    known, vectors = vectors_for(context, options.vectors, options.vector_size)
     numbers = {word: FIRST + row for row, word in enumerate(known)}
 
     def prepare(items: Sequence[TextItem]) -> Tensor:
@@ -100,14 +92,14 @@ def build(options: Options, context: EncoderContext) -> Encoder:
         return table
 
     module = WordCNN(vectors, windows, options.dim, context.generator("wordcnn"))
-    digest = context.state["digest"] if context.state is not None else _digest(known, module)
+    state = state_of(context, known, vectors.shape[1], module)
     return Encoder(
         prepare=prepare,
         module=module,
         dim=options.dim,
-        fingerprint=f"wordcnn/{options.windows}/{options.max_words}/{digest}",
+        fingerprint=f"wordcnn/{options.windows}/{options.max_words}/{state['digest']}",
         trainable=options.trainable,
-        state={"words": known, "size": vectors.shape[1], "digest": digest},
+        state=state,
     )
 
 
@@ -125,11 +117,3 @@ def parse_windows(text: str, dim: int) -> list[int]:
     if len(windows) > dim:
         raise UsageError(f"option 'dim' of encoder 'wordcnn': {dim} values are too few for {len(windows)} windows")
     return windows
-
-
-def _digest(words: Sequence[str], module: nn.Module) -> str:
-    """Names the vocabulary and all weights."""
-    digest = hashlib.sha256("\n".join(words).encode("utf-8", "surrogatepass"))
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(name.encode() + tensor.numpy().tobytes())
-    return digest.hexdigest()[:16]

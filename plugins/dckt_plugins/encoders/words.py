@@ -8,12 +8,15 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dckt_core.errors import DataError
+from dckt_core.protocols import EncoderContext
+from dckt_core.rng import seed_for
 from dckt_plugins.encoders.weights import one_line
 
 # Scripts written without spaces between words: each character, with the marks on it, stands for itself.
@@ -49,6 +52,35 @@ def words_of(text: str, limit: int | None = None) -> list[str]:
 def fold(word: str) -> str:
     """A word in the one spelling that stands for all its cases, compositions and apostrophes."""
     return unicodedata.normalize("NFC", word.casefold()).replace("’", "'")
+
+
+def vectors_for(context: EncoderContext, file: str | None, size: int) -> tuple[list[str], Tensor]:
+    """The words of the training texts and their vectors [V, d], from a file or, without one, learnt from the texts.
+
+    For a saved encoder, whose `state` is that of `state_of`, the words and zeros in place of the vectors, which lie
+    with the module's weights.
+
+    Raises:
+        DataError: as `read_vectors`.
+    """
+    if context.state is not None:
+        return list(context.state["words"]), torch.zeros(len(context.state["words"]), context.state["size"])
+    if file is not None:
+        return read_vectors(Path(file), vocabulary(context.texts))
+    return learn_vectors(context.texts, size, seed_for(context.seed, "word2vec"))
+
+
+def state_of(context: EncoderContext, words: Sequence[str], size: int, module: nn.Module) -> dict[str, Any]:
+    """What an encoder keeps beside its weights: `words`, the `size` of their vectors, and a `digest` that names it all.
+
+    A saved encoder keeps its digest, as its weights are put in only later.
+    """
+    if context.state is not None:
+        return dict(context.state)
+    digest = hashlib.sha256("\n".join(words).encode("utf-8", "surrogatepass"))
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    return {"words": list(words), "size": size, "digest": digest.hexdigest()[:16]}
 
 
 def learn_vectors(texts: Iterable[str], size: int, seed: int) -> tuple[list[str], Tensor]:
