@@ -97,8 +97,7 @@ def _digest(network: Any) -> str:
 @contextmanager
 def _no_bars() -> Iterator[None]:
     """transformers draws a bar while it reads weights; the switch is the process's, so it is put back."""
-    from transformers.utils import logging
-
+    logging: Any = need("transformers.utils.logging", encoder="sentence-transformers", extra="sentence-transformers")
     drawn = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
