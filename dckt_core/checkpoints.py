@@ -31,7 +31,7 @@ def load_weights(path: Path, module: nn.Module) -> None:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (SafetensorError, OSError, ValueError) as error:
-        raise DataError(f"{path}: not a whole safetensors file: {error}") from None
+        raise DataError(f"{path}: not a whole safetensors file: {' '.join(str(error).split())}") from None
     expected = module.state_dict()
     for name in sorted(expected.keys() ^ tensors.keys()):
         fault = "lacks" if name in expected else "has an unknown"
@@ -40,6 +40,8 @@ def load_weights(path: Path, module: nn.Module) -> None:
         if tensor.shape != expected[name].shape:
             found, wanted = tuple(tensor.shape), tuple(expected[name].shape)
             raise DataError(f"{path}: weights of another network: '{name}' has shape {found}, not {wanted}")
+        if tensor.dtype != expected[name].dtype:
+            raise DataError(f"{path}: '{name}' holds {tensor.dtype}, not {expected[name].dtype}")
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise DataError(f"{path}: '{name}' holds numbers that are not finite")
     module.load_state_dict(tensors)

@@ -255,8 +255,23 @@ def read_toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: not TOML: {error}") from None
+    except ValueError as error:
+        raise UsageError(f"{file}: not TOML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise UsageError(f"{file}: not TOML that anybody wrote: nested too deeply") from None
+
+
+def read_config(file: Path) -> Config:
+    """The whole configuration of a run, as `Config.to_toml` wrote it.
+
+    Raises:
+        UsageError: it cannot be read, or is none; the message names the file.
+    """
+    values = read_toml(file)
+    try:
+        return validate(values)
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from None
 
 
 def environ_layer(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -285,7 +300,7 @@ def parse_value(text: str) -> Any:
     """A TOML value where it is one, else the text itself: `true`, `0.5`, `[1, 2]`, `fc6`."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 

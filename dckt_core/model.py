@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from dckt_core.assembly import Plugins, find_dataset, load_screened, make_networks
 from dckt_core.checkpoints import load_weights, save_weights
-from dckt_core.config import Config, read_toml, validate
+from dckt_core.config import Config, read_config
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.features import compute_features
 from dckt_core.data.inputs import Inputs, inputs_for
@@ -28,25 +29,50 @@ from dckt_core.protocols import Encoder, EncoderContext
 from dckt_core.training.views import VIEW_BATCH
 
 MODEL_FORMAT = 1
+ROLES, MEDIA = ("source", "target"), ("image", "text")
 Checkpoint = Literal["before", "after", "control"]
+
+
+@dataclass(frozen=True)
+class EncoderDescription:
+    """What a run must know of an encoder to build it again."""
+
+    fingerprint: str
+    dim: int
+    trainable: bool
+    state: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `model.json` holds: label spaces and digests of the pairs by domain, encoders by medium."""
+
+    format: int
+    classes: dict[str, tuple[str, ...]]
+    pairs: dict[str, str]
+    encoders: dict[str, EncoderDescription]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a domain or a medium is missing."""
+        if not self.classes.keys() == self.pairs.keys() == set(ROLES) or self.encoders.keys() != set(MEDIA):
+            raise ValueError(f"a model tells of {ROLES} and of encoders of {MEDIA}")
 
 
 def save_model(run_dir: Path, encoders: Mapping[str, Encoder], pair_sets: Mapping[str, PairSet]) -> None:
     """`model.json`, and the weights of frozen encoders that learnt from the texts at hand."""
-    described: dict[str, Any] = {}
     for role, encoder in encoders.items():
-        described[role] = {
-            "fingerprint": encoder.fingerprint,
-            "dim": encoder.dim,
-            "trainable": encoder.trainable,
-            "state": encoder.state,
-        }
         if encoder.state is not None and not encoder.trainable:
             save_weights(_encoder_file(run_dir, role), encoder.module)
-    classes = {role: pair_set.classes for role, pair_set in pair_sets.items()}
-    pairs = {role: pairs_digest(pair_set) for role, pair_set in pair_sets.items()}
-    model = {"format": MODEL_FORMAT, "classes": classes, "pairs": pairs, "encoders": described}
-    write_text(run_dir / "model.json", json.dumps(model, ensure_ascii=False))
+    description = Description(
+        format=MODEL_FORMAT,
+        classes={role: pair_set.classes for role, pair_set in pair_sets.items()},
+        pairs={role: pairs_digest(pair_set) for role, pair_set in pair_sets.items()},
+        encoders={
+            role: EncoderDescription(encoder.fingerprint, encoder.dim, encoder.trainable, encoder.state)
+            for role, encoder in encoders.items()
+        },
+    )
+    write_text(run_dir / "model.json", json.dumps(asdict(description), ensure_ascii=False))
 
 
 def check_model(run_dir: Path, encoders: Mapping[str, Encoder], pair_sets: Mapping[str, PairSet]) -> None:
@@ -57,12 +83,12 @@ def check_model(run_dir: Path, encoders: Mapping[str, Encoder], pair_sets: Mappi
     """
     described = _read_model(run_dir)
     for role, encoder in encoders.items():
-        if encoder.fingerprint != described["encoders"][role]["fingerprint"]:
+        if encoder.fingerprint != described.encoders[role].fingerprint:
             raise DataError(f"{run_dir}: its {role} encoder is another one than when the run began")
     for role, pair_set in pair_sets.items():
-        if list(pair_set.classes) != described["classes"].get(role):
+        if pair_set.classes != described.classes[role]:
             raise DataError(f"{run_dir}: its {role} data set has other classes than when the run began")
-        if pairs_digest(pair_set) != described["pairs"].get(role):
+        if pairs_digest(pair_set) != described.pairs[role]:
             raise DataError(f"{run_dir}: its {role} data set has other pairs than when the run began")
 
 
@@ -161,23 +187,25 @@ def load(
     if not (run_dir / "summary.json").exists():
         raise DataError(f"{run_dir}: not a finished run")
     described = _read_model(run_dir)
-    values = read_toml(run_dir / "config.toml")
+    config = read_config(run_dir / "config.toml")
     if target is not None:
-        values["target"] = {**values["target"], "location": target}
-    config = validate(values)
+        config = config.model_copy(update={"target": config.target.model_copy(update={"location": target})})
     registry = registry or load_registry()
     cache_dir = cache_dir or default_cache_dir()
     plugins = Plugins(config, registry)
     encoders = {}
     for role, build in (("image", plugins.image_encoder), ("text", plugins.text_encoder)):
-        saved = described["encoders"][role]
-        encoder = build(EncoderContext(seed=config.seed, cache_dir=cache_dir, state=saved["state"]))
-        if saved["state"] is None and encoder.fingerprint != saved["fingerprint"]:
+        saved = described.encoders[role]
+        try:
+            encoder = build(EncoderContext(seed=config.seed, cache_dir=cache_dir, state=saved.state))
+        except DataError as error:
+            raise DataError(f"{error} (as {run_dir / 'config.toml'} has it; change it there if it was moved)") from None
+        if saved.state is None and encoder.fingerprint != saved.fingerprint:
             raise DataError(f"{run_dir}: its {role} encoder had other weights or another preprocessing than this one")
-        if saved["state"] is not None and not encoder.trainable:
+        if saved.state is not None and not encoder.trainable:
             load_weights(_encoder_file(run_dir, role), encoder.module)
         encoders[role] = encoder
-    classes = tuple(described["classes"]["target"])
+    classes = described.classes["target"]
     network = make_networks(config, encoders["image"], encoders["text"], {"target": len(classes)})["target"]
     weights = run_dir / "checkpoints" / f"{checkpoint}.safetensors"
     if checkpoint == "control" and not weights.exists():
@@ -198,16 +226,15 @@ def load(
     )
 
 
-def _read_model(run_dir: Path) -> dict[str, Any]:
+def _read_model(run_dir: Path) -> Description:
     file = run_dir / "model.json"
     try:
-        described = json.loads(file.read_text(encoding="utf-8"))
-        found = described["format"]
-    except (OSError, ValueError, KeyError, TypeError):
+        said = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(said, dict) and isinstance(said.get("format"), int) and said["format"] != MODEL_FORMAT:
+            raise DataError(f"{file}: format {said['format']}, and this dckt reads {MODEL_FORMAT}")
+        return TypeAdapter(Description).validate_python(said)
+    except (OSError, ValueError, RecursionError):  # pydantic's errors are ValueErrors
         raise DataError(f"{file}: not the description of a model") from None
-    if found != MODEL_FORMAT:
-        raise DataError(f"{file}: format {found}, and this dckt reads {MODEL_FORMAT}")
-    return dict(described)
 
 
 def _encoder_file(run_dir: Path, role: str) -> Path:

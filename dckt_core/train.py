@@ -11,7 +11,7 @@ from typing import Any
 
 from dckt_core.assembly import Plugins, load_screened, make_domain, make_networks, splits_used
 from dckt_core.checkpoints import load_weights, save_weights
-from dckt_core.config import Config, read_toml, validate
+from dckt_core.config import Config, read_config
 from dckt_core.data.checks import check_trainable
 from dckt_core.data.domain import Domain, Role
 from dckt_core.data.pairs import SPLITS
@@ -79,7 +79,7 @@ def resume(run_dir: Path, *, registry: Registry, cache_dir: Path, progress: Prog
         DataError: its data or an encoder is another one than before.
         Otherwise as `train`.
     """
-    config = validate(read_toml(run_dir / "config.toml"))
+    config = read_config(run_dir / "config.toml")
     engine = Engine(config.device, config.precision)
     folder = RunFolder.reopen(run_dir) if engine.is_main else None
     engine.wait()

@@ -19,8 +19,8 @@ DCKT = Path(sysconfig.get_path("scripts"), "dckt")
 Dckt = Callable[..., subprocess.CompletedProcess[str]]
 
 
-SET_BY_LIBRARIES = {"PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR"}
-"""Variables that pytest and torch set by themselves."""
+SET_BY_LIBRARIES = {"PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR", "TOKENIZERS_PARALLELISM"}
+"""Variables that pytest, torch and open_clip set by themselves."""
 
 
 def _environment() -> dict[str, str]:

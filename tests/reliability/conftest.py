@@ -1,3 +1,4 @@
-"""The tiny command-line trainings of tests/cli/test_train.py, for tests that harm them."""
+"""The tiny trainings of tests/cli, for tests that harm them."""
 
-from tests.cli.test_train import data, target, train  # noqa: F401 - fixtures
+from tests.cli.conftest import trained  # noqa: F401 - fixtures
+from tests.cli.test_train import data, target, train  # noqa: F401
