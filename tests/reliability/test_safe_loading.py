@@ -232,10 +232,10 @@ def test_weights_of_an_encoder_that_were_moved_are_found_again(
 ) -> None:
     from torchvision.models import vgg19
 
-    weights = {
-        name: torch.full_like(value, 0.01) for name, value in vgg19(init_weights=False).features.state_dict().items()
-    }
-    save_file({f"features.{name}": value for name, value in weights.items()}, tmp_path / "here.safetensors")
+    with torch.device("meta"):
+        shapes = {name: value.shape for name, value in vgg19(init_weights=False).features.state_dict().items()}
+    means = {f"features.{name}": torch.full(shape, 1 / shape[1:].numel()) for name, shape in shapes.items()}
+    save_file(means, tmp_path / "here.safetensors")
     flags = ("--quiet", "--encoder-opt", f"weights={tmp_path / 'here.safetensors'}")
     assert train(*flags) == 0
     (tmp_path / "here.safetensors").rename(tmp_path / "there.safetensors")
