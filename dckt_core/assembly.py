@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from dckt_core.config import Config, DataChoice, PluginChoice
-from dckt_core.data.domain import Domain, Role, SplitData
+from dckt_core.data.domain import Domain, SplitData
 from dckt_core.data.inputs import Inputs, inputs_for
 from dckt_core.data.layouts import find_layout
-from dckt_core.data.pairs import SPLITS, PairSet, Split
+from dckt_core.data.pairs import SPLITS, PairSet, Role, Split
 from dckt_core.data.screening import Screened, screen
 from dckt_core.errors import DataError, PluginError, UsageError
 from dckt_core.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
@@ -68,9 +68,12 @@ def splits_used(role: Role) -> tuple[Split, ...]:
 
 
 def load_screened(config: Config, role: Role, registry: Registry, *, cache_dir: Path, progress: Progress) -> Screened:
-    """The good pairs of a run's source or target, and what was dropped, as the configuration has it."""
+    """The good pairs of a run's source or target, and what was dropped, as the configuration has it.
+
+    The pairs know their role from here on.
+    """
     choice = config.source if role == "source" else config.target
-    return screen(
+    screened = screen(
         lambda: load_pair_set(choice, registry, cache_dir=cache_dir, progress=progress),
         splits=splits_used(role),
         on_error=config.on_error,
@@ -78,6 +81,7 @@ def load_screened(config: Config, role: Role, registry: Registry, *, cache_dir: 
         cache_dir=cache_dir,
         progress=progress,
     )
+    return replace(screened, pair_set=screened.pair_set.of_role(role))
 
 
 def resolve_config(registry: Registry, **layers: Any) -> Config:
@@ -153,7 +157,7 @@ class Plugins:
             encoder = registered.spec.build(options, context)
             if not isinstance(encoder, Encoder):
                 raise PluginError(f"build must return an Encoder, not {type(encoder).__name__}")
-        return encoder
+        return replace(encoder, plugin=str(registered))
 
     def discrepancy(self) -> GuardedDiscrepancy:
         registered, options = self._chosen["discrepancy"]

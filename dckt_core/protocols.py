@@ -60,6 +60,9 @@ class Encoder:
             medium start from those whose shapes fit (fc6 and fc7 of VGG19).
         state: what the encoder learnt from the training texts, as JSON-able data (a vocabulary). An encoder
             with a state is saved with the run, module weights included, and built again from it.
+        cached: False keeps the features out of the cache, for an encoder that reads them from somewhere or whose
+            features depend on more of an item than its picture or text (its `id`, its `role`).
+        plugin: who is named in errors; the engine fills it in.
     """
 
     prepare: Callable[[Sequence[Any]], Tensor]
@@ -69,6 +72,12 @@ class Encoder:
     trainable: bool = False
     head: Sequence[nn.Linear] = ()
     state: Mapping[str, Any] | None = None
+    cached: bool = True
+    plugin: str = ""
+
+    def __str__(self) -> str:
+        """What errors call it."""
+        return self.plugin or f"encoder '{self.fingerprint}'"
 
 
 Item = ImageItem | TextItem

@@ -13,8 +13,8 @@ from dckt_core.assembly import Plugins, load_screened, make_domain, make_network
 from dckt_core.checkpoints import load_weights, save_weights
 from dckt_core.config import Config, read_config
 from dckt_core.data.checks import check_trainable
-from dckt_core.data.domain import Domain, Role
-from dckt_core.data.pairs import SPLITS
+from dckt_core.data.domain import Domain
+from dckt_core.data.pairs import SPLITS, Role
 from dckt_core.data.screening import Screened, refuse_bad_images
 from dckt_core.errors import ExitCode, StoppedError
 from dckt_core.files import write_text

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from dckt_core.data.inputs import Inputs
-from dckt_core.data.pairs import Pair, PairSet, Split
-
-Role = Literal["source", "target"]
+from dckt_core.data.pairs import Pair, PairSet, Role, Split
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from dckt_core.errors import DataError, DcktError, PluginError
 from dckt_core.files import write_atomically, write_text
 from dckt_core.progress import Progress, logger, silent
 from dckt_core.protocols import Encoder, Item
+from dckt_core.registry import describe
 
 FORMAT = 1
 """Part of every key; a change of the file's layout makes it a new one."""
@@ -40,7 +41,7 @@ def encode_items(
     progress: Progress = silent,
     log: Callable[[str], None] = logger.info,
 ) -> Tensor:
-    """Features of items under a frozen encoder, from the cache where they are there.
+    """Features of items under a frozen encoder, from the cache where they are there and the encoder is `cached`.
 
     Args:
         batch: items that pass the module at once. It is no part of the key, and neither is the device: they change
@@ -57,6 +58,8 @@ def encode_items(
     """
     if not items:
         return torch.empty(0, encoder.dim)
+    if not encoder.cached:
+        return compute_features(encoder, items, device=device, batch=batch, progress=progress)
     what = _counted(items)
     key = cache_key(encoder, items)
     file = cache_dir / "features" / f"{key}.safetensors"
@@ -153,19 +156,18 @@ def _counted(items: Sequence[Item]) -> str:
 
 
 def _forward(encoder: Encoder, module: torch.nn.Module, inputs: Tensor) -> Tensor:
-    name = f"encoder '{encoder.fingerprint}'"
     try:
         rows = module(inputs)
     except DcktError:
         raise
     except Exception as error:
-        raise PluginError(f"{name}: its module raised {type(error).__name__}: {error}") from error
+        raise PluginError(f"{encoder}: its module raised {describe(error)}") from error
     wanted = (len(inputs), encoder.dim)
     if not isinstance(rows, Tensor) or tuple(rows.shape) != wanted:
         found = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
-        raise PluginError(f"{name}: its module gave {found}, not {wanted}")
+        raise PluginError(f"{encoder}: its module gave {found}, not {wanted}")
     if not rows.is_floating_point():
-        raise PluginError(f"{name}: its module gave {rows.dtype}, not floating-point numbers")
+        raise PluginError(f"{encoder}: its module gave {rows.dtype}, not floating-point numbers")
     return rows.float()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -15,14 +15,21 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+Role = Literal["source", "target"]
 
 
 @dataclass(frozen=True, slots=True)
 class ImageItem:
-    """One image to encode."""
+    """One image to encode.
+
+    Attributes:
+        id: that of its pair.
+        role: the side of the run that its pair is on; None for an image from elsewhere, such as a query.
+    """
 
     id: str
     path: Path
+    role: Role | None = None
 
     def open(self) -> Image:
         """The picture, upright, in RGB.
@@ -37,10 +44,11 @@ class ImageItem:
 
 @dataclass(frozen=True, slots=True)
 class TextItem:
-    """One text to encode."""
+    """One text to encode; `id` and `role` as those of an image."""
 
     id: str
     text: str
+    role: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +61,15 @@ class Pair:
     label: str
     split: Split
     captions: tuple[str, ...] = ()
+    role: Role | None = None
 
     @property
     def image_item(self) -> ImageItem:
-        return ImageItem(self.id, self.image)
+        return ImageItem(self.id, self.image, self.role)
 
     @property
     def text_item(self) -> TextItem:
-        return TextItem(self.id, self.text)
+        return TextItem(self.id, self.text, self.role)
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,10 @@ class PairSet:
     def split(self, name: Split) -> list[Pair]:
         """The pairs of one split, in manifest order."""
         return [pair for pair in self.pairs if pair.split == name]
+
+    def of_role(self, role: Role) -> PairSet:
+        """The same pairs as the source or the target of a run, which each of them says."""
+        return replace(self, pairs=[replace(pair, role=role) for pair in self.pairs])
 
     def labels(self, pairs: Sequence[Pair]) -> list[int]:
         """Class numbers of pairs.

@@ -12,6 +12,7 @@ from torch import Tensor
 from dckt_core.data.pairs import ImageItem
 from dckt_core.errors import DcktError, PluginError
 from dckt_core.protocols import Encoder, Item
+from dckt_core.registry import describe
 
 MAX_THREADS = 8
 
@@ -64,19 +65,17 @@ def prepare(encoder: Encoder, items: Sequence[Item]) -> Tensor:
     except DcktError:
         raise
     except Exception as error:
-        raise PluginError(f"encoder '{encoder.fingerprint}': prepare raised {type(error).__name__}: {error}") from error
+        raise PluginError(f"{encoder}: prepare raised {describe(error)}") from error
     if not isinstance(inputs, Tensor) or inputs.ndim == 0 or len(inputs) != len(items):
         found = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
-        raise PluginError(
-            f"encoder '{encoder.fingerprint}': prepare gave {found} for {len(items)} items, not a row each"
-        )
+        raise PluginError(f"{encoder}: prepare gave {found} for {len(items)} items, not a row each")
     return inputs
 
 
 def _join(encoder: Encoder, parts: Sequence[Tensor]) -> Tensor:
     if len({(part.shape[1:], part.dtype) for part in parts}) > 1:
         shapes = sorted({str(tuple(part.shape[1:])) for part in parts})
-        raise PluginError(f"encoder '{encoder.fingerprint}': prepare gave rows of unequal shapes: {', '.join(shapes)}")
+        raise PluginError(f"{encoder}: prepare gave rows of unequal shapes: {', '.join(shapes)}")
     return torch.cat(list(parts)) if parts else torch.empty(0)
 
 

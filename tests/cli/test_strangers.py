@@ -101,7 +101,7 @@ def test_a_strangers_encoder_discrepancy_and_sampler_train(
         ({"discrepancy": "nan"}, 4, "nan"),
         ({"sampler": "out-of-range"}, 1, "sampler 'out-of-range' of dckt-misbehaving 1.0: target rows are out of"),
         ({"encoder": "no-encoder"}, 1, "encoder 'no-encoder' of dckt-misbehaving 1.0: build must return an Encoder"),
-        ({"encoder": "shape-shifter"}, 1, "encoder 'shape-shifter': its module gave "),
+        ({"encoder": "shape-shifter"}, 1, "encoder 'shape-shifter' of dckt-misbehaving 1.0: its module gave "),
     ],
 )
 def test_a_misbehaving_plugin_ends_the_run_with_its_name(

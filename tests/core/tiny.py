@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from dckt_core.config import Config
-from dckt_core.data.domain import Domain, Role, SplitData
-from dckt_core.data.pairs import Pair, PairSet, Split
+from dckt_core.data.domain import Domain, SplitData
+from dckt_core.data.pairs import Pair, PairSet, Role, Split
 from dckt_core.guards import GuardedDiscrepancy, GuardedSampler
 from dckt_core.network import DomainNetwork
 from dckt_core.protocols import Encoder, Selection

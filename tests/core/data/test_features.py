@@ -209,6 +209,18 @@ def test_an_encoder_that_breaks_the_contract_is_named(
     with pytest.raises(PluginError, match=f"^encoder 'spy-1': {reason}"):
         cache.encode(spy.texts(**changes), texts)
     assert not cache.folder.exists()
+    plugin = "encoder 'spy' of some-plugin 1.0"
+    with pytest.raises(PluginError, match=f"^{plugin}: {reason}"):
+        cache.encode(spy.texts(**changes, plugin=plugin), texts)
+
+
+def test_features_that_are_not_to_be_cached_are_computed_each_time(
+    spy: Spy, cache: Cache, texts: list[TextItem]
+) -> None:
+    encoder = spy.texts(cached=False)
+    assert torch.equal(cache.encode(encoder, texts), cache.encode(encoder, texts))
+    assert sum(spy.forward) == 2 * len(texts)
+    assert not cache.folder.exists()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
