@@ -17,7 +17,8 @@ from dckt_core.files import write_atomically
 def save_weights(path: Path, module: nn.Module, metadata: Mapping[str, str] | None = None) -> None:
     """A module's parameters and buffers, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=dict(metadata or {})))
+    said = dict(metadata) if metadata else None  # safetensors writes a broken header for no tensors and empty metadata
+    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=said))
 
 
 def load_weights(path: Path, module: nn.Module) -> None:

@@ -47,7 +47,7 @@ from dckt_core.specs import (
     Spec,
 )
 
-__all__ = ["HOOKS", "Failure", "Registered", "Registry", "blame", "discover", "load_registry"]
+__all__ = ["HOOKS", "Failure", "Registered", "Registry", "blame", "discover", "load_registry", "spec_fault"]
 
 GROUP = "dckt"
 """The entry-point group."""
@@ -64,6 +64,9 @@ HOOKS: dict[str, type[Spec[Any]]] = {
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 """What a plugin may be called: what is easy to type, and needs no quotes in a shell or in TOML."""
+
+RESERVED_OPTIONS = {"": frozenset({"name"}), "dataset": frozenset({"name", "location", "layout"})}
+"""By kind, what the plugin's table in a configuration holds beside its options."""
 
 
 def load_registry(*, plugins: bool = True, environ: Mapping[str, str] = os.environ) -> Registry:
@@ -100,7 +103,7 @@ def discover(*, plugins: bool = True, environ: Mapping[str, str] = os.environ) -
             continue
         for spec in specs:
             key = (spec.kind, str(spec.name), canonical(found.distribution))
-            fault = _fault(spec)
+            fault = spec_fault(spec)
             if fault is None and key in registered:
                 fault = f"entry point '{registered[key].entry_point}' of the same distribution offers it already"
             if fault is not None:
@@ -249,7 +252,7 @@ def _timed(found: _Found, what: str, trace: bool) -> Iterator[None]:
 # --- specs ----------------------------------------------------------------------------------------------------
 
 
-def _fault(spec: Spec[Any]) -> str | None:
+def spec_fault(spec: Spec[Any]) -> str | None:
     """Why a spec is left out, or None. Cheap: what needs pydantic waits for `Registry.find`."""
     if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
         return f"the name {_short(spec.name)} is not of lower-case letters, digits, '-', '_' and '.'"
@@ -269,6 +272,8 @@ def _fault(spec: Spec[Any]) -> str | None:
     for field in dataclasses.fields(spec.options):
         if field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             return f"its option '{field.name}' has no default"
+        if field.name in RESERVED_OPTIONS.get(spec.kind, RESERVED_OPTIONS[""]):
+            return f"its option '{field.name}' has a name that a configuration keeps for itself"
     return None
 
 

@@ -1,0 +1,15 @@
+"""Checks for authors of plugins: each holds one spec to the whole contract, and needs no data and no test framework.
+
+    from dckt_core.testing import assert_sampler_ok
+    from my_plugin import dckt_samplers
+
+    def test_the_contract():
+        for spec in dckt_samplers():
+            assert_sampler_ok(spec)
+
+A broken rule is an AssertionError of one sentence that names the spec and the rule. The rules: docs/plugins.md.
+"""
+
+from dckt_core.testing.encoders import assert_encoder_ok
+
+__all__ = ["assert_encoder_ok"]
