@@ -10,6 +10,8 @@
 A broken rule is an AssertionError of one sentence that names the spec and the rule. The rules: docs/plugins.md.
 """
 
+from dckt_core.testing.discrepancies import assert_discrepancy_ok
 from dckt_core.testing.encoders import assert_encoder_ok
+from dckt_core.testing.samplers import assert_sampler_ok
 
-__all__ = ["assert_encoder_ok"]
+__all__ = ["assert_discrepancy_ok", "assert_encoder_ok", "assert_sampler_ok"]
