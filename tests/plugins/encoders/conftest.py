@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from PIL import Image
 
 from dckt_core.data.pairs import ImageItem, TextItem
 from dckt_core.options import parse_options
+from dckt_core.plugins import discover
 from dckt_core.protocols import Encoder, EncoderContext
 
 Build = Callable[..., Encoder]
@@ -18,7 +18,7 @@ Build = Callable[..., Encoder]
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     """`build("vgg19", seed=1, weights="none")`: an encoder of the box, its options checked as a user's are."""
-    cache_dir = tmp_path_factory.mktemp("cache")
+    cache_dir, registry = tmp_path_factory.mktemp("cache"), discover(plugins=False)
 
     def build(
         name: str,
@@ -28,8 +28,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         state: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Encoder:
-        module = importlib.import_module(f"dckt_plugins.encoders.{name.replace('-', '_')}")
-        spec = next(spec for spec in module.dckt_encoders() if spec.name == name)
+        spec = registry.find("encoder", name).spec
         parsed = parse_options(spec, options, where=f"encoder '{name}'")
         return spec.build(parsed, EncoderContext(seed=seed, cache_dir=cache_dir, texts=texts, state=state))
 

@@ -1,0 +1,80 @@
+"""What `precomputed-image` and `precomputed-text` build: a look-up of rows by the id and the role of a pair."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from dckt_core.data.pairs import Role
+from dckt_core.errors import DataError, UsageError
+from dckt_core.protocols import Encoder, Item
+from dckt_core.specs import Modality
+from dckt_plugins.encoders.feature_files import FeatureTable, read_table
+
+if TYPE_CHECKING:
+    from dckt_plugins.encoders.precomputed import Options
+
+FLAGS = {"image": "--encoder-opt", "text": "--text-encoder-opt"}
+
+
+def build(options: Options, modality: Modality) -> Encoder:
+    """The encoder; see `precomputed.Options`.
+
+    Raises:
+        UsageError: no file is named for the target.
+        DataError: a file cannot be used, or the two have rows of different widths.
+    """
+    name, flag = f"precomputed-{modality}", FLAGS[modality]
+    if options.target is None:
+        raise UsageError(f"encoder '{name}' needs {flag} target=FILE, and source=FILE for training")
+    given: dict[Role, tuple[str | None, str | None]] = {
+        "target": (options.target, options.target_ids),
+        "source": (options.source, options.source_ids),
+    }
+    tables: dict[Role, FeatureTable] = {
+        role: read_table(Path(file), Path(ids) if ids else None, options.key, ids_option=f"{flag} {role}_ids=FILE")
+        for role, (file, ids) in given.items()
+        if file is not None
+    }
+    dim = tables["target"].features.shape[1]
+    for table in tables.values():
+        if table.features.shape[1] != dim:
+            raise DataError(f"{table.file}: rows of {table.features.shape[1]} values, and {options.target} has {dim}")
+
+    def row(item: Item) -> Tensor:
+        if item.role is None:
+            raise UsageError(
+                f"encoder '{name}' knows the pairs of a run's source and target alone, so no query from elsewhere; "
+                f"train with an encoder that computes features to search by any {modality}"
+            )
+        if item.role not in tables:
+            raise UsageError(f"encoder '{name}' has no features of the {item.role}: {flag} {item.role}=FILE")
+        return tables[item.role].row(item.id)
+
+    def prepare(items: Sequence[Item]) -> Tensor:
+        return torch.stack([row(item) for item in items]) if items else torch.empty(0, dim)
+
+    return Encoder(
+        prepare=prepare,
+        module=nn.Identity(),
+        dim=dim,
+        fingerprint=f"{name}/{_digest(options)}",
+        cached=False,  # the cache knows items by what they hold, and these features go by ids
+    )
+
+
+def _digest(options: Options) -> str:
+    """Names what the files hold, wherever they lie: 16 hexadecimal digits."""
+    digest = hashlib.sha256(repr(options.key).encode())
+    for file in (options.target, options.target_ids, options.source, options.source_ids):
+        content = "none"
+        if file is not None:
+            with Path(file).open("rb") as stream:
+                content = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(content.encode())
+    return digest.hexdigest()[:16]
