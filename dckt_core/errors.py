@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -41,6 +42,23 @@ class DivergedError(DcktError):
     """Training met a loss or gradient that is not finite."""
 
     exit_code = ExitCode.DIVERGED
+
+
+class MachineError(DcktError):
+    """The machine gave out: no memory, no room on the disk, another process of the training gone. Nobody's data or
+    options are wrong, and a run that it ends can go on.
+    """
+
+
+class StorageError(MachineError, OSError):
+    """A file could not be written; `strerror` says why.
+
+    An OSError too, so that who can do without the file need not know what it is written with.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: cannot be written: {reason}")
+        self.strerror = reason
 
 
 class StoppedError(DcktError):

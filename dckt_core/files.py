@@ -7,13 +7,27 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from safetensors import SafetensorError
+
+from dckt_core.errors import StorageError
+
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Calls `write` with a temporary path in the same folder, then renames it to `path`.
 
     A reader, or a machine that loses power, sees the old file or the new one, never a part. An error in `write`
     leaves `path` as it was.
+
+    Raises:
+        StorageError: the disk is full or read-only, or the folder is gone.
     """
+    try:
+        _write_beside(path, write)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(path, getattr(error, "strerror", None) or " ".join(str(error).split())) from error
+
+
+def _write_beside(path: Path, write: Callable[[Path], None]) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     os.close(handle)
     temporary = Path(name)
@@ -25,7 +39,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -44,7 +58,8 @@ def umask() -> int:
     return mask
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Has the system write a folder's own entries to the disk, so that a new or renamed file in it outlives a crash."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

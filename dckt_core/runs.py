@@ -27,14 +27,14 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dckt_core.errors import StoppedError, UsageError
-from dckt_core.files import umask, write_text
+from dckt_core.errors import DcktError, MachineError, StoppedError, StorageError, UsageError
+from dckt_core.files import sync_folder, umask, write_text
 from dckt_core.progress import logger
 
 _NAME = re.compile(r"[\w][\w.+-]*", re.ASCII)
@@ -51,9 +51,9 @@ def default_name(now: datetime | None = None) -> str:
 class RunFolder:
     """A folder that one training writes to, and no other at the same time. `create` and `reopen` make one."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lock: int) -> None:
         self.path = path
-        self._lock = _lock(path)
+        self._lock = lock
 
     @classmethod
     def create(cls, runs_dir: Path, name: str, fill: Callable[[Path], None]) -> RunFolder:
@@ -65,21 +65,28 @@ class RunFolder:
         path = runs_dir / check_name(runs_dir, name)
         try:
             runs_dir.mkdir(parents=True, exist_ok=True)
-            for stale in runs_dir.glob(f".{name}.*{_UNFINISHED}"):  # of a process that was killed right here
-                shutil.rmtree(stale, ignore_errors=True)
+            for stale in runs_dir.glob(f".{name}.*{_UNFINISHED}"):
+                _sweep(stale)
             part = Path(tempfile.mkdtemp(dir=runs_dir, prefix=f".{name}.", suffix=_UNFINISHED))
             part.chmod(0o777 & ~umask())
+            lock = _lock(part)  # held from here on: it moves with the folder
             try:
                 (part / "checkpoints").mkdir()
                 fill(part)
+                sync_folder(part)
                 part.rename(path)
-            finally:
+                sync_folder(runs_dir)
+            except BaseException:
                 shutil.rmtree(part, ignore_errors=True)
+                os.close(lock)
+                raise
+        except StorageError:
+            raise
         except OSError as error:
             if path.exists():
                 raise UsageError(_taken(path)) from None
             raise UsageError(f"{path}: cannot be made: {error.strerror or error}") from None
-        return cls(path)
+        return cls(path, lock)
 
     @classmethod
     def reopen(cls, path: Path) -> RunFolder:
@@ -92,7 +99,7 @@ class RunFolder:
             raise UsageError(f"{path}: no run to resume")
         if (path / "summary.json").exists():
             raise UsageError(f"{path}: the run is finished")
-        return cls(path)
+        return cls(path, _lock(path))
 
     @property
     def snapshots(self) -> Path:
@@ -102,7 +109,11 @@ class RunFolder:
     @contextmanager
     def recording(self, *, resumed: bool = False) -> Iterator[None]:
         """Sends log lines to `log.jsonl`; a new run that fails is moved out of the way, any other stays."""
-        handler = _JsonLines(self.path / "log.jsonl")
+        try:
+            handler = _JsonLines(self.path / "log.jsonl")
+        except OSError as error:
+            os.close(self._lock)
+            raise StorageError(self.path / "log.jsonl", error.strerror or str(error)) from None
         logger.addHandler(handler)
         try:
             yield
@@ -113,7 +124,8 @@ class RunFolder:
             logger.error("failed: %s", error)
             logger.removeHandler(handler)  # a line logged to a closed file would open it anew, where it no longer is
             handler.close()
-            left = self.path if resumed else self._move_aside()
+            # What the machine broke off stays where it is, as if it had been killed.
+            left = self.path if resumed or isinstance(error, MachineError) else self._move_aside()
             fresh = "" if any(left.glob("checkpoints/*.state.safetensors")) else ", which begins anew"
             logger.warning(
                 "what the failed run left is in %s; with the cause mended, or another value in its config.toml, "
@@ -132,7 +144,10 @@ class RunFolder:
         number = 1
         while (aside := self.path.with_name(f"{self.path.name}.failed-{number}")).exists():
             number += 1
-        self.path.rename(aside)
+        try:
+            self.path.rename(aside)
+        except OSError:
+            return self.path
         return aside
 
 
@@ -176,13 +191,28 @@ def environment() -> dict[str, Any]:
 
 def _lock(path: Path) -> int:
     """Holds the folder for this process; the system lets go of it when the process ends, however it ends."""
-    descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise StorageError(path, error.strerror or str(error)) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
         raise UsageError(f"{path}: another training is at work in this run") from None
     return descriptor
+
+
+def _sweep(stale: Path) -> None:
+    """Removes what a process left that was killed while it made a run folder; one that is at work holds its lock."""
+    if not (stale / ".lock").exists():  # it was killed, or is about to be locked
+        return
+    try:
+        lock = _lock(stale)
+    except DcktError:
+        return
+    shutil.rmtree(stale, ignore_errors=True)
+    os.close(lock)
 
 
 def _taken(path: Path) -> str:
@@ -194,6 +224,13 @@ class _JsonLines(logging.FileHandler):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, encoding="utf-8")
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """A log that cannot be written is no reason to stop, nor to print a traceback for every line."""
+
+    def close(self) -> None:
+        with suppress(OSError):  # the last lines found no room
+            super().close()
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created).isoformat(timespec="milliseconds")

@@ -16,7 +16,7 @@ from dckt_core.data.checks import check_trainable
 from dckt_core.data.domain import Domain
 from dckt_core.data.pairs import SPLITS, Role
 from dckt_core.data.screening import Screened, refuse_bad_images
-from dckt_core.errors import ExitCode, StoppedError
+from dckt_core.errors import ExitCode, StoppedError, StorageError
 from dckt_core.files import write_text
 from dckt_core.guards import GuardedObserver
 from dckt_core.model import check_model, save_model
@@ -165,8 +165,12 @@ class _Job:
                 save_weights(_checkpoint(run_dir, what), network)
 
         def keep(snapshot: Snapshot) -> None:
-            if folder is not None:
+            if folder is None:
+                return
+            try:
                 snapshots.save(snapshot)
+            except StorageError as error:  # there may be room again by the time of the next one
+                logger.warning("%s; training goes on, and the checkpoint before stays the last", error)
 
         with stopping() as stop:
             trainer = Trainer(

@@ -23,6 +23,7 @@ from dckt_core.data.pairs import ImageItem
 from dckt_core.data.prepare import MAX_THREADS, Preparer
 from dckt_core.errors import DataError, DcktError, PluginError
 from dckt_core.files import write_atomically, write_text
+from dckt_core.memory import advising
 from dckt_core.progress import Progress, logger, silent
 from dckt_core.protocols import Encoder, Item
 from dckt_core.registry import describe
@@ -91,7 +92,8 @@ def compute_features(
     preparer = Preparer(encoder, items)
     progress(0, len(items), what)
     try:
-        with torch.no_grad():
+        advice = f"try a smaller encode_batch (now {batch}), such as --set encode_batch={max(1, batch // 4)}"
+        with torch.no_grad(), advising(lambda: f"while {what}", advice):
             for start, inputs in preparer.batches(items, batch):
                 rows = _forward(encoder, module, inputs.to(device)).cpu()
                 _check_finite(rows, items[start : start + len(rows)])

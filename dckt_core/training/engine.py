@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 
-from dckt_core.errors import UsageError
+from dckt_core.errors import MachineError, UsageError
 
 T = TypeVar("T")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -107,6 +107,22 @@ class Engine:
         for parameter in module.parameters():
             if self.processes > 1 and parameter.grad is not None:
                 parameter.grad = self.mean(parameter.grad)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Says so where another process of the training is gone while the block runs.
+
+        Raises:
+            MachineError: it is.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if self.processes == 1:
+                raise
+            if not isinstance(error, torch.distributed.DistError) and "gloo/transport" not in str(error):
+                raise
+            raise MachineError("another process of this training is gone; its own output says why") from error
 
     def wait(self) -> None:
         self._accelerator.wait_for_everyone()

@@ -26,6 +26,7 @@ from dckt_core.config import Config
 from dckt_core.data.domain import Domain
 from dckt_core.errors import DataError, DivergedError, StoppedError, UsageError
 from dckt_core.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
+from dckt_core.memory import advising
 from dckt_core.network import DomainNetwork
 from dckt_core.progress import Progress, logger, silent
 from dckt_core.protocols import Selection
@@ -142,10 +143,19 @@ class Trainer:
         """The whole of it, or what is left of it after `restore`.
 
         Raises:
+            MachineError: memory ran out, or another process of the training is gone.
             DivergedError: a loss, a gradient or a weight is not finite.
             PluginError: the sampler or the discrepancy broke its contract.
             StoppedError: somebody asked to stop; a snapshot was kept.
         """
+        advice = (
+            f"try a smaller pretrain.batch or transfer.batch (now {self.config.pretrain.batch} and "
+            f"{self.config.transfer.batch}) with more accumulation, or a smaller network.media_width"
+        )
+        with advising(lambda: f"after update {self.at.update} of '{self.at.phase}'", advice), self.engine.together():
+            return self._run()
+
+    def _run(self) -> Outcome:
         if self.at.phase == "pretrain source":
             self._pretrain("source", self.config.pretrain.source_updates)
             self.at = Position("pretrain target")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dckt_core import ObserverSpec, hookimpl
+from dckt_core.errors import StorageError
 
 if TYPE_CHECKING:
     from dckt_core.protocols import Observer, ObserverContext
@@ -61,8 +62,11 @@ class CSVObserver:
         if missing:
             header = [*header, *missing]
             _rewrite(file, header, _rows(file))
-        with file.open("a", newline="", encoding="utf-8") as stream:
-            csv.DictWriter(stream, header).writerows(rows)
+        try:
+            with file.open("a", newline="", encoding="utf-8") as stream:
+                csv.DictWriter(stream, header).writerows(rows)
+        except OSError as error:
+            raise StorageError(file, error.strerror or str(error)) from error
         self._rows[file.name] += len(rows)
 
 
