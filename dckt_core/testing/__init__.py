@@ -10,8 +10,9 @@
 A broken rule is an AssertionError of one sentence that names the spec and the rule. The rules: docs/plugins.md.
 """
 
+from dckt_core.testing.datasets import assert_dataset_ok
 from dckt_core.testing.discrepancies import assert_discrepancy_ok
 from dckt_core.testing.encoders import assert_encoder_ok
 from dckt_core.testing.samplers import assert_sampler_ok
 
-__all__ = ["assert_discrepancy_ok", "assert_encoder_ok", "assert_sampler_ok"]
+__all__ = ["assert_dataset_ok", "assert_discrepancy_ok", "assert_encoder_ok", "assert_sampler_ok"]
