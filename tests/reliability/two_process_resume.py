@@ -1,0 +1,103 @@
+"""Run by test_resume_processes.py under torchrun: stops and resumes two-process trainings, and tells what differs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dckt_core.errors import StoppedError
+from dckt_core.training.engine import Engine
+from dckt_core.training.snapshot import Snapshot, SnapshotFolder
+from dckt_core.training.trainer import Trainer
+from tests.core import tiny
+from tests.core.training.test_resume import Drawing, Remembering
+
+STOPS = {
+    "in pre-training of the source": 3,
+    "in pre-training of the target": 9,
+    "in the first iteration": 12,
+    "between iterations": 15,
+    "in the second iteration": 18,
+}
+CHANGES: dict[str, Any] = {"pretrain__accumulation": 2, "transfer__accumulation": 3, "checkpoint_minutes": 1e9}
+
+
+def trainer(engine: Engine, folder: Path, stop_after: int | None = None) -> Trainer:
+    config = tiny.config(**CHANGES)
+    source, target = tiny.domain("source", classes=4, per_class=6), tiny.domain("target", classes=3, per_class=5)
+    sampler, discrepancy = tiny.guarded(Remembering(), Drawing())
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == stop_after
+
+    def keep(snapshot: Snapshot) -> None:
+        if engine.is_main:
+            SnapshotFolder(folder).save(snapshot)
+
+    return Trainer(
+        config,
+        source=source,
+        target=target,
+        networks=tiny.networks(config, source, target),
+        sampler=sampler,
+        discrepancy=discrepancy,
+        engine=engine,
+        save=lambda what, network: None,
+        keep=keep,
+        stop=stop,
+    )
+
+
+def ending(made: Trainer) -> dict[str, Any]:
+    """What is compared. Each process has BatchNorm statistics of its own, and those of the first one count."""
+    outcome = made.run()
+    everything = made.engine.is_main
+    weights = {
+        f"{role} {name}": value.tolist()
+        for role in made.networks
+        for name, value in made._bare(role).state_dict().items()
+        if everything or not ("running_" in name or "num_batches" in name)
+    }
+    best = [outcome.before, outcome.after, outcome.control]
+    return weights | {"history": repr(outcome.history), "scores": repr(best)}
+
+
+def differing(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    return [name for name in first if first[name] != second[name]]
+
+
+def main(folder: Path) -> None:
+    engine = Engine("cpu")
+    whole = ending(trainer(engine, folder / "none"))
+    told: dict[str, list[str]] = {}
+    for what, update in STOPS.items():
+        kept = folder / str(update)
+        kept.mkdir(exist_ok=True)
+        try:
+            trainer(engine, kept, stop_after=update).run()
+        except StoppedError:
+            engine.wait()
+        snapshot = SnapshotFolder(kept).latest()
+        assert snapshot is not None
+        again = trainer(engine, kept)
+        again.restore(snapshot)
+        told[what] = differing(whole, ending(again))
+    kept_whole = SnapshotFolder(folder / str(STOPS["in the first iteration"])).latest()
+    assert kept_whole is not None
+    other = {"generator/transfer target": torch.Generator().manual_seed(99).get_state()}
+    control = trainer(engine, folder / "none")
+    control.restore(Snapshot({**kept_whole.tensors, **other}, kept_whole.facts))
+    told["control: a generator lost"] = differing(whole, ending(control))
+    (folder / f"told-{os.environ['RANK']}.json").write_text(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
