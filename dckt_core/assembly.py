@@ -15,6 +15,7 @@ from dckt_core.data.inputs import Inputs, inputs_for
 from dckt_core.data.layouts import find_layout
 from dckt_core.data.pairs import SPLITS, PairSet, Role, Split
 from dckt_core.data.screening import Screened, screen
+from dckt_core.data.shots import few_shot
 from dckt_core.errors import DataError, PluginError, UsageError
 from dckt_core.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
 from dckt_core.network import LAYERS, DomainNetwork
@@ -70,7 +71,8 @@ def splits_used(role: Role) -> tuple[Split, ...]:
 def load_screened(config: Config, role: Role, registry: Registry, *, cache_dir: Path, progress: Progress) -> Screened:
     """The good pairs of a run's source or target, and what was dropped, as the configuration has it.
 
-    The pairs know their role from here on.
+    The pairs know their role from here on, and of the target's training pairs there are no more than `config.shots`
+    a class.
     """
     choice = config.source if role == "source" else config.target
     screened = screen(
@@ -81,7 +83,10 @@ def load_screened(config: Config, role: Role, registry: Registry, *, cache_dir: 
         cache_dir=cache_dir,
         progress=progress,
     )
-    return replace(screened, pair_set=screened.pair_set.of_role(role))
+    pair_set = screened.pair_set.of_role(role)
+    if role == "target" and config.shots is not None:
+        pair_set = few_shot(pair_set, config.shots, seed=config.seed)
+    return replace(screened, pair_set=pair_set)
 
 
 def resolve_config(registry: Registry, **layers: Any) -> Config:

@@ -167,6 +167,8 @@ class Config(Section):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     source: DataChoice = DataChoice(location="sample-source")
     target: DataChoice = DataChoice(location="sample-target")
+    shots: Positive | None = None
+    """At most so many training pairs of each class of the target, drawn by the seed; all of them where not given."""
     encoder: PluginChoice
     text_encoder: PluginChoice
     discrepancy: PluginChoice

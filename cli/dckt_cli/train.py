@@ -15,7 +15,7 @@ from dckt_core.errors import UsageError
 if TYPE_CHECKING:
     from dckt_core.train import Result
 
-PLAIN_FLAGS = ("seed", "on_error", "max_bad_fraction", "device", "precision")
+PLAIN_FLAGS = ("seed", "shots", "on_error", "max_bad_fraction", "device", "precision")
 PLUGIN_FLAGS = ("encoder", "text_encoder", "discrepancy", "sampler")
 
 
@@ -37,6 +37,7 @@ PLUGIN_FLAGS = ("encoder", "text_encoder", "discrepancy", "sampler")
 @click.option("--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="Values in TOML.")
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Any value, such as transfer.lr=0.001.")
 @click.option("--seed", metavar="INTEGER", help="The same seed gives the same bits on CPU. [default: 0]")
+@click.option("--shots", metavar="INTEGER", help="At most so many training pairs a class of the target. [default: all]")
 @click.option("--on-error", metavar="fail|skip", help="What a bad line or image does: end the run, or drop the pair.")
 @click.option("--max-bad-fraction", metavar="SHARE", help="How much of a data set skip may drop. [default: 0.01]")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps. [default: auto]")

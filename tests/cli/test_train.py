@@ -217,6 +217,22 @@ def test_the_control_samplers(train: Train, capsys: Capture, sampler: str) -> No
     assert (sum(kept) == len(kept)) is (sampler == "all")
 
 
+def test_few_shots_of_each_class(train: Train, capsys: Capture) -> None:
+    assert train("--shots", "2", "--seed", "3", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    few = 2 * len(TARGET)
+    assert [told["target"][split] for split in ("train", "val", "test")] == [
+        few, *(SIZES[split] * len(TARGET) for split in ("val", "test"))
+    ]  # fmt: skip
+    assert told["source"]["train"] == SIZES["train"] * len(SOURCE)
+    assert "shots = 2" in Path("runs/a/config.toml").read_text()
+    with Path("runs/a/selection.csv").open(newline="") as stream:
+        chosen = {row["id"] for row in csv.DictReader(stream) if row["iteration"] == "1"}
+    assert len(chosen) == few
+    assert main(["evaluate", "runs/a", "--split", "train", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pairs"] == few, "the run is read back with the pairs it had"
+
+
 # --- bad usage: exit code 2, nothing left behind --------------------------------------------------------------
 
 
@@ -238,6 +254,7 @@ def test_the_control_samplers(train: Train, capsys: Capture, sampler: str) -> No
         (["--set", "pretrain.batch=1"], "pretrain.batch"),
         (["--seed", "-1"], "seed"),
         (["--seed", "x"], "seed"),
+        (["--shots", "0"], "shots"),
         (["--device", "tpu"], "unknown device 'tpu'"),
         (["--precision", "fp16"], "fp16"),
         (["--precision", "fp8"], "precision"),
