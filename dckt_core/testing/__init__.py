@@ -10,9 +10,33 @@
 A broken rule is an AssertionError of one sentence that names the spec and the rule. The rules: docs/plugins.md.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 from dckt_core.testing.datasets import assert_dataset_ok
 from dckt_core.testing.discrepancies import assert_discrepancy_ok
 from dckt_core.testing.encoders import assert_encoder_ok
+from dckt_core.testing.indexes import assert_index_ok
+from dckt_core.testing.observers import assert_observer_ok
 from dckt_core.testing.samplers import assert_sampler_ok
 
-__all__ = ["assert_dataset_ok", "assert_discrepancy_ok", "assert_encoder_ok", "assert_sampler_ok"]
+__all__ = [
+    "CHECKS",
+    "assert_dataset_ok",
+    "assert_discrepancy_ok",
+    "assert_encoder_ok",
+    "assert_index_ok",
+    "assert_observer_ok",
+    "assert_sampler_ok",
+]
+
+CHECKS: dict[str, Callable[..., None]] = {
+    "encoder": assert_encoder_ok,
+    "discrepancy": assert_discrepancy_ok,
+    "sampler": assert_sampler_ok,
+    "dataset": assert_dataset_ok,
+    "index": assert_index_ok,
+    "observer": assert_observer_ok,
+}
+"""By kind of spec."""
