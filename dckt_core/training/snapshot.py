@@ -6,6 +6,7 @@ reading it runs no code. `FORMAT` counts up with every change of what is in it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from dckt_core.errors import DataError
 from dckt_core.files import write_atomically
+from dckt_core.progress import logger
 
 FORMAT = 1
 SUFFIX = ".state.safetensors"
@@ -38,8 +40,9 @@ class Snapshot:
 
     def save(self, path: Path) -> None:
         """Writes the file, atomically."""
-        header = {"format": str(FORMAT), "facts": json.dumps(self.facts)}
+        facts = json.dumps(self.facts)
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.tensors.items()}
+        header = {"format": str(FORMAT), "facts": facts, "sha256": _checksum(tensors, facts)}
         write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
 
 
@@ -47,7 +50,7 @@ def load_snapshot(path: Path) -> Snapshot:
     """Reads back what `Snapshot.save` wrote.
 
     Raises:
-        DataError: the file is missing, broken or of another format.
+        DataError: the file is missing, broken, altered or of another format.
     """
     try:
         with safe_open(path, framework="pt") as stored:
@@ -55,12 +58,25 @@ def load_snapshot(path: Path) -> Snapshot:
             if header.get("format") != str(FORMAT):
                 raise DataError(f"{path}: checkpoint of format {header.get('format')}, and this dckt reads {FORMAT}")
             facts = json.loads(header["facts"])
+            if not isinstance(facts, dict):
+                raise ValueError("its facts are no table")
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a mapping
+            if header["sha256"] != _checksum(tensors, header["facts"]):
+                raise ValueError("its checksum does not fit")
     except FileNotFoundError:
         raise DataError(f"{path}: no such checkpoint") from None
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, RecursionError) as error:
         raise DataError(f"{path}: not a whole checkpoint: {' '.join(str(error).split())}") from None
     return Snapshot(tensors, facts)
+
+
+def _checksum(tensors: Mapping[str, Tensor], facts: str) -> str:
+    digest = hashlib.sha256(facts.encode("utf-8", "surrogatepass"))
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 class SnapshotFolder:
@@ -79,7 +95,7 @@ class SnapshotFolder:
 
     def files(self) -> list[Path]:
         """What is there, oldest first."""
-        return sorted(self.folder.glob(f"*{SUFFIX}"))
+        return sorted(file for file in self.folder.glob(f"*{SUFFIX}") if file.name.removesuffix(SUFFIX).isdigit())
 
     def save(self, snapshot: Snapshot) -> Path:
         """Writes one more, then drops those beyond the last `keep`."""
@@ -92,13 +108,21 @@ class SnapshotFolder:
         return path
 
     def latest(self) -> Snapshot | None:
-        """The newest snapshot, or None where there is none yet.
+        """The newest snapshot that can be read, or None where there is none yet. Others are told of.
 
         Raises:
-            DataError: it cannot be read.
+            DataError: there are some, and none can be read.
         """
-        files = self.files()
-        return load_snapshot(files[-1]) if files else None
+        faults: list[DataError] = []
+        for file in reversed(self.files()):
+            try:
+                return load_snapshot(file)
+            except DataError as error:
+                logger.warning("%s", error)
+                faults.append(error)
+        if faults:
+            raise faults[0]
+        return None
 
     def clear(self) -> None:
         """Drops all: the run is over."""

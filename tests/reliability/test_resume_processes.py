@@ -17,15 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_two_processes_with_accumulation(tmp_path: Path) -> None:
     script = str(ROOT / "tests/reliability/two_process_resume.py")
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        script,
-        str(tmp_path),
-    ]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*launch, script, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=300

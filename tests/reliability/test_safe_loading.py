@@ -142,7 +142,9 @@ def test_no_code_that_unpickles() -> None:
     loads = [words for _, name, words in calls if name == "torch.load"]
     assert loads, "the check sees the calls there are"
     assert all(ast.unparse(words["weights_only"]) == "True" for words in loads)
-    assert not any("allow_pickle" in words or "shell" in words for _, _, words in calls)
+    for _, _, words in calls:
+        for careless in ("allow_pickle", "shell", "trust_remote_code"):
+            assert careless not in words or ast.unparse(words[careless]) == "False"
 
 
 # --- safetensors ----------------------------------------------------------------------------------------------

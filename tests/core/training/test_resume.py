@@ -185,6 +185,21 @@ def test_the_folder_keeps_the_last_few_and_sweeps_what_a_killed_writer_left(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_where_the_newest_is_broken_the_one_before_is_taken(tmp_path, caplog):
+    folder = SnapshotFolder(tmp_path, keep=3)
+    paths = [folder.save(Snapshot({"t": torch.tensor(number)}, {"number": number})) for number in range(3)]
+    (tmp_path / f"notes{SUFFIX}").write_bytes(b"somebody's own")
+    paths[2].write_bytes(paths[2].read_bytes()[:-1])
+    latest = folder.latest()
+    assert latest is not None
+    assert latest.facts == {"number": 1}
+    assert [str(paths[2]) in record.getMessage() for record in caplog.records] == [True]
+    for path in paths:
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match="000003"):
+        folder.latest()
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -194,6 +209,10 @@ def test_the_folder_keeps_the_last_few_and_sweeps_what_a_killed_writer_left(tmp_
         (lambda path: path.write_bytes(b"\xff" * 64), "not a whole checkpoint"),
         (lambda path: save_file(load_file(path), path, {"format": "0"}), "format 0, and this dckt reads 1"),
         (lambda path: save_file(load_file(path), path, {"format": "1", "facts": "{"}), "not a whole checkpoint"),
+        (lambda path: save_file(load_file(path), path, {"format": "1", "facts": "[]"}), "its facts are no table"),
+        (lambda path: save_file(load_file(path), path, {"format": "1", "facts": "{}"}), "not a whole checkpoint"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"!"), "its checksum does not fit"),
+        (lambda path: path.write_bytes(path.read_bytes().replace(b'"facts":"{', b'"facts":" {')), "not a whole"),
     ],
 )
 def test_a_spoilt_file_is_one_clear_error(spoil, message, tmp_path):
