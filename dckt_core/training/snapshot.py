@@ -141,7 +141,15 @@ def momentum_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_momentum(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Takes back what `momentum_tensors` gave; rates are set by the schedule."""
+    """Takes back what `momentum_tensors` gave; rates are set by the schedule.
+
+    Raises:
+        ValueError: it is of other parameters.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for number, value in tensors.items():
+        if int(number) not in range(len(parameters)) or value.shape != parameters[int(number)].shape:
+            raise ValueError(f"momentum {number} of shape {tuple(value.shape)} belongs to no parameter")
     state = optimizer.state_dict()
     state["state"] = {int(number): {"momentum_buffer": value} for number, value in tensors.items()}
     optimizer.load_state_dict(state)

@@ -17,9 +17,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from dckt_core.config import Config
@@ -65,6 +66,19 @@ class Best:
 
     iteration: int
     score: Score
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a snapshot holds besides tensors. `restore` takes it from a file, so every type is checked."""
+
+    at: Position
+    before: Score | None
+    best: dict[Literal["target", "control"], Best]
+    history: list[dict[str, Any]]
+    sampler: dict[str, Any]
+    observers: list[dict[str, Any]]
+    scaler: dict[str, Any] | None
 
 
 @dataclass
@@ -370,12 +384,11 @@ class Trainer:
         Raises:
             DataError: the snapshot is of another configuration.
         """
-        facts = snapshot.facts
         try:
-            self.at = Position(**facts["at"])
-            self.before = Score(**facts["before"]) if facts["before"] else None
-            self.best = {role: Best(best["iteration"], Score(**best["score"])) for role, best in facts["best"].items()}
-            self.history = list(facts["history"])
+            facts = TypeAdapter(Facts).validate_python(dict(snapshot.facts))
+            self._check_position(facts)
+            self.at, self.before, self.history = facts.at, facts.before, facts.history
+            self.best = {str(role): best for role, best in facts.best.items()}
             if self.at.phase == "transfer":
                 if self.config.transfer.control:
                     self._add_control()
@@ -388,19 +401,39 @@ class Trainer:
             for name, optimizer in self.optimizers.items():
                 load_momentum(optimizer, snapshot.under(f"momentum/{name}"))
             for role, stream in self.streams.items():
-                stream.load_state_dict(snapshot.under(f"stream/{role}"))
+                rows = snapshot.under(f"stream/{role}")
+                if any(not _are_rows(numbers, len(self.domains[role].train)) for numbers in rows.values()):
+                    raise ValueError(f"it has pairs of the {role} that there are not")
+                stream.load_state_dict(rows)
             for name, generator in self.generators.items():
                 generator.set_state(snapshot.tensors[f"generator/{name}"])
             self._running = defaultdict(list)
             for name, values in snapshot.under("running").items():
                 self._running[name] = list(values.to(self.engine.device).unbind())
             self.discrepancy.load_state_dict(snapshot.under("discrepancy"))
-            self.sampler.load_state_dict(facts["sampler"])
-            self.engine.load_scaler_state(facts["scaler"])
-            for observer, state in zip(self.observers, facts["observers"], strict=False):
+            guilty = first_not_finite((name, value) for name, value in snapshot.tensors.items() if name[:8] == "network/")
+            if guilty is not None:
+                raise ValueError(f"'{guilty}' holds numbers that are not finite")
+            self.sampler.load_state_dict(facts.sampler)
+            self.engine.load_scaler_state(facts.scaler)
+            for observer, state in zip(self.observers, facts.observers, strict=False):
                 observer.load_state_dict(state)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
             raise DataError(f"the checkpoint is of another configuration: {' '.join(str(error).split())}") from None
+
+    def _check_position(self, facts: Facts) -> None:
+        """Raises ValueError where this training never comes to the place that a snapshot tells of."""
+        config, at = self.config, facts.at
+        updates = {
+            "pretrain source": config.pretrain.source_updates,
+            "pretrain target": config.pretrain.target_updates,
+            "transfer": config.transfer.updates,
+        }
+        iterations = range(1, config.transfer.iterations + 1) if at.phase == "transfer" else range(1)
+        if at.update not in range(updates.get(at.phase, -1) + 1) or at.iteration not in iterations:
+            raise ValueError(f"there is no update {at.update} of iteration {at.iteration} of '{at.phase}'")
+        if at.phase == "transfer" and facts.before is None:
+            raise ValueError("the score before transfer is missing")
 
     def _updated(self, at: Position) -> None:
         """Between two updates: keeps a snapshot where it is time, and stops where that was asked for."""
@@ -507,3 +540,10 @@ class Trainer:
         if self.engine.is_main:
             for observer in self.observers:
                 observer.on_metrics(row)
+
+
+def _are_rows(numbers: Tensor, count: int) -> bool:
+    """Whether these are row numbers of `count` pairs; there may be none."""
+    if numbers.dtype != torch.int64 or numbers.ndim != 1:
+        return False
+    return len(numbers) == 0 or (int(numbers.min()) >= 0 and int(numbers.max()) < count)
