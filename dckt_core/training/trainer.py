@@ -411,7 +411,7 @@ class Trainer:
             for name, values in snapshot.under("running").items():
                 self._running[name] = list(values.to(self.engine.device).unbind())
             self.discrepancy.load_state_dict(snapshot.under("discrepancy"))
-            guilty = first_not_finite((name, value) for name, value in snapshot.tensors.items() if name[:8] == "network/")
+            guilty = first_not_finite(snapshot.under("network").items())
             if guilty is not None:
                 raise ValueError(f"'{guilty}' holds numbers that are not finite")
             self.sampler.load_state_dict(facts.sampler)
