@@ -1,0 +1,10 @@
+"""Experiments: arms x seeds x shots x data sets, run by `dckt experiment`, with intervals and paired contrasts.
+
+plan.py        what is to be compared, from a TOML file
+cells.py       the plan's single trainings, each known by a hash of all that decides its outcome
+runner.py      trains those that are not done, in worker processes
+baselines/     methods without a source, on the same frozen features
+results.py     one tidy table of what came out
+statistics.py  means over seeds and paired differences, with Student's intervals
+report.py      the table for people, in Markdown
+"""
