@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
+from dckt_core.common_space import CommonSpace
 from dckt_core.config import Config, DataChoice, PluginChoice
+from dckt_core.correlation import Correlation
 from dckt_core.data.domain import Domain, SplitData
 from dckt_core.data.inputs import Inputs, inputs_for
 from dckt_core.data.layouts import find_layout
@@ -212,3 +214,36 @@ def make_networks(
         )
         for role, count in classes.items()
     }
+
+
+def make_correlation(
+    config: Config, encoders: Mapping[str, Encoder], source: Domain, target: Domain
+) -> Correlation | None:
+    """The correlation of the training pairs of both domains, or None where the configuration gives it no weight.
+
+    Raises:
+        UsageError: an encoder trains along, so that its features are not there yet.
+    """
+    choice = config.representation
+    if not choice.correlation:
+        return None
+    for flag, medium in (("--encoder", "image"), ("--text-encoder", "text")):
+        if encoders[medium].trainable:
+            raise UsageError(
+                f"representation.correlation = {choice.correlation} needs encoders that do not train along: give "
+                f"{flag} another one or the option trainable=false, or set representation.correlation to 0"
+            )
+    rows = {role: torch.arange(len(domain.train)) for role, domain in (("source", source), ("target", target))}
+    images = torch.cat([source.train.image[rows["source"]], target.train.image[rows["target"]]])
+    texts = torch.cat([source.train.text[rows["source"]], target.train.text[rows["target"]]])
+    correlation = Correlation(encoders["image"].dim, encoders["text"].dim, choice.correlation_width)
+    return correlation.fit(images, texts, choice.correlation_ridge)
+
+
+def make_common_space(
+    config: Config, networks: Mapping[str, DomainNetwork], correlation: Correlation | None
+) -> CommonSpace:
+    """The common space after transfer."""
+    return CommonSpace(
+        networks["target"], config.representation, source=networks.get("source"), correlation=correlation
+    )

@@ -46,3 +46,8 @@ def load_weights(path: Path, module: nn.Module) -> None:
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise DataError(f"{path}: '{name}' holds numbers that are not finite")
     module.load_state_dict(tensors)
+
+
+def checkpoint_file(run_dir: Path, what: str) -> Path:
+    """Where a run keeps the weights of a network: `before`, `after`, `control`, `source` and others."""
+    return run_dir / "checkpoints" / f"{what}.safetensors"

@@ -68,7 +68,24 @@ class NetworkConfig(Section):
     batch_norm: bool
     """BatchNorm without affine parameters between each linear layer and its ReLU, and one with on the text input."""
     target_init: Literal["own", "source"]
-    """Where the target network's transfer starts: its own pre-training, or the source network (all but fc10)."""
+    """Where the target network's transfer starts: its own pre-training, or the source network but its classifier."""
+    linear_path: Annotated[float, Field(ge=0, lt=1)]
+    """Share of a linear classifier on each medium's features in the class probabilities, beside the deep one."""
+
+
+class RepresentationConfig(Section):
+    """What the common representation is made of after transfer, and how much each part weighs."""
+
+    target: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """The target network's class probabilities."""
+    source: Weight
+    """The source network's class probabilities; 0 leaves them out."""
+    correlation: Weight
+    """Canonical correlations of the frozen encoders' features, over the training pairs of both domains; 0: none."""
+    correlation_width: Positive
+    """How many correlations."""
+    correlation_ridge: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """Ridge, in variances of a standardised feature."""
 
 
 class MediaLevel(Section):
@@ -175,6 +192,7 @@ class Config(Section):
     sampler: PluginChoice
     observers: tuple[PluginChoice, ...] = (PluginChoice(name="csv"),)
     network: NetworkConfig
+    representation: RepresentationConfig
     loss: LossConfig
     optimizer: OptimizerConfig
     pretrain: PretrainConfig

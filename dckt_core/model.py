@@ -12,9 +12,11 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from dckt_core.assembly import Plugins, find_dataset, load_screened, make_networks
-from dckt_core.checkpoints import load_weights, save_weights
+from dckt_core.assembly import Plugins, find_dataset, load_screened, make_common_space, make_networks
+from dckt_core.checkpoints import checkpoint_file, load_weights, save_weights
+from dckt_core.common_space import CommonSpace
 from dckt_core.config import Config, read_config
+from dckt_core.correlation import Correlation
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.features import compute_features
 from dckt_core.data.inputs import Inputs, inputs_for
@@ -94,16 +96,17 @@ def check_model(run_dir: Path, encoders: Mapping[str, Encoder], pair_sets: Mappi
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """The target network of a run with its encoders, in eval mode. `load` makes one.
+    """The common space of a run with its encoders, in eval mode. `load` makes one.
 
     Attributes:
-        classes: the target's label space; column c of a representation is the probability of `classes[c]`.
+        classes: the target's label space. Where the target network's class probabilities are the only part of the
+            common space, column c of a representation is the probability of `classes[c]`.
     """
 
     run_dir: Path
     config: Config
     classes: tuple[str, ...]
-    network: DomainNetwork
+    space: CommonSpace
     image_encoder: Encoder
     text_encoder: Encoder
     registry: Registry
@@ -112,7 +115,7 @@ class TrainedModel:
     progress: Progress = silent
 
     def encode_images(self, items: Sequence[ImageItem | Path | str], *, cache: bool = False) -> Tensor:
-        """Common representations [n, C] of images: class probabilities, float32, on the CPU.
+        """Common representations [n, D] of images, float32, on the CPU. See `common_space.py` for what they are.
 
         cache: keep a frozen encoder's features for the next time, as is worth it for a gallery.
         """
@@ -120,9 +123,14 @@ class TrainedModel:
         return self._encode(self.image_encoder, images, cache)
 
     def encode_texts(self, items: Sequence[TextItem | str], *, cache: bool = False) -> Tensor:
-        """Common representations [n, C] of texts, as for images."""
+        """Common representations [n, D] of texts, as for images."""
         texts = [item if isinstance(item, TextItem) else TextItem(str(n), item) for n, item in enumerate(items)]
         return self._encode(self.text_encoder, texts, cache)
+
+    @property
+    def dim(self) -> int:
+        """D, the width of a common representation."""
+        return self.space.dim
 
     def target(self) -> PairSet:
         """The data set that the run was trained to search, read again from where the configuration says.
@@ -145,7 +153,7 @@ class TrainedModel:
 
     def _encode(self, encoder: Encoder, items: Sequence[Any], cache: bool) -> Tensor:
         if not items:
-            return torch.empty(0, len(self.classes))
+            return torch.empty(0, self.dim)
         how: dict[str, Any] = {"device": self.device, "batch": self.config.encode_batch, "progress": self.progress}
         inputs: Inputs
         if cache or encoder.trainable:
@@ -156,9 +164,9 @@ class TrainedModel:
         for start in range(0, len(items), VIEW_BATCH):
             batch = inputs[torch.arange(start, min(start + VIEW_BATCH, len(items)))].to(self.device)
             if encoder is self.image_encoder:
-                parts.append(self.network.represent(batch, None).image.cpu())
+                parts.append(self.space.represent(batch, None).image.cpu())
             else:
-                parts.append(self.network.represent(None, batch).text.cpu())
+                parts.append(self.space.represent(None, batch).text.cpu())
         return torch.cat(parts)
 
 
@@ -205,18 +213,23 @@ def load(
         if saved.state is not None and not encoder.trainable:
             load_weights(_encoder_file(run_dir, role), encoder.module)
         encoders[role] = encoder
-    classes = described.classes["target"]
-    network = make_networks(config, encoders["image"], encoders["text"], {"target": len(classes)})["target"]
-    weights = run_dir / "checkpoints" / f"{checkpoint}.safetensors"
+    roles = ROLES if checkpoint == "after" and config.representation.source else ("target",)
+    counts = {role: len(described.classes[role]) for role in roles}
+    networks = make_networks(config, encoders["image"], encoders["text"], counts)
+    weights = checkpoint_file(run_dir, checkpoint)
     if checkpoint == "control" and not weights.exists():
         raise DataError(f"{run_dir}: has no control, because it was trained with transfer.control = false")
-    load_weights(weights, network)
+    load_weights(weights, networks["target"])
+    if checkpoint == "after":
+        space = _space_after_transfer(run_dir, config, networks, encoders)
+    else:
+        space = CommonSpace(networks["target"], config.representation)
     place = torch.device(device)
     return TrainedModel(
         run_dir=run_dir,
         config=config,
-        classes=classes,
-        network=network.to(place).eval(),
+        classes=described.classes["target"],
+        space=space.to(place).eval(),
         image_encoder=encoders["image"],
         text_encoder=encoders["text"],
         registry=registry,
@@ -224,6 +237,18 @@ def load(
         device=place,
         progress=progress,
     )
+
+
+def _space_after_transfer(
+    run_dir: Path, config: Config, networks: Mapping[str, DomainNetwork], encoders: Mapping[str, Encoder]
+) -> CommonSpace:
+    choice, correlation = config.representation, None
+    if choice.correlation:
+        correlation = Correlation(encoders["image"].dim, encoders["text"].dim, choice.correlation_width)
+        load_weights(checkpoint_file(run_dir, "correlation"), correlation)
+    if choice.source:
+        load_weights(checkpoint_file(run_dir, "source"), networks["source"])
+    return make_common_space(config, networks, correlation)
 
 
 def _read_model(run_dir: Path) -> Description:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dckt_core.assembly import Plugins, load_screened, make_domain, make_networks, splits_used
-from dckt_core.checkpoints import load_weights, save_weights
+from dckt_core.assembly import (
+    Plugins,
+    load_screened,
+    make_common_space,
+    make_correlation,
+    make_domain,
+    make_networks,
+    splits_used,
+)
+from dckt_core.checkpoints import checkpoint_file, load_weights, save_weights
+from dckt_core.common_space import CommonSpace
 from dckt_core.config import Config, read_config
 from dckt_core.data.checks import check_trainable
 from dckt_core.data.domain import Domain
@@ -129,6 +138,7 @@ class _Job:
         if self.encoders["image"].head:
             copied = self.networks["target"].image_from_head
             logger.info("%d of fc6 and fc7 of the image paths start pretrained", copied)
+        self.correlation = make_correlation(config, self.encoders, self.source, self.target)
         self.sampler, self.discrepancy = self.plugins.sampler(), self.plugins.discrepancy()
 
     def describe(self, run_dir: Path) -> None:
@@ -136,6 +146,8 @@ class _Job:
         write_text(run_dir / "config.toml", self.config.to_toml())
         write_json(run_dir / "env.json", environment())
         save_model(run_dir, self.encoders, self.pair_sets)
+        if self.correlation is not None:
+            save_weights(checkpoint_file(run_dir, "correlation"), self.correlation)
         if self.config.on_error == "skip":
             rows = [{"role": role, **row.as_json()} for role, found in self.screened.items() for row in found.dropped]
             write_text(run_dir / DROPPED, "".join(f"{json.dumps(row)}\n" for row in rows))
@@ -162,7 +174,7 @@ class _Job:
 
         def save(what: str, network: DomainNetwork) -> None:
             if folder is not None:
-                save_weights(_checkpoint(run_dir, what), network)
+                save_weights(checkpoint_file(run_dir, what), network)
 
         def keep(snapshot: Snapshot) -> None:
             if folder is None:
@@ -178,6 +190,7 @@ class _Job:
                 source=self.source,
                 target=self.target,
                 networks=self.networks,
+                correlation=self.correlation,
                 sampler=self.sampler,
                 discrepancy=self.discrepancy,
                 engine=self.engine,
@@ -200,8 +213,11 @@ class _Job:
                 error.exit_code = ExitCode(stop.exit_code)
                 raise
         self.engine.wait()
-        target = self.networks["target"]
-        summary = _summarise(self.config, outcome, self.source, self.target, target, run_dir, self.engine)
+        spaces = {
+            "alone": CommonSpace(self.networks["target"], self.config.representation),
+            "after": make_common_space(self.config, self.networks, self.correlation),
+        }
+        summary = _summarise(self.config, outcome, self.source, self.target, spaces, run_dir, self.engine)
         dropped = {role: len(found.dropped) for role, found in self.screened.items()}
         return {**summary, "dropped": dropped, "seconds": round(time.monotonic() - self.started, 1)}
 
@@ -211,7 +227,7 @@ def _summarise(
     outcome: Outcome,
     source: Domain,
     target: Domain,
-    network: DomainNetwork,
+    spaces: Mapping[str, CommonSpace],
     run_dir: Path,
     engine: Engine,
 ) -> dict[str, Any]:
@@ -219,9 +235,11 @@ def _summarise(
     networks = ["before", *(["control"] if outcome.control else []), "after"]
     views = {}
     for what in networks:
-        load_weights(_checkpoint(run_dir, what), network)
-        network.to(engine.device).eval()
-        views[what] = represent(network, target.splits["test"], engine.device)
+        space = spaces["after" if what == "after" else "alone"]
+        load_weights(checkpoint_file(run_dir, what), space.target)
+        if space.source is not None:
+            load_weights(checkpoint_file(run_dir, "source"), space.source)
+        views[what] = represent(space.to(engine.device).eval(), target.splits["test"], engine.device)
     validation: dict[str, Any] = {"before": asdict(outcome.before) | {"iteration": 0}}
     for what, best in (("control", outcome.control), ("after", outcome.after)):
         if best is not None:
@@ -243,7 +261,3 @@ def _summarise(
         "negative_transfer": harmed,
         "test": compare(views, target.splits["test"].labels, generator),
     }
-
-
-def _checkpoint(run_dir: Path, what: str) -> Path:
-    return run_dir / "checkpoints" / f"{what}.safetensors"

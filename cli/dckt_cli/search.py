@@ -89,7 +89,7 @@ def search(ctx: click.Context, /, run: Path, text: str | None, image: Path | Non
         else:
             parts = [model.encode_images([pair.image_item for pair in split], cache=True) for split in splits]
         with blame(plugin):
-            index = plugin.spec.build(options, IndexContext(dim=len(model.classes), seed=model.config.seed))
+            index = plugin.spec.build(options, IndexContext(dim=model.dim, seed=model.config.seed))
             index.add([pair.id for pair in pairs], torch.cat(parts))
             (ids,), cosines = index.search(query, flags["k"])
     by_id = {pair.id: pair for pair in pairs}

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from dckt_core.data.domain import SplitData
 from dckt_core.metrics import average_precisions, bootstrap_interval, chance_ap
-from dckt_core.network import DomainNetwork
 from dckt_core.protocols import Representation
-from dckt_core.training.views import represent
+from dckt_core.training.views import Encodes, represent
 
 DIRECTIONS = ("image_to_text", "text_to_image")
 
@@ -38,8 +37,8 @@ class Score:
         }
 
 
-def score(network: DomainNetwork, data: SplitData, device: torch.device) -> Score:
-    """Scores a network in eval mode on a split; relevant = same class, the own pair is a legitimate hit."""
+def score(network: Encodes, data: SplitData, device: torch.device) -> Score:
+    """Scores what is in eval mode on a split; relevant = same class, the own pair is a legitimate hit."""
     return Score(*pair_aps(represent(network, data, device), data.labels).mean(dim=0).tolist())
 
 

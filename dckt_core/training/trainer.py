@@ -23,7 +23,9 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
+from dckt_core.common_space import CommonSpace
 from dckt_core.config import Config
+from dckt_core.correlation import Correlation
 from dckt_core.data.domain import Domain
 from dckt_core.errors import DataError, DivergedError, StoppedError, UsageError
 from dckt_core.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
@@ -96,6 +98,7 @@ class Trainer:
 
     Args:
         networks: "source" and "target", fresh.
+        correlation: of the features of both domains, where the configuration asks for it.
         save: called as `save("before" | "after" | "control" | "source", network)` whenever that network is the
             one to keep.
         keep: called with a snapshot every `config.checkpoint_minutes`, and before a stop.
@@ -109,6 +112,7 @@ class Trainer:
         source: Domain,
         target: Domain,
         networks: Mapping[str, DomainNetwork],
+        correlation: Correlation | None = None,
         sampler: GuardedSampler,
         discrepancy: GuardedDiscrepancy,
         engine: Engine,
@@ -128,6 +132,7 @@ class Trainer:
         self.config = config
         self.domains = {"source": source, "target": target}
         self.networks: dict[str, nn.Module] = {role: engine.prepare(network) for role, network in networks.items()}
+        self.correlation = correlation
         self.sampler = sampler
         self.discrepancy = discrepancy
         self.engine = engine
@@ -204,7 +209,7 @@ class Trainer:
         for role, name in (("target", "after"), ("control", "control")):
             if role not in self.networks:
                 continue
-            reached = self._score(role)
+            reached = self._score(role, transferred=role == "target")
             self._row("validation", iteration, self.config.transfer.updates, reached.as_row(role))
             if role not in self.best or reached.mean > self.best[role].score.mean:
                 self.best[role] = Best(iteration, reached)
@@ -478,9 +483,16 @@ class Trainer:
         assert isinstance(network, DomainNetwork)
         return network
 
-    def _score(self, role: str) -> Score:
+    def _score(self, role: str, *, transferred: bool = False) -> Score:
+        """On the validation split. What has gone through transfer has the source's parts in its representation."""
+        validation, device = self.domains["target"].splits["val"], self.engine.device
         with self.engine.evaluating(self.networks[role]) as network:
-            return score(network, self.domains["target"].splits["val"], self.engine.device)
+            if not transferred:
+                return score(network, validation, device)
+            with self.engine.evaluating(self.networks["source"]) as source:
+                config = self.config.representation
+                space = CommonSpace(network, config, source=source, correlation=self.correlation)
+                return score(space.to(device), validation, device)
 
     def _note(self, loss: Loss, rows: Mapping[str, Tensor]) -> None:
         """Keeps a batch's terms for the learning curve, and for `_step` to look whether they are finite."""

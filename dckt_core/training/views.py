@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache, cached_property
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,13 @@ from dckt_core.data.domain import Domain, SplitData
 from dckt_core.network import DomainNetwork
 from dckt_core.protocols import Representation
 from dckt_core.training.engine import Engine
+
+
+class Encodes(Protocol):
+    """A network, or a common space that several make up."""
+
+    def represent(self, images: Tensor | None, texts: Tensor | None) -> Representation: ...
+
 
 VIEW_BATCH = 256
 """Pairs that pass a network at once when nothing is learnt; rows do not influence one another in eval mode."""
@@ -24,8 +31,8 @@ def _batches(count: int) -> Iterator[Tensor]:
 
 
 @torch.no_grad()
-def represent(network: DomainNetwork, data: SplitData, device: torch.device) -> Representation:
-    """Common representations of all pairs of a split, on the CPU: image [N, C], text [N, C]."""
+def represent(network: Encodes, data: SplitData, device: torch.device) -> Representation:
+    """Common representations of all pairs of a split, on the CPU: image [N, D], text [N, D]."""
     parts = []
     for rows in _batches(len(data)):
         part = network.represent(data.image[rows].to(device), data.text[rows].to(device))

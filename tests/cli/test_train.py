@@ -396,3 +396,22 @@ def test_two_processes(data: Path, tmp_path: Path) -> None:
     with (tmp_path / "runs/two/metrics.csv").open(newline="") as stream:
         rows = [tuple(row.values())[:4] for row in csv.DictReader(stream)]
     assert len(rows) == len(set(rows)), "one process writes"
+
+
+def test_the_preset_tuned_trains_and_is_read_back_as_it_was_scored(train: Train, capsys: Capture) -> None:
+    assert train("--preset", "tuned", "--quiet") == 0
+    told = json.loads(Path("runs/a/summary.json").read_text())["test"]["map"]
+    assert Path("runs/a/checkpoints/correlation.safetensors").exists()
+    for checkpoint in ("before", "control", "after"):
+        capsys.readouterr()
+        assert main(["evaluate", "runs/a", "--json", "--checkpoint", checkpoint]) == 0
+        again = json.loads(capsys.readouterr().out)["tasks"]["mean"]
+        assert again["map"] == pytest.approx(told[checkpoint]["mean"]["value"], abs=1e-6)
+    assert main(["search", "runs/a", "--text", "a red square", "-k", "2"]) == 0
+    assert "red" in capsys.readouterr().out
+
+
+def test_the_correlation_refuses_an_encoder_that_trains_along(train: Train, capsys: Capture) -> None:
+    assert train("--preset", "tuned", "--text-encoder", "wordcnn", "--quiet") == 2
+    assert "representation.correlation" in capsys.readouterr().err
+    assert not Path("runs/a").exists()

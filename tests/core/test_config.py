@@ -9,7 +9,7 @@ from dckt_core.errors import ExitCode, UsageError
 
 
 def test_presets_resolve_and_authors_differs_where_the_release_does():
-    assert preset_names() == ["authors", "paper"]
+    assert preset_names() == ["authors", "paper", "tuned"]
     paper, authors = Config.resolve(), Config.resolve(preset="authors")
     assert paper.preset == "paper"
     assert paper.network.media_width == paper.network.common_width == 4096
@@ -92,5 +92,5 @@ def test_values_as_typed():
 def test_every_value_of_the_method_stands_in_the_paper_preset():
     assert set(Config.model_fields) - set(read_preset("paper")) == {
         "preset", "seed", "source", "target", "observers", "device", "precision", "checkpoint_minutes",
-        "checkpoints_kept", "encode_batch", "on_error", "max_bad_fraction",
+        "checkpoints_kept", "encode_batch", "on_error", "max_bad_fraction", "shots",
     }  # fmt: skip

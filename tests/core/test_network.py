@@ -27,7 +27,7 @@ def test_shapes_and_stacking_order(rows):
     assert outputs.text_fc6.shape == outputs.text_fc7.shape == (6, 16)
     assert outputs.common_fc8.shape == outputs.common_fc9.shape == (15, 12)
     assert outputs.logits.shape == (15, 3)
-    assert all((layer >= 0).all() for layer in outputs[:-1]), "a layer's output is the one after ReLU"
+    assert all((layer >= 0).all() for layer in outputs[:6]), "a layer's output is the one after ReLU"
 
 
 def test_one_medium_alone_equals_both_in_eval_mode(rows):
@@ -104,3 +104,27 @@ def test_start_from_takes_all_but_the_classifier():
 def test_neither_medium_is_an_error():
     with pytest.raises(ValueError, match="images, texts or both"):
         network()(None, None)
+
+
+def test_the_linear_path_starts_without_an_opinion_and_counts_for_its_share(rows):
+    net = network(network__linear_path=0.75)
+    outputs = net(*rows)
+    assert outputs.linear.shape == (15, 3)
+    assert (outputs.linear == 0).all()
+    with torch.no_grad():
+        net.linear_image[1].weight.normal_(generator=torch.Generator().manual_seed(0))
+    net.eval()
+    outputs, view = net(rows[0], None), net.represent(rows[0], None)
+    expected = 0.25 * outputs.logits.softmax(1) + 0.75 * outputs.linear.softmax(1)
+    torch.testing.assert_close(view.image, expected)
+    assert network()(*rows).linear is None
+
+
+def test_the_linear_path_is_no_part_of_a_start_from_another_domain():
+    first, second = network(network__linear_path=0.5), network(network__linear_path=0.5)
+    with torch.no_grad():
+        first.linear_text[1].weight.fill_(1.0)
+        first.linear_text[0].running_mean.fill_(2.0)
+    second.start_from(first)
+    assert (second.linear_text[1].weight == 0).all()
+    assert (second.linear_text[0].running_mean == 0).all()

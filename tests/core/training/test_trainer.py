@@ -70,6 +70,24 @@ def test_without_discrepancy_the_target_trains_exactly_as_it_would_alone(trainab
     assert same(tied["control"], final["control"]), "the control knows nothing of the source"
 
 
+def test_a_linear_path_learns_and_the_deep_one_does_not_feel_it():
+    *_, plain, _ = run()
+    *_, beside, recorder = run(network__linear_path=0.5)
+    assert all(torch.equal(plain["target"][name], beside["target"][name]) for name in plain["target"])
+    losses = [row["target_linear"] for row in recorder.rows if "target_linear" in row and row["phase"] == "transfer"]
+    assert losses[-1] < losses[0] < 1.0986, "below that of three equal probabilities"
+    assert not torch.equal(beside["target"]["linear_image.1.weight"], beside["control"]["linear_image.1.weight"] * 0)
+
+
+def test_what_went_through_transfer_is_scored_with_the_sources_part():
+    trainer, outcome, *_ = run(representation__source=5.0)
+    _, plain, *_ = run()
+    assert outcome.before == plain.before
+    assert outcome.control == plain.control
+    assert outcome.after.score != plain.after.score
+    assert trainer._score("target") != trainer._score("target", transferred=True)
+
+
 def test_same_seed_same_bits_another_seed_others():
     first, second, third = run()[3], run()[3], run(seed=1)[3]
     assert all(same(first[role], second[role]) for role in first)
