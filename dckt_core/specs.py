@@ -57,14 +57,15 @@ class Spec(Generic[OptionsT]):
         name: what the user types, such as `vgg19`; lower case, digits, `-`, `_`, `.`.
         summary: one line for listings.
         options: a dataclass whose fields all have defaults.
-        api: the contract version that the plugin was written for.
+        api: the version of the contract that the plugin was written for, such as `"1.0"`. Write it out: what is
+            read from `API_VERSION` claims to fit every version to come.
     """
 
     kind: ClassVar[str]
     name: str
     summary: str
     options: type[OptionsT] = NoOptions  # type: ignore[assignment]
-    api: str = API_VERSION
+    api: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,7 @@ def dckt_encoders() -> list[EncoderSpec[Any]]:
             summary="EfficientNet-Lite0 with ImageNet weights, 1280 values",
             options=Options,
             build=build,
+            api="1.0",
         )
     ]
 

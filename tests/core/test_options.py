@@ -44,7 +44,7 @@ class Options:
 
 
 def spec_of(options: type[Any]) -> DiscrepancySpec[Any]:
-    return DiscrepancySpec(name="d", summary="", options=options, build=lambda options, context: None)  # type: ignore[arg-type,return-value]
+    return DiscrepancySpec(name="d", summary="", options=options, build=lambda options, context: None, api="1.0")  # type: ignore[arg-type,return-value]
 
 
 def parse(options: type[Any] = Options, /, **values: Any) -> Any:

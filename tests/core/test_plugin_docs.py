@@ -120,7 +120,8 @@ def test_the_example_of_options() -> None:
     sys.modules["documented_options"] = type(sys)("documented_options")
     try:
         exec(code("Options"), namespace)
-        spec: Any = specs.SamplerSpec(name="s", summary="", options=namespace["Options"], build=lambda o, c: None)  # type: ignore[arg-type,return-value]
+        build: Any = lambda options, context: None  # noqa: E731
+        spec = specs.SamplerSpec(name="s", summary="", options=namespace["Options"], build=build, api="1.0")
         parsed = parse_options(spec, {"alpha": "0.5", "widths": "2,3"}, where="it")
     finally:
         del sys.modules["documented_options"]

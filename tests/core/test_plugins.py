@@ -19,7 +19,7 @@ from dckt_core import DiscrepancySpec, hookimpl
 
 @hookimpl
 def dckt_discrepancies():
-    return [DiscrepancySpec(name="{name}", summary="a test", build=lambda options, context: None{more})]
+    return [DiscrepancySpec(name="{name}", summary="a test", build=lambda options, context: None, {more})]
 """
 
 
@@ -45,7 +45,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 
 
 def spec(name: str, **more: str) -> str:
-    return SPEC.format(name=name, more="".join(f", {key}={value}" for key, value in more.items()))
+    return SPEC.format(name=name, more=", ".join(f"{key}={value}" for key, value in ({"api": "'1.0'"} | more).items()))
 
 
 def failures_of(registry: Registry, distribution: str) -> list[str]:
@@ -121,6 +121,10 @@ BROKEN = {
         "from dckt_core import hookimpl\n@hookimpl(wrapper=True)\ndef dckt_samplers(): return (yield)",
         "dckt_samplers must return a list of SamplerSpec, and returned nothing",
     ),
+    "no-version": (
+        spec("d").replace("api='1.0'", ""),
+        "raised TypeError: DiscrepancySpec.__init__() missing 1 required keyword-only argument: 'api'",
+    ),
     "spec-error": (spec("d", colour="'red'"), "dckt_discrepancies raised TypeError"),
 }
 
@@ -168,7 +172,7 @@ BAD_SPECS = {
 @pytest.mark.parametrize("name", BAD_SPECS)
 def test_a_bad_spec_is_left_out_alone(name: str, install: Install) -> None:
     source, reason = BAD_SPECS[name]
-    good = ', DiscrepancySpec(name="beside", summary="", build=lambda options, context: None)]'
+    good = ', DiscrepancySpec(name="beside", summary="", build=lambda options, context: None, api="1.0")]'
     install(name, good.join(source.rsplit("]", 1)) if "make_dataclass" not in source else source)
     registry = discover(environ={})
     (line,) = failures_of(registry, name)
@@ -216,7 +220,7 @@ def test_of_two_strangers_with_one_name_neither_wins(install: Install) -> None:
 
 
 def test_a_distribution_offers_a_name_once(install: Install) -> None:
-    one = 'DiscrepancySpec(name="d", summary="", build=lambda options, context: None)'
+    one = 'DiscrepancySpec(name="d", summary="", build=lambda options, context: None, api="1.0")'
     source = (
         f"from dckt_core import DiscrepancySpec, hookimpl\n@hookimpl\ndef dckt_discrepancies(): return [{one}, {one}]"
     )
@@ -331,7 +335,7 @@ def test_hooks_and_their_specs_are_those_of_the_contract() -> None:
 
 
 def registered(**names: str) -> Registered:
-    plugin: SamplerSpec[Any] = SamplerSpec(name="s", summary="", build=lambda options, context: None)  # type: ignore[arg-type,return-value]
+    plugin: SamplerSpec[Any] = SamplerSpec(name="s", summary="", build=lambda options, context: None, api="1.0")  # type: ignore[arg-type,return-value]
     return Registered(plugin, **({"distribution": "theirs", "version": "1.0", "entry_point": "s"} | names))
 
 
@@ -368,7 +372,7 @@ def test_a_registry_is_made_by_hand_too() -> None:
 
 def test_kinds_are_kept_apart() -> None:
     other = Registered(
-        DiscrepancySpec(name="s", summary="", build=lambda options, context: None),  # type: ignore[arg-type,return-value]
+        DiscrepancySpec(name="s", summary="", build=lambda options, context: None, api="1.0"),  # type: ignore[arg-type,return-value]
         distribution="theirs",
         version="1.0",
         entry_point="s",

@@ -113,8 +113,8 @@ def guarded(sampler: Any, discrepancy: Any) -> tuple[GuardedSampler, GuardedDisc
     from dckt_core.plugins import Registered
 
     specs = (
-        SamplerSpec(name="tiny", summary="", build=lambda options, context: sampler),
-        DiscrepancySpec(name="tiny", summary="", build=lambda options, context: discrepancy),
+        SamplerSpec(name="tiny", summary="", build=lambda options, context: sampler, api="1.0"),
+        DiscrepancySpec(name="tiny", summary="", build=lambda options, context: discrepancy, api="1.0"),
     )
     first, second = (Registered(spec, distribution="tiny", version="0", entry_point="tiny") for spec in specs)
     return GuardedSampler(sampler, first), GuardedDiscrepancy(discrepancy, second)

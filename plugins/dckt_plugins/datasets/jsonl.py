@@ -35,5 +35,6 @@ def dckt_datasets() -> list[DatasetSpec[Any]]:
             summary="a folder with pairs.jsonl: one image-text pair a line, images beside it",
             load=load,
             detect=detect,
+            api="1.0",
         )
     ]

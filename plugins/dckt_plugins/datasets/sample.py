@@ -150,11 +150,13 @@ def dckt_datasets() -> list[DatasetSpec[Any]]:
             name="sample-source",
             summary="36 printed letters and digits in many fonts, with sentences; made on the spot",
             load=load_source,
+            api="1.0",
         ),
         DatasetSpec(
             name="sample-target",
             summary="10 handwritten digits, scanned, with sentences in other words; made on the spot",
             load=load_target,
             settings=SETTINGS,
+            api="1.0",
         ),
     ]

@@ -35,6 +35,7 @@ def dckt_discrepancies() -> Iterable[DiscrepancySpec[Any]]:
             summary="domain discriminators with gradient reversal, trained along",
             options=Options,
             build=_build,
+            api="1.0",
         )
     ]
 

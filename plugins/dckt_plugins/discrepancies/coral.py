@@ -18,6 +18,7 @@ def dckt_discrepancies() -> Iterable[DiscrepancySpec[Any]]:
             name="coral",
             summary="squared distance of the domains' covariances",
             build=lambda options, context: coral,
+            api="1.0",
         )
     ]
 

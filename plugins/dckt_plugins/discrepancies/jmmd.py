@@ -32,6 +32,7 @@ def dckt_discrepancies() -> Iterable[DiscrepancySpec[Any]]:
             summary="joint MMD: the product of the kernels of a path's layers",
             options=Options,
             build=_build,
+            api="1.0",
         )
     ]
 

@@ -43,6 +43,7 @@ def dckt_discrepancies() -> Iterable[DiscrepancySpec[Any]]:
             summary="multi-bandwidth maximum mean discrepancy (the method's own)",
             options=Options,
             build=_build,
+            api="1.0",
         )
     ]
 

@@ -35,6 +35,7 @@ def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
             summary="mean of a text's word vectors, from a file or Word2Vec",
             options=Options,
             build=_build,
+            api="1.0",
         )
     ]
 

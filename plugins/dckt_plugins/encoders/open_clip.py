@@ -37,6 +37,7 @@ def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
             summary="image embeddings of a CLIP model (extra: open-clip)",
             options=Options,
             build=_build,
+            api="1.0",
         )
     ]
 

@@ -37,6 +37,7 @@ def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
             summary="image features from a file, by pair",
             options=Options,
             build=_builder("image"),
+            api="1.0",
         ),
         EncoderSpec(
             name="precomputed-text",
@@ -44,6 +45,7 @@ def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
             summary="text features from a file, by pair",
             options=Options,
             build=_builder("text"),
+            api="1.0",
         ),
     ]
 

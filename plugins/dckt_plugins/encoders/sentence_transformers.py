@@ -35,6 +35,7 @@ def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
             summary="sentence embeddings of a transformer (extra: sentence-transformers)",
             options=Options,
             build=_build,
+            api="1.0",
         )
     ]
 

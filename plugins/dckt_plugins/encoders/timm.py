@@ -37,6 +37,7 @@ def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
             summary="any image model of timm, pooled features (extra: timm)",
             options=Options,
             build=_build,
+            api="1.0",
         )
     ]
 

@@ -35,6 +35,7 @@ def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
             summary="any torchvision classification model, up to its last features",
             options=Options,
             build=_build,
+            api="1.0",
         )
     ]
 

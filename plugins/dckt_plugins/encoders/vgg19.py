@@ -33,6 +33,7 @@ def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
             summary="VGG19 up to pool5, fc6 or fc7 (the method's own)",
             options=Options,
             build=_build,
+            api="1.0",
         )
     ]
 

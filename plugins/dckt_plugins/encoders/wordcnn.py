@@ -37,6 +37,7 @@ def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
             summary="Word CNN over Word2Vec vectors (the method's own)",
             options=Options,
             build=_build,
+            api="1.0",
         )
     ]
 

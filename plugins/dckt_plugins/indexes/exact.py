@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def dckt_indexes() -> Iterable[IndexSpec[Any]]:
-    return [IndexSpec(name="exact", summary="compares with every vector, in chunks", build=_build)]
+    return [IndexSpec(name="exact", summary="compares with every vector, in chunks", build=_build, api="1.0")]
 
 
 def _build(options: NoOptions, context: IndexContext) -> Index:

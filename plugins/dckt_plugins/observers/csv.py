@@ -25,7 +25,9 @@ METRIC_COLUMNS = (*WHEN, "metric", "value")
 
 @hookimpl
 def dckt_observers() -> Iterable[ObserverSpec[Any]]:
-    return [ObserverSpec(name="csv", summary="metrics.csv and selection.csv in the run folder", build=_build)]
+    return [
+        ObserverSpec(name="csv", summary="metrics.csv and selection.csv in the run folder", build=_build, api="1.0")
+    ]
 
 
 class CSVObserver:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def dckt_samplers() -> Iterable[SamplerSpec[Any]]:
-    return [SamplerSpec(name="all", summary="every pair in every iteration (no curriculum)", build=_build)]
+    return [SamplerSpec(name="all", summary="every pair in every iteration (no curriculum)", build=_build, api="1.0")]
 
 
 def _build(options: NoOptions, context: SamplerContext) -> Sampler:

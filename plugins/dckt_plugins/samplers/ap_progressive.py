@@ -31,6 +31,7 @@ def dckt_samplers() -> Iterable[SamplerSpec[Any]]:
             summary="adaptive by the source network's average precision (the method's own)",
             options=Options,
             build=_build,
+            api="1.0",
         )
     ]
 

@@ -36,6 +36,7 @@ def dckt_samplers() -> Iterable[SamplerSpec[Any]]:
             summary="leaves out the classes farthest from the other domain, fewer each iteration",
             options=Options,
             build=_build,
+            api="1.0",
         )
     ]
 

@@ -32,6 +32,7 @@ def dckt_samplers() -> Iterable[SamplerSpec[Any]]:
             summary="the pairs of lowest loss under the target network, a growing share",
             options=Options,
             build=_build,
+            api="1.0",
         )
     ]
 

@@ -24,6 +24,7 @@ def dckt_samplers() -> Iterable[SamplerSpec[Any]]:
             summary="as many pairs as ap-progressive keeps, chosen at random (its control)",
             options=Options,
             build=_build,
+            api="1.0",
         )
     ]
 

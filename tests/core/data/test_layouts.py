@@ -10,7 +10,9 @@ from dckt_core.specs import DatasetSpec
 
 
 def layout(name: str, detect: Any) -> Registered:
-    spec: DatasetSpec[Any] = DatasetSpec(name=name, summary="", load=lambda *_: pytest.fail("loaded"), detect=detect)
+    spec: DatasetSpec[Any] = DatasetSpec(
+        name=name, summary="", load=lambda *_: pytest.fail("loaded"), detect=detect, api="1.0"
+    )
     return Registered(spec, "someone", "1.0", name)
 
 

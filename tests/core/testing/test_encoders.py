@@ -334,7 +334,7 @@ def test_wrong_options_are_named() -> None:
     with pytest.raises(AssertionError, match="options do not come back from config.toml as they were: side"):
         assert_encoder_ok(spec(options=Forgets), Forgets(side=None))
     with pytest.raises(AssertionError, match="'mine': it must be of type EncoderSpec, not SamplerSpec"):
-        assert_encoder_ok(SamplerSpec(name="mine", summary="", build=raises(KeyError())))  # type: ignore[arg-type]
+        assert_encoder_ok(SamplerSpec(name="mine", summary="", build=raises(KeyError()), api="1.0"))  # type: ignore[arg-type]
 
 
 def test_what_the_user_can_help_passes_unchanged() -> None:

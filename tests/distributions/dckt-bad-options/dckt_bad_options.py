@@ -33,9 +33,15 @@ def dckt_discrepancies():
         return lambda source, target: options.alpha * (source.mean(0) - target.mean(0)).square().sum()
 
     return [
-        DiscrepancySpec(name="bad-default", summary="a default out of its range", options=BadDefault, build=build),
-        DiscrepancySpec(name="no-default", summary="an option with no default", options=NoDefault, build=build),
-        DiscrepancySpec(name="bad-hint", summary="a type that does not exist", options=BadHint, build=build),
-        DiscrepancySpec(name="no-dataclass", summary="options of a plain class", options=NoDataclass, build=build),
-        DiscrepancySpec(name="Bad Name!", summary="a name with a blank", build=build),
+        DiscrepancySpec(
+            name="bad-default", summary="a default out of its range", options=BadDefault, build=build, api="1.0"
+        ),
+        DiscrepancySpec(
+            name="no-default", summary="an option with no default", options=NoDefault, build=build, api="1.0"
+        ),
+        DiscrepancySpec(name="bad-hint", summary="a type that does not exist", options=BadHint, build=build, api="1.0"),
+        DiscrepancySpec(
+            name="no-dataclass", summary="options of a plain class", options=NoDataclass, build=build, api="1.0"
+        ),
+        DiscrepancySpec(name="Bad Name!", summary="a name with a blank", build=build, api="1.0"),
     ]

@@ -20,4 +20,8 @@ class FirstOnly:
 
 @hookimpl
 def dckt_samplers():
-    return [SamplerSpec(name="all", summary="keeps the first pair alone", build=lambda options, context: FirstOnly())]
+    return [
+        SamplerSpec(
+            name="all", summary="keeps the first pair alone", build=lambda options, context: FirstOnly(), api="1.0"
+        )
+    ]

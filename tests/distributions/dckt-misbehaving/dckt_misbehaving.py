@@ -57,8 +57,12 @@ class OutOfRange:
 @hookimpl
 def dckt_encoders():
     return [
-        EncoderSpec(name="shape-shifter", summary="changes its width", modality="image", build=build_shape_shifter),
-        EncoderSpec(name="no-encoder", summary="builds None", modality="image", build=lambda options, context: None),
+        EncoderSpec(
+            name="shape-shifter", summary="changes its width", modality="image", build=build_shape_shifter, api="1.0"
+        ),
+        EncoderSpec(
+            name="no-encoder", summary="builds None", modality="image", build=lambda options, context: None, api="1.0"
+        ),
     ]
 
 
@@ -66,11 +70,15 @@ def dckt_encoders():
 def dckt_discrepancies():
     functions = {"nan": not_a_number, "no-gradient": no_gradient, "exits": exits}
     return [
-        DiscrepancySpec(name=name, summary="misbehaves", build=lambda options, context, function=function: function)
+        DiscrepancySpec(
+            name=name, summary="misbehaves", build=lambda options, context, function=function: function, api="1.0"
+        )
         for name, function in functions.items()
     ]
 
 
 @hookimpl
 def dckt_samplers():
-    return [SamplerSpec(name="out-of-range", summary="misbehaves", build=lambda options, context: OutOfRange())]
+    return [
+        SamplerSpec(name="out-of-range", summary="misbehaves", build=lambda options, context: OutOfRange(), api="1.0")
+    ]

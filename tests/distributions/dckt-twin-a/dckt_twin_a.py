@@ -9,4 +9,4 @@ def distance(source, target):
 
 @hookimpl
 def dckt_discrepancies():
-    return [DiscrepancySpec(name="twin", summary="of twin a", build=lambda options, context: distance)]
+    return [DiscrepancySpec(name="twin", summary="of twin a", build=lambda options, context: distance, api="1.0")]
