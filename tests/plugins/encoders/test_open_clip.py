@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import sys
 
@@ -12,24 +13,40 @@ from dckt_core.data.features import compute_features
 from dckt_core.errors import DataError, UsageError
 from dckt_core.rng import seeded_construction
 from dckt_plugins.encoders.extras import quiet_root_logger
+from dckt_plugins.encoders.open_clip import dckt_encoders
 
 open_clip = pytest.importorskip("open_clip")
 FROM_DOWNLOAD = "open_clip.factory.download_pretrained"
-SMALL = "ViT-S-32-alt"
+TINY = "dckt-tiny"
 
 
 def features(encoder, items):
     return compute_features(encoder, items, device=torch.device("cpu"), batch=4)
 
 
-def make(model=SMALL, **options):
+def make(model=TINY, **options):
     """open_clip's own model, text half included, with weights of a seed."""
     with seeded_construction(1, "test"), quiet_root_logger():
         return open_clip.create_model(model, pretrained=None, **options).eval()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def tiny(tmp_path_factory):
+    """A model of open_clip's own making that is quickly built, with two tags of published weights."""
+    vision = {"image_size": 64, "layers": 2, "width": 64, "patch_size": 32}
+    text = {"context_length": 8, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
+    file = tmp_path_factory.mktemp("config") / f"{TINY}.json"
+    file.write_text(json.dumps({"embed_dim": 24, "vision_cfg": vision, "text_cfg": text}))
+    open_clip.add_model_config(file)
+    published = {"url": "", "hf_hub": "nobody/nothing/", "mean": (0.5,) * 3, "std": (0.25,) * 3}
+    tags = {"plain": published, "quick": published | {"quick_gelu": True}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(open_clip.pretrained._PRETRAINED, TINY, tags)
+        yield
+
+
 @pytest.fixture(scope="module")
-def network():
+def network(tiny):
     return make()
 
 
@@ -41,35 +58,28 @@ def file(network, tmp_path_factory):
 
 
 def test_features_are_open_clips_image_embeddings(build, pictures, network, file):
-    encoder = build("open-clip", model=SMALL, weights=str(file))
+    encoder = build("open-clip", model=TINY, weights=str(file))
     inputs = encoder.prepare(pictures)
-    transform = open_clip.image_transform(224, is_train=False, **colours(network))
+    transform = open_clip.image_transform(64, is_train=False, mean=(0.5,) * 3, std=(0.25,) * 3)
     squares = [Image.fromarray(square.permute(1, 2, 0).numpy()) for square in inputs]
     with torch.no_grad():
         expected = network.encode_image(torch.stack([transform(square) for square in squares]))
     rows = features(encoder, pictures)
-    assert rows.shape == (3, encoder.dim) == (3, 256)
+    assert rows.shape == (3, encoder.dim) == (3, 24)
     assert rows.std() > 0
     torch.testing.assert_close(rows, expected, rtol=1e-4, atol=1e-5)
 
 
-def colours(network):
-    config = open_clip.get_model_preprocess_cfg(network)
-    return {key: config[key] for key in ("mean", "std", "interpolation")}
-
-
 def test_the_image_half_alone_is_enough_of_a_file(build, pictures, network, file, tmp_path):
     save_file(network.visual.state_dict(), tmp_path / "half.safetensors")
-    half = build("open-clip", model=SMALL, weights=str(tmp_path / "half.safetensors"))
-    whole = build("open-clip", model=SMALL, weights=str(file))
+    half = build("open-clip", model=TINY, weights=str(tmp_path / "half.safetensors"))
+    whole = build("open-clip", model=TINY, weights=str(file))
     assert half.fingerprint == whole.fingerprint
     assert torch.equal(features(half, pictures), features(whole, pictures))
     assert not any("text" in name or "token" in name for name in half.module.state_dict())
 
 
-def test_published_weights_are_the_default(build, monkeypatch, tmp_path):
-    """With the colours and the activation that they were trained with."""
-    network = make("ViT-B-32")
+def test_published_weights_come_with_their_activation(build, monkeypatch, network, tmp_path):
     save_file(network.state_dict(), tmp_path / "w.safetensors")
     asked = []
 
@@ -78,21 +88,24 @@ def test_published_weights_are_the_default(build, monkeypatch, tmp_path):
         return str(tmp_path / "w.safetensors")
 
     monkeypatch.setattr(FROM_DOWNLOAD, fetch)
-    encoder = build("open-clip")
-    assert asked[0] == open_clip.get_pretrained_cfg("ViT-B-32", "laion2b_s34b_b79k")
-    assert torch.equal(encoder.module.network.proj, network.visual.proj)
-    quick = build("open-clip", weights="openai").module.network
-    assert [type(block.mlp.gelu).__name__ for block in quick.transformer.resblocks] == ["QuickGELU"] * 12
-    assert type(encoder.module.network.transformer.resblocks[0].mlp.gelu) is torch.nn.GELU
+    for tag, activation in (("plain", "GELU"), ("quick", "QuickGELU")):
+        half = build("open-clip", model=TINY, weights=tag).module.network
+        assert asked.pop() == open_clip.get_pretrained_cfg(TINY, tag)
+        assert torch.equal(half.proj, network.visual.proj)
+        assert [type(block.mlp.gelu).__name__ for block in half.transformer.resblocks] == [activation] * 2
 
 
-def test_a_model_of_other_colours(build, pictures):
-    """SigLIP was trained on colours in [-1, 1]; a file of it does not say so, the published weights do."""
-    encoder = build("open-clip", model="ViT-B-16-SigLIP", weights="none", size=32)
-    assert encoder.module.normalized.mean.flatten().tolist() == [0.5] * 3
-    assert encoder.prepare(pictures).shape == (3, 3, 32, 32)
-    plain = build("open-clip", model=SMALL, weights="none", size=32)
-    assert plain.module.normalized.mean[0].item() == pytest.approx(open_clip.OPENAI_DATASET_MEAN[0])
+def test_the_default_is_published():
+    options = dckt_encoders()[0].options()
+    assert options.weights in open_clip.list_pretrained_tags_by_model(options.model)
+
+
+def test_colours_are_those_of_the_published_weights(build, monkeypatch):
+    """A file does not say them; a model that nobody published has open_clip's own."""
+    assert build("open-clip", model=TINY, weights="none").module.normalized.mean.flatten().tolist() == [0.5] * 3
+    monkeypatch.delitem(open_clip.pretrained._PRETRAINED, TINY)
+    mean = build("open-clip", model=TINY, weights="none").module.normalized.mean
+    assert mean.flatten().tolist() == pytest.approx(open_clip.OPENAI_DATASET_MEAN)
 
 
 def test_a_model_that_gives_more_than_the_embedding(build, pictures):
@@ -131,17 +144,17 @@ def test_a_text_half_that_must_be_asked_for(build, monkeypatch):
 
 
 def test_files_that_do_not_fit(build, file, tmp_path, network):
-    with pytest.raises(DataError, match=r"clip.pt: not ViT-S-16-alt's image half's weights: '.*' is"):
-        build("open-clip", model="ViT-S-16-alt", weights=str(file))
+    with pytest.raises(DataError, match=r"clip.pt: not ViT-S-32-alt's image half's weights: '.*' is"):
+        build("open-clip", model="ViT-S-32-alt", weights=str(file))
     path = tmp_path / "nan.pt"
     torch.save(network.state_dict() | {"visual.proj": torch.full_like(network.visual.proj, torch.nan)}, path)
     with pytest.raises(DataError, match=r"nan.pt: 'proj' holds numbers that are not finite"):
-        build("open-clip", model=SMALL, weights=str(path))
+        build("open-clip", model=TINY, weights=str(path))
 
 
 def test_random_weights_follow_the_seed(build, pictures):
     before = torch.random.get_rng_state()
-    one, again, other = (build("open-clip", model=SMALL, weights="none", seed=seed, size=64) for seed in (1, 1, 2))
+    one, again, other = (build("open-clip", model=TINY, weights="none", seed=seed, size=64) for seed in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(features(one, pictures), features(again, pictures))
     assert not torch.equal(features(one, pictures), features(other, pictures))
@@ -149,7 +162,7 @@ def test_random_weights_follow_the_seed(build, pictures):
 
 
 def test_it_can_be_trained_along(build, pictures):
-    encoder = build("open-clip", model=SMALL, weights="none", size=64, trainable=True)
+    encoder = build("open-clip", model=TINY, weights="none", size=64, trainable=True)
     assert encoder.trainable
     encoder.module.train()(encoder.prepare(pictures)).sum().backward()
     assert all(parameter.grad is not None for parameter in encoder.module.parameters())
@@ -157,7 +170,7 @@ def test_it_can_be_trained_along(build, pictures):
 
 def test_it_prints_nothing_and_leaves_the_root_logger_alone(build, capfd, monkeypatch):
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    build("open-clip", model=SMALL, weights="none", size=64)
+    build("open-clip", model=TINY, weights="none", size=64)
     assert capfd.readouterr() == ("", "")
     assert logging.getLogger().handlers == []
 
