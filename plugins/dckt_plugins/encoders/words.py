@@ -140,6 +140,8 @@ def read_vectors(path: Path, wanted: set[str]) -> tuple[list[str], Tensor]:
         raise DataError(f"{path}: not word vectors in word2vec format: {one_line(error)}") from None
     rows: dict[str, int] = {}
     for row, word in enumerate(vectors.index_to_key):
+        if word is None:  # stands at the end for each word that the file has twice, of which the first counts
+            continue
         folded = fold(word)
         if folded in wanted and (word == folded or folded not in rows):
             rows[folded] = row

@@ -108,6 +108,8 @@ BINARY = b"2 2\ndog " + struct.pack("2f", 3, 4) + b"\nCat " + struct.pack("2f", 
     [
         ("vectors.txt", PLAIN),
         ("vectors.vec", PLAIN),
+        ("doubled.txt", PLAIN.replace(b"4 2", b"5 2") + b"dog 9 9\n"),
+        ("doubled-glove.txt", PLAIN.split(b"\n", 1)[1] + b"dog 9 9\n"),
         ("vectors.txt.gz", gzip.compress(PLAIN)),
         ("glove.txt", PLAIN.split(b"\n", 1)[1]),
         ("vectors.bin", BINARY),
