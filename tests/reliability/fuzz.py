@@ -46,7 +46,7 @@ def fuzz(reader: Reader, cases: int, seed: int, work: Path, leave: Callable[[byt
     """Lets a reader meet spoilt files."""
     draw, tally, file = random.Random(seed), Tally(), work / reader.file
     while tally.cases < cases:
-        content = spoil(reader.seeds, draw)
+        content = spoil(reader.seeds, draw, reader.ways)
         file.write_bytes(content)
         started = time.perf_counter()
         tally.cases += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 TOKENS = [
@@ -21,11 +21,14 @@ VALUES: list[Any] = [
 ]  # fmt: skip
 
 
-def spoil(seeds: list[bytes], draw: random.Random) -> bytes:
-    """One of the seeds, changed in one to four ways."""
+Way = Callable[[bytes, random.Random], bytes]
+
+
+def spoil(seeds: Sequence[bytes], draw: random.Random, ways: Sequence[Way]) -> bytes:
+    """One of the seeds, changed one to four times."""
     content = draw.choice(seeds)
     for _ in range(draw.choice((1, 1, 2, 4))):
-        content = draw.choice(WAYS)(content, draw)
+        content = draw.choice(ways)(content, draw)
     return content
 
 
@@ -60,17 +63,17 @@ def _number(content: bytes, draw: random.Random) -> bytes:
     return content[:place] + struct.pack(draw.choice("<>") + "Q", number) + content[place + 8 :]
 
 
-def _said(content: bytes, draw: random.Random) -> bytes:
+def said(content: bytes, draw: random.Random) -> bytes:
     """What the JSON in the file says: of a safetensors header, of a line, or of all of it."""
     for start, stop in _json_spans(content):
         try:
-            said = json.loads(content[start:stop])
+            tree = json.loads(content[start:stop])
         except (ValueError, RecursionError):
             continue
         for _ in range(draw.choice((1, 1, 3))):
-            said = _change(said, draw)
+            tree = _change(tree, draw)
         try:
-            new = json.dumps(said).encode()
+            new = json.dumps(tree).encode()
         except (ValueError, RecursionError):
             return content
         if start == 8:
@@ -117,4 +120,4 @@ def _change(said: Any, draw: random.Random) -> Any:
     return draw.choice(VALUES)
 
 
-WAYS: list[Callable[[bytes, random.Random], bytes]] = [_bits, _cut, _double, _insert, _number, _said, _said, _said]
+WAYS: Sequence[Way] = (_bits, _cut, _double, _insert, _number, said, said, said)

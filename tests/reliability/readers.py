@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from dckt_plugins.encoders.weights import read_weights
 from dckt_plugins.encoders.words import read_vectors
 from tests.core import tiny
 from tests.core.training.test_resume import trainer
+from tests.reliability.mutations import WAYS, Way, said
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,13 @@ class Reader:
         file: the name under which it finds the file in a folder.
         read: reads the file of a folder; may raise DcktError and nothing else.
         seeds: good files.
+        ways: how they are spoilt.
     """
 
     file: str
     read: Callable[[Path], object]
     seeds: list[bytes]
+    ways: Sequence[Way] = WAYS
 
 
 def readers(work: Path) -> dict[str, Reader]:
@@ -58,7 +61,7 @@ def readers(work: Path) -> dict[str, Reader]:
             [written(work / "x", lambda file: save_weights(file, linear))],
         ),
         "snapshot": Reader("x.state", lambda folder: unaltered(load_snapshot(folder / "x.state")), snapshots(work)),
-        "snapshot, restored": Reader("facts.json", lambda folder: restored(made, folder), [facts_of(made)]),
+        "snapshot, restored": Reader("facts.json", lambda folder: restored(made, folder), [facts_of(made)], [said]),
         "feature cache": Reader("f.safetensors", cached, [features(work)]),
         "verdict cache": Reader("v.json", lambda folder: _read_verdict(folder / "v.json", 9), [VERDICT]),
         "model": Reader("model.json", _read_model, models()),
@@ -180,12 +183,12 @@ def restored(made: tuple[Trainer, Snapshot], folder: Path) -> None:
     """Restores the trainer from what the file says, where it says anything."""
     fresh, snapshot = made
     try:
-        said = json.loads((folder / "facts.json").read_bytes())
+        told = json.loads((folder / "facts.json").read_bytes())
         tensors = {
             name: torch.tensor(value, dtype=torch.int64 if value == [] else None)
-            for name, value in said["tensors"].items()
+            for name, value in told["tensors"].items()
         }
-        facts = dict(said["facts"])
+        facts = dict(told["facts"])
     except Exception:  # no JSON, or numbers that are no tensor: never gets as far as `restore`
         return
     others = {name: value for name, value in snapshot.tensors.items() if not name.startswith(SMALL)}
