@@ -1,0 +1,51 @@
+"""What each released format left on disk is still read, and means what it meant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from dckt_core.data.features import read_features
+from dckt_core.model import MODEL_FORMAT, load
+from dckt_core.training.snapshot import FORMAT, SnapshotFolder, load_snapshot
+from tests.core.training.test_resume import ending, trainer
+from tests.formats.make import SNAPSHOT, STOPPED_AFTER
+
+HERE = Path(__file__).parent
+FORMATS = sorted(HERE.glob("format-*"))
+
+
+def test_the_present_formats_are_kept() -> None:
+    assert {folder.name for folder in FORMATS} >= {f"format-{number}" for number in (FORMAT, MODEL_FORMAT)}
+    size = sum(file.stat().st_size for folder in FORMATS for file in folder.rglob("*") if file.is_file())
+    assert size < 100_000 * len(FORMATS), "tiny"
+
+
+@pytest.mark.parametrize("folder", FORMATS, ids=lambda folder: folder.name)
+def test_a_model(folder: Path, tmp_path: Path) -> None:
+    expected = json.loads((folder / "run/expected.json").read_text())
+    model = load(folder / "run", cache_dir=tmp_path)
+    assert model.classes == ("green", "red")
+    torch.testing.assert_close(model.encode_texts(list(expected)), torch.tensor(list(expected.values())))
+
+
+@pytest.mark.parametrize("folder", FORMATS, ids=lambda folder: folder.name)
+def test_a_stopped_training_goes_on(folder: Path) -> None:
+    made, *_ = trainer(**SNAPSHOT)
+    snapshot = SnapshotFolder(folder).latest()
+    assert snapshot is not None
+    made.restore(snapshot)
+    assert (made.at.phase, made.at.update) == ("transfer", STOPPED_AFTER - 10)
+    score = ending(made)["after"].score
+    expected = json.loads((folder / "expected-score.json").read_text())
+    assert [score.image_to_text, score.text_to_image] == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("folder", FORMATS, ids=lambda folder: folder.name)
+def test_features(folder: Path) -> None:
+    assert torch.equal(read_features(folder / "features.safetensors", (3, 2)), torch.arange(6.0).reshape(3, 2))
+    small = load_snapshot(folder / "small.state.safetensors")
+    assert small.tensors["rows"].tolist() == [0, 1, 2]
