@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -77,26 +77,41 @@ def load_manifest(location: Path, *, name: str | None = None) -> PairSet:
 def inspect_manifest(location: Path, *, name: str | None = None) -> tuple[PairSet, list[Problem]]:
     """The pairs of all good lines, and every problem of the others. Images are looked for, not opened."""
     file = manifest_file(location)
-    reader = _Reader(file)
+    entries, problems = inspect_entries(file)
+    pairs = [Pair(**{**entry, "captions": tuple(entry.get("captions", ()))}) for entry in entries]
+    return PairSet(name or file.absolute().parent.name, str(location), pairs), problems
+
+
+def inspect_entries(file: Path, needed: Sequence[str] = REQUIRED) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """The fields of all good lines, and every problem of the others.
+
+    Args:
+        needed: fields that a line must have. Where `image` is none of them, images are not looked for.
+
+    Returns:
+        Entries have an `id` each, given or not, and `image` as a path that leads there from here.
+    """
+    reader = _Reader(file, needed)
     try:
         with file.open("rb") as stream:
             for number, line in _lines(stream):
                 reader.read(number, line)
     except OSError as error:
         reader.problems.append(Problem(file, None, f"cannot be read: {error.strerror or error}"))
-    pairs = reader.pairs()
-    if not pairs and not reader.problems:
+    entries = reader.entries()
+    if not entries and not reader.problems:
         reader.problems.append(Problem(file, None, "holds no pairs"))
     reader.problems.sort(key=lambda problem: problem.line or 0)
-    return PairSet(name or file.absolute().parent.name, str(location), pairs), reader.problems
+    return entries, reader.problems
 
 
 class _Reader:
-    """Collects the pairs and problems of one manifest."""
+    """Collects the entries and problems of one manifest."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, needed: Sequence[str]) -> None:
         self.problems: list[Problem] = []
         self._file = file
+        self._needed = needed
         self._root = os.path.realpath(file.parent)
         self._entries: list[tuple[int, dict[str, Any]]] = []
         self._ids: dict[str, int] = {}
@@ -107,28 +122,29 @@ class _Reader:
             if line is None:
                 raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
             entry = _parse(line)
-            _check_fields(entry)
-            self._check_image(entry["image"])
+            _check_fields(entry, self._needed)
+            if "image" in self._needed:
+                self._check_image(entry["image"])
             if "id" in entry:
                 self._claim(entry["id"], number)
             self._entries.append((number, entry))
         except ValueError as error:
             self.problems.append(Problem(self._file, number, str(error)))
 
-    def pairs(self) -> list[Pair]:
-        """The pairs of the good lines; those without an id take their image's path, and the line if that is taken."""
-        pairs = []
+    def entries(self) -> list[dict[str, Any]]:
+        """The good lines; those without an id take their image's path, and the line if that is taken."""
+        entries = []
         for number, entry in self._entries:
             if "id" not in entry:
-                entry["id"] = entry["image"] if entry["image"] not in self._ids else f"{entry['image']}#{number}"
+                image = entry.get("image", "")
+                entry["id"] = image if image and image not in self._ids else f"{image}#{number}"
                 try:
                     self._claim(entry["id"], number)
                 except ValueError as error:
                     self.problems.append(Problem(self._file, number, str(error)))
                     continue
-            fields = {**entry, "image": self._file.parent / entry["image"]}
-            pairs.append(Pair(**{**fields, "captions": tuple(entry.get("captions", ()))}))
-        return pairs
+            entries.append({**entry, "image": self._file.parent / entry["image"]} if "image" in entry else entry)
+        return entries
 
     def _claim(self, pair_id: str, number: int) -> None:
         if pair_id in self._ids:
@@ -193,12 +209,12 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return entry
 
 
-def _check_fields(entry: dict[str, Any]) -> None:
+def _check_fields(entry: dict[str, Any], needed: Sequence[str]) -> None:
     known = REQUIRED + OPTIONAL
     for key in entry:
         if key not in known:
             raise ValueError(f"unknown field {_show(key)}: {did_you_mean(key, known)}")
-    for key in REQUIRED:
+    for key in needed:
         if key not in entry:
             raise ValueError(f"field '{key}' is missing")
     for key, value in entry.items():
@@ -220,7 +236,7 @@ def _check_fields(entry: dict[str, Any]) -> None:
             raise ValueError(f"field '{key}' {_show(value)} has blanks at its ends")
         if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in value):
             raise ValueError(f"field '{key}' {_show(value)} holds a control character")
-    if entry["split"] not in SPLITS:
+    if entry.get("split", SPLITS[0]) not in SPLITS:
         raise ValueError(f"unknown split {_show(entry['split'])} (known: {', '.join(SPLITS)})")
 
 
