@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from dckt_core.data.pairs import ImageItem, TextItem
+from dckt_core.data.pairs import ImageItem as ImageItem  # for plugins: what `prepare` is given
+from dckt_core.data.pairs import TextItem as TextItem
 
 if TYPE_CHECKING:  # torch stays out, so that a plugin's data set is read and checked without it
     import torch

@@ -5,7 +5,7 @@ import random
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: tiny networks only lose to more threads
@@ -50,15 +50,19 @@ def leaves_no_traces() -> Iterator[None]:
     assert not drawn, f"the test draws from the global generator of {drawn}"
 
 
+def install(target: Path, folders: Iterable[Path]) -> None:
+    """Has pip build the distributions in some folders and install them into another, without a network."""
+    flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", "--no-build-isolation"]
+    command = [sys.executable, "-m", "pip", "install", *flags, "--target", str(target), *map(str, folders)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="session")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder into which pip has installed every distribution of tests/distributions."""
     target = tmp_path_factory.mktemp("site")
-    flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", "--no-build-isolation"]
-    folders = sorted(str(folder) for folder in DISTRIBUTIONS.iterdir() if (folder / "pyproject.toml").is_file())
-    command = [sys.executable, "-m", "pip", "install", *flags, "--target", str(target), *folders]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    install(target, sorted(folder for folder in DISTRIBUTIONS.iterdir() if (folder / "pyproject.toml").is_file()))
     return target
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "search": ("dckt_cli.search:search", "Find texts by image and images by text."),
     "datasets": ("dckt_cli.datasets:datasets", "List data sets, and check one on disk."),
     "plugins": ("dckt_cli.plugins:plugins", "List plugins, show their options, and check them."),
+    "new-plugin": ("dckt_cli.new_plugin:new_plugin", "Write a new plugin that works as it is, to be changed."),
     "bench-mmd": ("dckt_cli.bench_mmd:bench_mmd", "Measure the MMD kernels against their peers."),
 }
 """Subcommands in the order of the help: where each lives, and its line there. `dckt --help` imports none of them."""

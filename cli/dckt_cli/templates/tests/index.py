@@ -1,0 +1,20 @@
+"""The contract: what it finds is compared with the truth, after every kind of change."""
+
+from collections.abc import Callable
+from typing import Any
+
+import my_plugin
+
+from dckt_core.testing import assert_index_ok
+
+(SPEC,) = my_plugin.dckt_indexes()
+
+
+def test_the_contract() -> None:
+    """For an index that approximates, say `recall=0.9`; for one that compresses vectors, `tolerance=0.01`."""
+    assert_index_ok(SPEC)
+
+
+def test_dckt_finds_it(dckt_plugin: Callable[[str, str], Any]) -> None:
+    """By its entry point: after `pip install -e .`"""
+    assert dckt_plugin("index", "my-plugin") == SPEC
