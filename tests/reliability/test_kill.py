@@ -10,14 +10,19 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import gensim.models  # noqa: F401
 import pytest
 import torch
+import torchvision.models  # noqa: F401
 from safetensors.torch import load_file, save_file
 
+import dckt_plugins.encoders.vgg19_network
+import dckt_plugins.encoders.wordcnn_network  # noqa: F401 - imported here once, and not in every forked process
 from dckt_core.training.snapshot import load_snapshot
 from tests.cli.conftest import SETTINGS, SIZES, SOURCE, TARGET, write_squares
 
@@ -38,10 +43,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def train(home: Path, name: str) -> int:
+def train(home: Path, name: str, settings: Mapping[str, Any] = LARGER) -> int:
     from dckt_cli.main import main
 
-    flags = [word for key, value in LARGER.items() for word in ("--set", f"{key}={value}")]
+    flags = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     flags += ["--encoder-opt", "weights=none", "--encoder-opt", "size=32", "--device", "cpu", "--quiet"]
     return main(["train", "--source", "source", "--target", "target", "--name", name, *flags])
 
@@ -99,20 +104,25 @@ def same_end(whole: Path, other: Path) -> None:
     assert not list(other.glob("checkpoints/*.state.safetensors"))
 
 
-def test_killed_a_few_times_every_run_ends_as_if_never_killed(home):
+Record = Callable[[str, object], None]
+
+
+def test_killed_a_few_times_every_run_ends_as_if_never_killed(home: Path, record_property: Record) -> None:
     hit, ended = hammer(home, kills=6, seed=1)
+    record_property("faults", hit)
     assert hit == 6
     assert ended >= 1
 
 
 @pytest.mark.slow
-def test_killed_a_hundred_times_every_run_ends_as_if_never_killed(home):
+def test_killed_a_hundred_times_every_run_ends_as_if_never_killed(home: Path, record_property: Record) -> None:
     hit, ended = hammer(home, kills=120, seed=2)
+    record_property("faults", hit)
     print(f"killed {hit} times, {ended} runs ended, 0 torn files")
     assert hit == 120
 
 
-def test_a_naive_writer_would_be_caught(home, tmp_path):
+def test_a_naive_writer_would_be_caught(home: Path, tmp_path: Path, record_property: Record) -> None:
     """The control: writing in place leaves torn files under the same treatment."""
     tensors = {"weights": torch.zeros(2**24)}
     draw, torn = random.Random(3), 0
@@ -127,4 +137,5 @@ def test_a_naive_writer_would_be_caught(home, tmp_path):
             load_file(tmp_path / "naive.safetensors")
         except Exception:
             torn += 1
+    record_property("note", f"a writer in place left {torn} torn files in 20 kills")
     assert torn >= 1
