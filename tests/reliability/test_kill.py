@@ -12,17 +12,14 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import gensim.models  # noqa: F401
 import pytest
 import torch
-import torchvision.models  # noqa: F401
 from safetensors.torch import load_file, save_file
 
-import dckt_plugins.encoders.vgg19_network
-import dckt_plugins.encoders.wordcnn_network  # noqa: F401 - imported here once, and not in every forked process
 from dckt_core.training.snapshot import load_snapshot
 from tests.cli.conftest import SETTINGS, SIZES, SOURCE, TARGET, write_squares
 
@@ -34,8 +31,18 @@ LARGER = SETTINGS | {
 }
 
 
+def preload() -> None:
+    """Imports what a training needs, once here and not in every process that is forked."""
+    encoders = "dckt_plugins.encoders"
+    for module in ("dckt_cli.train", "dckt_core.train", f"{encoders}.vgg19_network", f"{encoders}.wordcnn_network"):
+        import_module(module)
+    import_module("gensim.models")
+    import_module("torchvision.models")
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    preload()
     home = tmp_path_factory.mktemp("kill")
     write_squares(home / "source", SOURCE, SIZES)
     write_squares(home / "target", TARGET, SIZES)

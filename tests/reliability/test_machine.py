@@ -279,8 +279,11 @@ def test_two_trainings_on_one_name(train: Train, expected: dict[str, bytes]) -> 
     assert sorted(folder.name for folder in Path("runs").iterdir()) == ["a", "whole"]
 
 
-def test_many_at_once_on_one_name_leave_one_whole_folder(tmp_path: Path) -> None:
+def test_many_at_once_on_one_name_leave_one_whole_folder(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """Nobody sweeps away what another is about to make; where one is killed on the way, its leavings are swept."""
+    record_property("faults", 20)
 
     def create(number: int) -> int:
         def fill(part: Path) -> None:

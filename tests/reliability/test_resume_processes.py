@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.core.training.test_resume import differences, ending, stopped_at, tra
 ROOT = Path(__file__).parents[2]
 
 
-def test_two_processes_with_accumulation(tmp_path: Path) -> None:
+def test_two_processes_with_accumulation(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     script = str(ROOT / "tests/reliability/two_process_resume.py")
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -27,6 +28,7 @@ def test_two_processes_with_accumulation(tmp_path: Path) -> None:
         told = json.loads((tmp_path / f"told-{rank}.json").read_text())
         assert told.pop("control: a generator lost"), "the comparison would notice"
         assert len(told) == 5
+        record_property("faults", len(told))
         assert not any(told.values()), told
 
 

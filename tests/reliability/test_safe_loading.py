@@ -79,8 +79,13 @@ def test_obeyed_it_leaves_its_marker(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("kind", MALICIOUS)
 def test_a_malicious_file_of_any_name_leaves_no_trace(
-    tmp_path: Path, kind: str, reader: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    kind: str,
+    reader: str,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
+    record_property("faults", len(SUFFIXES))
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # asks torch to be careless where nothing else is said
     marker = tmp_path / "marker"
     content = MALICIOUS[kind](marker)

@@ -17,7 +17,7 @@ from dckt_core.stopping import SIGNALS, Stop, stopping
 from dckt_core.training.snapshot import SnapshotFolder
 from dckt_core.training.trainer import Trainer
 from tests.cli.conftest import SETTINGS, SIZES, SOURCE, TARGET, write_squares
-from tests.reliability.test_kill import in_child, resume, same_end
+from tests.reliability.test_kill import in_child, preload, resume, same_end
 from tests.reliability.test_kill import train as train_with
 
 train = partial(train_with, settings=SETTINGS | {"checkpoint_minutes": 1e9})
@@ -26,6 +26,7 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    preload()
     home = tmp_path_factory.mktemp("signals")
     write_squares(home / "source", SOURCE, SIZES)
     write_squares(home / "target", TARGET, SIZES)
