@@ -56,6 +56,11 @@ class GuardedDiscrepancy:
         self._discrepancy, self._plugin = discrepancy, plugin
 
     @property
+    def plugin(self) -> Registered:
+        """Who is to blame."""
+        return self._plugin
+
+    @property
     def module(self) -> nn.Module | None:
         """The discrepancy itself, where it has parameters to train."""
         owner = self._discrepancy

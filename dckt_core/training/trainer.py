@@ -154,6 +154,7 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         self._kept = time.monotonic()
         self._watch = Watch(engine)
+        self._last_joint: tuple[Mapping[str, Tensor], float] | None = None
         self._running: dict[str, list[Tensor]] = defaultdict(list)
 
     # --- the story ------------------------------------------------------------------------------------------
@@ -313,7 +314,8 @@ class Trainer:
                 set_rate(optimizer, decayed_rate(config.lr, config.lr_gamma, config.lr_power, done))
             for _ in engine.micro_batches(config.accumulation, networks):
                 rows = {role: engine.share(self.streams[role].next()) for role in ("source", "target")}
-                loss = self._joint_loss(rows, done / (config.iterations * config.updates))
+                self._last_joint = rows, done / (config.iterations * config.updates)
+                loss = self._joint_loss(*self._last_joint)
                 self._note(loss, rows)
                 engine.backward(loss.total / config.accumulation)
                 if "control" in self.networks:
@@ -530,11 +532,27 @@ class Trainer:
         name = phase.split()[0]
         rate = {"pretrain": self.config.pretrain, "transfer": self.config.transfer}[name].lr
         advice = f"try a lower rate, such as --set {name}.lr={rate / 10:g}"
-        if "discrepancy" in fault.what:
+        what = fault.what
+        if self._discrepancy_gave(fault):
+            what += f", which {self.discrepancy.plugin} gave"
             advice += ", or a smaller loss.media.weight and loss.correlation.weight"
         if self.config.precision == "fp16":
             advice += ", or --precision bf16"
-        return DivergedError(f"{phase}, update {update}: {fault.what}{batch}; {advice}")
+        return DivergedError(f"{phase}, update {update}: {what}{batch}; {advice}")
+
+    def _discrepancy_gave(self, fault: Fault) -> bool:
+        """Whether what is not finite is the discrepancy's own value, or comes with its gradient alone."""
+        if "'discrepancy_" in fault.what:
+            return True
+        if "the gradient of" not in fault.what or self._last_joint is None:
+            return False
+        terms = self._joint_loss(*self._last_joint).terms  # once more: nothing was applied, and nothing will be
+        values = [value for name, value in terms.items() if name.startswith("discrepancy_")]
+        learnt = [weight for name in self.optimizers for weight in self._learning(name).parameters()]
+        if not values:
+            return False
+        gradients = torch.autograd.grad(values, learnt, allow_unused=True)
+        return first_not_finite(("", gradient) for gradient in gradients if gradient is not None) is not None
 
     def _curve(self, phase: str, iteration: int, update: int, updates: int) -> None:
         """A row of means over the updates since the last one, some twenty times a phase."""

@@ -219,7 +219,8 @@ def test_a_discrepancy_that_breaks_its_contract_is_named(discrepancy, message):
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_term():
-    with pytest.raises(DivergedError, match=r"update 1: the loss term 'discrepancy_image_fc6' is nan .*transfer.lr"):
+    expected = r"update 1: the loss term 'discrepancy_image_fc6' is nan, which discrepancy 'tiny' .* gave .*transfer.lr"
+    with pytest.raises(DivergedError, match=expected):
         run(discrepancy=lambda s, t: (s.sum() - t.sum()) * float("nan"))
 
 
