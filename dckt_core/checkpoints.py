@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,6 +47,15 @@ def load_weights(path: Path, module: nn.Module) -> None:
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise DataError(f"{path}: '{name}' holds numbers that are not finite")
     module.load_state_dict(tensors)
+
+
+def weights_digest(module: nn.Module) -> str:
+    """Names a module's parameters and buffers by what they hold: 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def checkpoint_file(run_dir: Path, what: str) -> Path:

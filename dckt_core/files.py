@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
 
-from dckt_core.errors import StorageError
+from dckt_core.errors import StorageError, UsageError
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -49,6 +51,28 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
     write_atomically(path, write)
+
+
+@contextmanager
+def held(folder: Path, busy: str) -> Iterator[None]:
+    """Holds a folder for this process while the block runs; the system lets go of it however the process ends.
+
+    Raises:
+        UsageError: another process holds it; the message is the folder and `busy`.
+        StorageError: the folder cannot be written to.
+    """
+    try:
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise StorageError(folder, error.strerror or str(error)) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(f"{folder}: {busy}") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def umask() -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +15,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from dckt_core.assembly import Plugins, find_dataset, load_screened, make_common_space, make_networks
-from dckt_core.checkpoints import checkpoint_file, load_weights, save_weights
+from dckt_core.checkpoints import checkpoint_file, load_weights, save_weights, weights_digest
 from dckt_core.common_space import CommonSpace
 from dckt_core.config import Config, read_config
 from dckt_core.correlation import Correlation
@@ -28,6 +30,7 @@ from dckt_core.network import DomainNetwork
 from dckt_core.plugins import Registry, load_registry
 from dckt_core.progress import Progress, silent
 from dckt_core.protocols import Encoder, EncoderContext
+from dckt_core.specs import Modality
 from dckt_core.training.views import VIEW_BATCH
 
 MODEL_FORMAT = 1
@@ -104,6 +107,7 @@ class TrainedModel:
     """
 
     run_dir: Path
+    checkpoint: Checkpoint
     config: Config
     classes: tuple[str, ...]
     space: CommonSpace
@@ -126,6 +130,26 @@ class TrainedModel:
         """Common representations [n, D] of texts, as for images."""
         texts = [item if isinstance(item, TextItem) else TextItem(str(n), item) for n, item in enumerate(items)]
         return self._encode(self.text_encoder, texts, cache)
+
+    def represent(self, medium: Modality, inputs: Tensor) -> Tensor:
+        """Common representations [n, D] of one medium's features [n, d], or of the inputs [n, ...] of an encoder that
+        trains along; both on the model's device.
+        """
+        if medium == "image":
+            return self.space.represent(inputs, None).image
+        return self.space.represent(None, inputs).text
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names all that a common representation depends on, wherever the run lies: equal names, equal encodings.
+
+        64 hexadecimal digits.
+        """
+        parts = [weights_digest(self.space), self.space.config.model_dump_json()]
+        for encoder in (self.image_encoder, self.text_encoder):
+            learnt = encoder.state is not None and not encoder.trainable
+            parts += [encoder.fingerprint, json.dumps(encoder.state), weights_digest(encoder.module) if learnt else ""]
+        return hashlib.sha256(json.dumps([MODEL_FORMAT, *parts]).encode()).hexdigest()
 
     @property
     def dim(self) -> int:
@@ -160,13 +184,11 @@ class TrainedModel:
             inputs = inputs_for(encoder, items, cache_dir=self.cache_dir, **how)
         else:
             inputs = compute_features(encoder, items, **how)
+        medium: Modality = "image" if encoder is self.image_encoder else "text"
         parts = []
         for start in range(0, len(items), VIEW_BATCH):
             batch = inputs[torch.arange(start, min(start + VIEW_BATCH, len(items)))].to(self.device)
-            if encoder is self.image_encoder:
-                parts.append(self.space.represent(batch, None).image.cpu())
-            else:
-                parts.append(self.space.represent(None, batch).text.cpu())
+            parts.append(self.represent(medium, batch).cpu())
         return torch.cat(parts)
 
 
@@ -227,6 +249,7 @@ def load(
     place = torch.device(device)
     return TrainedModel(
         run_dir=run_dir,
+        checkpoint=checkpoint,
         config=config,
         classes=described.classes["target"],
         space=space.to(place).eval(),

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dckt_core.progress import Progress, logger, silent
@@ -47,13 +48,28 @@ def watching(*, quiet: bool = False) -> Iterator[Progress]:
 
 @contextmanager
 def _bars(console: Console) -> Iterator[Progress]:
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as Bars
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:.3g}/s" if speed else "")
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        Rate(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
@@ -62,21 +78,37 @@ def _bars(console: Console) -> Iterator[Progress]:
 
         def progress(done: int, total: int, what: str) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
+                tasks[what] = bars.add_task(what, total=total, completed=done)
             bars.update(tasks[what], completed=done, total=total)
 
         yield progress
 
 
 class PlainLines:
-    """Progress as lines: when a step ends, and every ten seconds before that."""
+    """Progress as lines: when a step ends, and every ten seconds before that, with the rate and the time left."""
 
     def __init__(self) -> None:
+        self._began: dict[str, tuple[float, int]] = {}
         self._told: dict[str, float] = {}
 
     def __call__(self, done: int, total: int, what: str) -> None:
         now = time.monotonic()
+        since, already = self._began.setdefault(what, (now, done))
         last = self._told.setdefault(what, now)
         if done >= total or now - last >= PLAIN_LINE_SECONDS:
             self._told[what] = now
-            print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
+            print(
+                f"{what}: {done}/{total}{pace(done - already, now - since, total - done)}", file=sys.stderr, flush=True
+            )
+
+
+def pace(done: int, seconds: float, left: int) -> str:
+    """Rate and time left, as a tail of a line; nothing where too little is known.
+
+    >>> pace(300, 10.0, 900)
+    ', 30/s, 0:00:30 left'
+    """
+    if done <= 0 or seconds < 1:
+        return ""
+    rate = done / seconds
+    return f", {rate:.3g}/s" + (f", {timedelta(seconds=round(left / rate))} left" if left else "")

@@ -95,8 +95,8 @@ def compute_features(
         advice = f"try a smaller encode_batch (now {batch}), such as --set encode_batch={max(1, batch // 4)}"
         with torch.no_grad(), advising(lambda: f"while {what}", advice):
             for start, inputs in preparer.batches(items, batch):
-                rows = _forward(encoder, module, inputs.to(device)).cpu()
-                _check_finite(rows, items[start : start + len(rows)])
+                rows = forward(encoder, module, inputs.to(device)).cpu()
+                check_finite(rows, items[start : start + len(rows)])
                 features[start : start + len(rows)] = rows
                 progress(start + len(rows), len(items), what)
     finally:
@@ -157,7 +157,8 @@ def _counted(items: Sequence[Item]) -> str:
     return f"{len(items)} {noun}{'s' * (len(items) != 1)}"
 
 
-def _forward(encoder: Encoder, module: torch.nn.Module, inputs: Tensor) -> Tensor:
+def forward(encoder: Encoder, module: torch.nn.Module, inputs: Tensor) -> Tensor:
+    """Feature rows [n, dim], float32, of inputs [n, ...]; raises PluginError where the module gives anything else."""
     try:
         rows = module(inputs)
     except DcktError:
@@ -173,7 +174,8 @@ def _forward(encoder: Encoder, module: torch.nn.Module, inputs: Tensor) -> Tenso
     return rows.float()
 
 
-def _check_finite(rows: Tensor, items: Sequence[Item]) -> None:
+def check_finite(rows: Tensor, items: Sequence[Item]) -> None:
+    """Raises DataError, with the first item's name, where a feature row [n, dim] is not finite."""
     finite = torch.isfinite(rows).all(dim=1)
     if not finite.all():
         item = items[int((~finite).nonzero()[0])]
