@@ -66,8 +66,8 @@ def loss(u: Tensor, v: Tensor, predicted: tuple[Tensor, Tensor], labels: Tensor)
 def _likelihood(a: Tensor, b: Tensor, same: Tensor) -> Tensor:
     """Negative log-likelihood of who is of one class, [n, n] pairs averaged."""
     g = F.normalize(a, dim=1) @ F.normalize(b, dim=1).T / 2
-    softplus: Tensor = F.softplus(g)
-    return (softplus - same * g).mean()
+    mean: Tensor = (F.softplus(g) - same * g).mean()
+    return mean
 
 
 def fit(train: Sample, val: Sample, generator: torch.Generator) -> Fitted:
