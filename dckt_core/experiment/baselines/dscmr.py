@@ -66,7 +66,7 @@ def loss(u: Tensor, v: Tensor, predicted: tuple[Tensor, Tensor], labels: Tensor)
 def _likelihood(a: Tensor, b: Tensor, same: Tensor) -> Tensor:
     """Negative log-likelihood of who is of one class, [n, n] pairs averaged."""
     g = F.normalize(a, dim=1) @ F.normalize(b, dim=1).T / 2
-    mean: Tensor = (F.softplus(g) - same * g).mean()
+    mean: Tensor = torch.mean(F.softplus(g) - same * g)
     return mean
 
 
