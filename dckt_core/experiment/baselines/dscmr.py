@@ -60,13 +60,14 @@ def loss(u: Tensor, v: Tensor, predicted: tuple[Tensor, Tensor], labels: Tensor)
     label_space = torch.stack([(one - one_hot).norm(dim=1).mean() for one in predicted]).sum()
     common_space = torch.stack([_likelihood(a, b, same) for a, b in ((u, v), (u, u), (v, v))]).sum()
     invariance = (u - v).norm(dim=1).mean()
-    return label_space + LAMBDA * common_space + ETA * invariance
+    total: Tensor = label_space + LAMBDA * common_space + ETA * invariance
+    return total
 
 
 def _likelihood(a: Tensor, b: Tensor, same: Tensor) -> Tensor:
     """Negative log-likelihood of who is of one class, [n, n] pairs averaged."""
     g = F.normalize(a, dim=1) @ F.normalize(b, dim=1).T / 2
-    mean: Tensor = torch.mean(F.softplus(g) - same * g)
+    mean: Tensor = (F.softplus(g) - same * g).mean()
     return mean
 
 
