@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from dckt_core.common_space import CommonSpace
-from dckt_core.config import Config, DataChoice, PluginChoice
+from dckt_core.config import Config, DataChoice, Part, PluginChoice
 from dckt_core.correlation import Correlation
 from dckt_core.data.domain import Domain, SplitData
 from dckt_core.data.inputs import Inputs, inputs_for
@@ -241,9 +241,8 @@ def make_correlation(
 
 
 def make_common_space(
-    config: Config, networks: Mapping[str, DomainNetwork], correlation: Correlation | None
+    config: Config, networks: Mapping[str, DomainNetwork], correlation: Correlation | None, left_out: Iterable[Part]
 ) -> CommonSpace:
-    """The common space after transfer."""
-    return CommonSpace(
-        networks["target"], config.representation, source=networks.get("source"), correlation=correlation
-    )
+    """The common space after transfer, without the parts that validation left out."""
+    parts = config.representation.without(left_out)
+    return CommonSpace(networks["target"], parts, source=networks.get("source"), correlation=correlation)

@@ -8,14 +8,24 @@ parts' cosines.
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dckt_core.config import RepresentationConfig
+from dckt_core.config import Part, RepresentationConfig
 from dckt_core.correlation import Correlation
 from dckt_core.network import DomainNetwork
 from dckt_core.protocols import Representation
+
+PARTS: tuple[Part, ...] = ("source", "correlation")
+
+
+def choices(config: RepresentationConfig) -> list[tuple[Part, ...]]:
+    """What may be left out of the common representation, nothing first; with `config.choose` false that is all."""
+    parts: list[Part] = [part for part in PARTS if getattr(config, part)] if config.choose else []
+    return [left_out for count in range(len(parts) + 1) for left_out in combinations(parts, count)]
 
 
 class CommonSpace(nn.Module):

@@ -73,6 +73,10 @@ class NetworkConfig(Section):
     """Share of a linear classifier on each medium's features in the class probabilities, beside the deep one."""
 
 
+Part = Literal["source", "correlation"]
+"""What may stand beside the target network's part of the common representation."""
+
+
 class RepresentationConfig(Section):
     """What the common representation is made of after transfer, and how much each part weighs."""
 
@@ -86,6 +90,13 @@ class RepresentationConfig(Section):
     """How many correlations."""
     correlation_ridge: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     """Ridge, in variances of a standardised feature."""
+    choose: bool
+    """Leave out the source's part, the correlation or both where mAP on validation is clearly higher without: by more
+    than three standard errors of the paired differences."""
+
+    def without(self, parts: Iterable[Part]) -> RepresentationConfig:
+        """The same with weight 0 for some parts."""
+        return self.model_copy(update=dict.fromkeys(parts, 0.0))
 
 
 class MediaLevel(Section):
@@ -173,6 +184,8 @@ class TransferConfig(Schedule):
     lr_gamma: Weight
     lr_power: Weight
     """The rate at update `it`, counted over all iterations, is lr * (1 + lr_gamma * it) ** -lr_power."""
+    keep_start: bool
+    """The networks before transfer compete as iteration 0 when the best one on validation is kept."""
     control: bool
     """Also train a twin of the target network on the same batches without the source: what to compare with."""
 
@@ -281,13 +294,28 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise UsageError(f"{file}: not TOML that anybody wrote: nested too deeply") from None
 
 
+BEFORE_THERE_WAS_SUCH_A_KEY: Mapping[str, Any] = {
+    "network": {"linear_path": 0.0},
+    "representation": {
+        "target": 1.0,
+        "source": 0.0,
+        "correlation": 0.0,
+        "correlation_width": 128,
+        "correlation_ridge": 0.5,
+        "choose": False,
+    },
+    "transfer": {"keep_start": False},
+}
+"""What older runs did where today's configuration has a key. Written once with a new key, never changed."""
+
+
 def read_config(file: Path) -> Config:
-    """The whole configuration of a run, as `Config.to_toml` wrote it.
+    """The whole configuration of a run, as `Config.to_toml` wrote it, today or before some keys were there.
 
     Raises:
         UsageError: it cannot be read, or is none; the message names the file.
     """
-    values = read_toml(file)
+    values = merge(BEFORE_THERE_WAS_SUCH_A_KEY, read_toml(file))
     try:
         return validate(values)
     except UsageError as error:

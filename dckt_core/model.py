@@ -17,7 +17,7 @@ from torch import Tensor
 from dckt_core.assembly import Plugins, find_dataset, load_screened, make_common_space, make_networks
 from dckt_core.checkpoints import checkpoint_file, load_weights, save_weights, weights_digest
 from dckt_core.common_space import CommonSpace
-from dckt_core.config import Config, read_config
+from dckt_core.config import Config, Part, read_config
 from dckt_core.correlation import Correlation
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.features import compute_features
@@ -266,12 +266,24 @@ def _space_after_transfer(
     run_dir: Path, config: Config, networks: Mapping[str, DomainNetwork], encoders: Mapping[str, Encoder]
 ) -> CommonSpace:
     choice, correlation = config.representation, None
+    left_out: tuple[Part, ...] = ()
+    if choice.choose:
+        left_out = _left_out(run_dir / "summary.json")
     if choice.correlation:
         correlation = Correlation(encoders["image"].dim, encoders["text"].dim, choice.correlation_width)
         load_weights(checkpoint_file(run_dir, "correlation"), correlation)
     if choice.source:
         load_weights(checkpoint_file(run_dir, "source"), networks["source"])
-    return make_common_space(config, networks, correlation)
+    return make_common_space(config, networks, correlation, left_out)
+
+
+def _left_out(summary: Path) -> tuple[Part, ...]:
+    """The parts of the common representation that validation chose to do without."""
+    try:
+        said = json.loads(summary.read_text(encoding="utf-8"))["validation"]["after"]["left_out"]
+        return TypeAdapter(tuple[Part, ...]).validate_python(said)
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        raise DataError(f"{summary}: not the summary of a run") from None
 
 
 def _read_model(run_dir: Path) -> Description:

@@ -215,7 +215,7 @@ class _Job:
         self.engine.wait()
         spaces = {
             "alone": CommonSpace(self.networks["target"], self.config.representation),
-            "after": make_common_space(self.config, self.networks, self.correlation),
+            "after": make_common_space(self.config, self.networks, self.correlation, outcome.after.left_out),
         }
         summary = _summarise(self.config, outcome, self.source, self.target, spaces, run_dir, self.engine)
         dropped = {role: len(found.dropped) for role, found in self.screened.items()}
@@ -244,6 +244,7 @@ def _summarise(
     for what, best in (("control", outcome.control), ("after", outcome.after)):
         if best is not None:
             validation[what] = asdict(best.score) | {"iteration": best.iteration}
+    validation["after"]["left_out"] = list(outcome.after.left_out)
     harmed = outcome.control is not None and outcome.after.score.mean < outcome.control.score.mean
     if harmed:
         logger.warning("negative transfer: on validation the target network scores below its target-only control")

@@ -23,8 +23,8 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from dckt_core.common_space import CommonSpace
-from dckt_core.config import Config
+from dckt_core.common_space import CommonSpace, choices
+from dckt_core.config import Config, Part
 from dckt_core.correlation import Correlation
 from dckt_core.data.domain import Domain
 from dckt_core.errors import DataError, DivergedError, StoppedError, UsageError
@@ -38,10 +38,10 @@ from dckt_core.training.divergence import Fault, Watch, first_not_finite
 from dckt_core.training.engine import Engine
 from dckt_core.training.learner import decayed_rate, set_rate, sgd
 from dckt_core.training.objective import Loss, domain_loss, transfer_loss
-from dckt_core.training.scoring import Score, score
+from dckt_core.training.scoring import Score, clearly_higher, pair_aps, score
 from dckt_core.training.snapshot import Snapshot, load_momentum, momentum_tensors
 from dckt_core.training.stream import RowStream, repeat_in_order
-from dckt_core.training.views import LiveSamplerState
+from dckt_core.training.views import LiveSamplerState, represent
 
 CURVE_POINTS = 20
 """Rows of the learning curve that each phase or iteration leaves in the metrics."""
@@ -64,10 +64,11 @@ class Position:
 
 @dataclass
 class Best:
-    """The iteration whose network scored highest on validation."""
+    """The iteration whose network scored highest on validation, and the parts that its representation does without."""
 
     iteration: int
     score: Score
+    left_out: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -199,24 +200,32 @@ class Trainer:
         self._row("validation", 0, 0, self.before.as_row("target"))
         if self.config.transfer.control:
             self._add_control()
+        if self.config.transfer.keep_start:
+            self._keep_best(0)
         if self.config.network.target_init == "source":
             self._bare("target").start_from(self._bare("source"))
         self._begin_transfer()
         self.at = Position("transfer", 1)
 
     def _validate(self, iteration: int) -> None:
-        """Scores the target network and its control, and saves each where it is the best so far."""
         self._check_weights()
+        for role, reached in self._keep_best(iteration).items():
+            self._row("validation", iteration, self.config.transfer.updates, reached.as_row(role))
+
+    def _keep_best(self, iteration: int) -> dict[str, Score]:
+        """Scores the target network and its control, and saves each where it is the best so far."""
+        scores = {}
         for role, name in (("target", "after"), ("control", "control")):
             if role not in self.networks:
                 continue
-            reached = self._score(role, transferred=role == "target")
-            self._row("validation", iteration, self.config.transfer.updates, reached.as_row(role))
-            if role not in self.best or reached.mean > self.best[role].score.mean:
-                self.best[role] = Best(iteration, reached)
+            reached = self._best_parts(iteration) if role == "target" else Best(iteration, self._score(role))
+            scores[role] = reached.score
+            if role not in self.best or reached.score.mean > self.best[role].score.mean:
+                self.best[role] = reached
                 self.save(name, self._bare(role))
                 if role == "target":
                     self.save("source", self._bare("source"))
+        return scores
 
     # --- step 0 ---------------------------------------------------------------------------------------------
 
@@ -485,16 +494,23 @@ class Trainer:
         assert isinstance(network, DomainNetwork)
         return network
 
-    def _score(self, role: str, *, transferred: bool = False) -> Score:
-        """On the validation split. What has gone through transfer has the source's parts in its representation."""
-        validation, device = self.domains["target"].splits["val"], self.engine.device
+    def _score(self, role: str) -> Score:
+        """A network by itself, on the validation split."""
         with self.engine.evaluating(self.networks[role]) as network:
-            if not transferred:
-                return score(network, validation, device)
-            with self.engine.evaluating(self.networks["source"]) as source:
-                config = self.config.representation
-                space = CommonSpace(network, config, source=source, correlation=self.correlation)
-                return score(space.to(device), validation, device)
+            return score(network, self.domains["target"].splits["val"], self.engine.device)
+
+    def _best_parts(self, iteration: int) -> Best:
+        """The target network with the other parts of the common representation, less those that clearly harm."""
+        networks, config = self.networks, self.config.representation
+        validation, device = self.domains["target"].splits["val"], self.engine.device
+        views: dict[tuple[Part, ...], Tensor] = {}
+        with self.engine.evaluating(networks["target"]) as target, self.engine.evaluating(networks["source"]) as source:
+            for left_out in choices(config):
+                space = CommonSpace(target, config.without(left_out), source=source, correlation=self.correlation)
+                views[left_out] = pair_aps(represent(space.to(device), validation, device), validation.labels)
+        better = [left_out for left_out, aps in views.items() if left_out and clearly_higher(aps, views[()])]
+        left_out = max(better, key=lambda parts: float(views[parts].mean()), default=())
+        return Best(iteration, Score.of(views[left_out]), left_out)
 
     def _note(self, loss: Loss, rows: Mapping[str, Tensor]) -> None:
         """Keeps a batch's terms for the learning curve, and for `_step` to look whether they are finite."""

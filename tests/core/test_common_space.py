@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from dckt_core.assembly import make_correlation
-from dckt_core.common_space import CommonSpace
+from dckt_core.common_space import CommonSpace, choices
 from dckt_core.config import Config
 from dckt_core.correlation import Correlation
 from dckt_core.errors import UsageError
@@ -83,3 +83,23 @@ def test_the_correlation_is_that_of_both_domains_training_pairs() -> None:
     expected = Correlation(7, 5, 128).fit(images, texts, config.representation.correlation_ridge)
     assert made.correlation is not None
     assert torch.equal(made.correlation.image_axes, expected.image_axes)
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ({"source": 0.3, "correlation": 1.0}, [(), ("source",), ("correlation",), ("source", "correlation")]),
+        ({"correlation": 1.0}, [(), ("correlation",)]),
+        ({}, [()]),
+    ],
+)
+def test_validation_chooses_among_the_parts_that_have_a_weight(weights: dict[str, float], expected: list[str]) -> None:
+    flags = {f"representation__{name}": weight for name, weight in weights.items()}
+    assert choices(tiny.config(**flags, representation__choose=True).representation) == expected
+    assert choices(tiny.config(**flags).representation) == [()]
+
+
+def test_without_a_part_the_other_weights_stay() -> None:
+    _, config = space(target=2.0, source=0.5, correlation=1.0)
+    left = config.representation.without(["source"])
+    assert (left.target, left.source, left.correlation) == (2.0, 0.0, 1.0)

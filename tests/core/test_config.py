@@ -3,8 +3,9 @@ from __future__ import annotations
 import tomllib
 
 import pytest
+import tomli_w
 
-from dckt_core.config import Config, merge, parse_value, preset_names, read_preset, validate
+from dckt_core.config import Config, merge, parse_value, preset_names, read_config, read_preset, validate
 from dckt_core.errors import ExitCode, UsageError
 
 
@@ -94,3 +95,15 @@ def test_every_value_of_the_method_stands_in_the_paper_preset():
         "preset", "seed", "source", "target", "observers", "device", "precision", "checkpoint_minutes",
         "checkpoints_kept", "encode_batch", "on_error", "max_bad_fraction", "shots",
     }  # fmt: skip
+
+
+def test_a_run_from_before_some_keys_is_read_as_it_was_trained(tmp_path):
+    whole, file = Config.resolve(), tmp_path / "config.toml"
+    older = tomllib.loads(whole.to_toml())
+    del older["representation"], older["network"]["linear_path"], older["transfer"]["keep_start"]
+    file.write_text(tomli_w.dumps(older))
+    assert read_config(file) == whole
+    del older["transfer"]["lr"]
+    file.write_text(tomli_w.dumps(older))
+    with pytest.raises(UsageError, match=r"config\.toml: .*transfer\.lr"):
+        read_config(file)

@@ -85,7 +85,29 @@ def test_what_went_through_transfer_is_scored_with_the_sources_part():
     assert outcome.before == plain.before
     assert outcome.control == plain.control
     assert outcome.after.score != plain.after.score
-    assert trainer._score("target") != trainer._score("target", transferred=True)
+    assert trainer._score("target") != trainer._best_parts(2).score
+
+
+def test_validation_leaves_out_a_part_that_clearly_harms():
+    classes_alike = {"representation__source": 50.0, "pretrain__source_updates": 0, "pretrain__target_updates": 60}
+    trainer, outcome, *_ = run(**classes_alike, representation__choose=True)
+    _, full, *_ = run(**classes_alike)
+    _, bare, *_ = run(pretrain__source_updates=0, pretrain__target_updates=60)
+    assert full.after.left_out == bare.after.left_out == ()
+    assert outcome.after.left_out == ("source",), "it says where an item lies among classes that nobody learnt"
+    assert outcome.after.score.mean == bare.after.score.mean > full.after.score.mean
+
+
+def test_the_start_competes_where_it_may():
+    ruins = {"transfer__lr": 3.0, "pretrain__target_updates": 40}
+    _, outcome, saved, *_ = run(**ruins, transfer__keep_start=True)
+    assert (outcome.after.iteration, outcome.after.score) == (0, outcome.before)
+    assert outcome.control.iteration == 0
+    assert same(saved["after"], saved["before"])
+    assert same(saved["control"], saved["before"])
+    _, without, *_ = run(**ruins)
+    assert without.after.iteration > 0
+    assert without.after.score.mean < outcome.before.mean
 
 
 def test_same_seed_same_bits_another_seed_others():
