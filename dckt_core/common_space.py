@@ -23,8 +23,8 @@ PARTS: tuple[Part, ...] = ("source", "correlation")
 
 
 def choices(config: RepresentationConfig) -> list[tuple[Part, ...]]:
-    """What may be left out of the common representation, nothing first; with `config.choose` false that is all."""
-    parts: list[Part] = [part for part in PARTS if getattr(config, part)] if config.choose else []
+    """What may be left out of the common representation: nothing, first, or any of the parts that have a weight."""
+    parts = [part for part in PARTS if getattr(config, part)]
     return [left_out for count in range(len(parts) + 1) for left_out in combinations(parts, count)]
 
 

@@ -90,9 +90,9 @@ class RepresentationConfig(Section):
     """How many correlations."""
     correlation_ridge: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     """Ridge, in variances of a standardised feature."""
-    choose: bool
-    """Leave out the source's part, the correlation or both where mAP on validation is clearly higher without: by more
-    than three standard errors of the paired differences."""
+    margin: Weight
+    """The source's part, the correlation or both are left out where mAP on validation is higher without by more than
+    this; 1 keeps them whatever it says. A choice that went by the mean alone would follow a small split's noise."""
 
     def without(self, parts: Iterable[Part]) -> RepresentationConfig:
         """The same with weight 0 for some parts."""
@@ -302,7 +302,7 @@ BEFORE_THERE_WAS_SUCH_A_KEY: Mapping[str, Any] = {
         "correlation": 0.0,
         "correlation_width": 128,
         "correlation_ridge": 0.5,
-        "choose": False,
+        "margin": 1.0,
     },
     "transfer": {"keep_start": False},
 }

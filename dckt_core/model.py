@@ -267,7 +267,7 @@ def _space_after_transfer(
 ) -> CommonSpace:
     choice, correlation = config.representation, None
     left_out: tuple[Part, ...] = ()
-    if choice.choose:
+    if choice.margin < 1 and (choice.source or choice.correlation):
         left_out = _left_out(run_dir / "summary.json")
     if choice.correlation:
         correlation = Correlation(encoders["image"].dim, encoders["text"].dim, choice.correlation_width)

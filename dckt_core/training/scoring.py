@@ -24,11 +24,6 @@ class Score:
     image_to_text: float
     text_to_image: float
 
-    @classmethod
-    def of(cls, aps: Tensor) -> Score:
-        """Of the APs of N pairs in both directions, [N, 2]."""
-        return cls(*aps.mean(dim=0).tolist())
-
     @property
     def mean(self) -> float:
         return (self.image_to_text + self.text_to_image) / 2
@@ -44,18 +39,7 @@ class Score:
 
 def score(network: Encodes, data: SplitData, device: torch.device) -> Score:
     """Scores what is in eval mode on a split; relevant = same class, the own pair is a legitimate hit."""
-    return Score.of(pair_aps(represent(network, data, device), data.labels))
-
-
-def clearly_higher(aps: Tensor, others: Tensor) -> bool:
-    """Whether the mean of the first APs lies more than three standard errors above that of the others.
-
-    Both are [N, 2], of the same pairs; the standard error is that of the pairs' differences. A choice between
-    representations that goes by the mean alone follows the noise of a small validation split, and it is made again
-    in each iteration: by chance three standard errors come about once in 700 times, two once in 40.
-    """
-    gains = (aps - others).mean(dim=1)
-    return len(gains) > 1 and bool(gains.mean() > 3 * gains.std() / len(gains) ** 0.5)
+    return Score(*pair_aps(represent(network, data, device), data.labels).mean(dim=0).tolist())
 
 
 def pair_aps(view: Representation, labels: Tensor) -> Tensor:

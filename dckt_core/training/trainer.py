@@ -38,10 +38,10 @@ from dckt_core.training.divergence import Fault, Watch, first_not_finite
 from dckt_core.training.engine import Engine
 from dckt_core.training.learner import decayed_rate, set_rate, sgd
 from dckt_core.training.objective import Loss, domain_loss, transfer_loss
-from dckt_core.training.scoring import Score, clearly_higher, pair_aps, score
+from dckt_core.training.scoring import Score, score
 from dckt_core.training.snapshot import Snapshot, load_momentum, momentum_tensors
 from dckt_core.training.stream import RowStream, repeat_in_order
-from dckt_core.training.views import LiveSamplerState, represent
+from dckt_core.training.views import LiveSamplerState
 
 CURVE_POINTS = 20
 """Rows of the learning curve that each phase or iteration leaves in the metrics."""
@@ -503,14 +503,13 @@ class Trainer:
         """The target network with the other parts of the common representation, less those that clearly harm."""
         networks, config = self.networks, self.config.representation
         validation, device = self.domains["target"].splits["val"], self.engine.device
-        views: dict[tuple[Part, ...], Tensor] = {}
+        found = []
         with self.engine.evaluating(networks["target"]) as target, self.engine.evaluating(networks["source"]) as source:
             for left_out in choices(config):
                 space = CommonSpace(target, config.without(left_out), source=source, correlation=self.correlation)
-                views[left_out] = pair_aps(represent(space.to(device), validation, device), validation.labels)
-        better = [left_out for left_out, aps in views.items() if left_out and clearly_higher(aps, views[()])]
-        left_out = max(better, key=lambda parts: float(views[parts].mean()), default=())
-        return Best(iteration, Score.of(views[left_out]), left_out)
+                found.append(Best(iteration, score(space.to(device), validation, device), left_out))
+        best = max(found, key=lambda one: one.score.mean)
+        return best if best.score.mean > found[0].score.mean + config.margin else found[0]
 
     def _note(self, loss: Loss, rows: Mapping[str, Tensor]) -> None:
         """Keeps a batch's terms for the learning curve, and for `_step` to look whether they are finite."""

@@ -95,8 +95,7 @@ def test_the_correlation_is_that_of_both_domains_training_pairs() -> None:
 )
 def test_validation_chooses_among_the_parts_that_have_a_weight(weights: dict[str, float], expected: list[str]) -> None:
     flags = {f"representation__{name}": weight for name, weight in weights.items()}
-    assert choices(tiny.config(**flags, representation__choose=True).representation) == expected
-    assert choices(tiny.config(**flags).representation) == [()]
+    assert choices(tiny.config(**flags).representation) == expected
 
 
 def test_without_a_part_the_other_weights_stay() -> None:

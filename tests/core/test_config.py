@@ -98,7 +98,7 @@ def test_every_value_of_the_method_stands_in_the_paper_preset():
 
 
 def test_a_run_from_before_some_keys_is_read_as_it_was_trained(tmp_path):
-    whole, file = Config.resolve(), tmp_path / "config.toml"
+    whole, file = Config.resolve(flags={"representation": {"margin": 1.0}}), tmp_path / "config.toml"
     older = tomllib.loads(whole.to_toml())
     del older["representation"], older["network"]["linear_path"], older["transfer"]["keep_start"]
     file.write_text(tomli_w.dumps(older))

@@ -90,8 +90,8 @@ def test_what_went_through_transfer_is_scored_with_the_sources_part():
 
 def test_validation_leaves_out_a_part_that_clearly_harms():
     classes_alike = {"representation__source": 50.0, "pretrain__source_updates": 0, "pretrain__target_updates": 60}
-    trainer, outcome, *_ = run(**classes_alike, representation__choose=True)
-    _, full, *_ = run(**classes_alike)
+    trainer, outcome, *_ = run(**classes_alike)
+    _, full, *_ = run(**classes_alike, representation__margin=1.0)
     _, bare, *_ = run(pretrain__source_updates=0, pretrain__target_updates=60)
     assert full.after.left_out == bare.after.left_out == ()
     assert outcome.after.left_out == ("source",), "it says where an item lies among classes that nobody learnt"
