@@ -17,6 +17,7 @@ from dckt_core.errors import DcktError, ExitCode, did_you_mean
 COMMANDS = {
     "train": ("dckt_cli.train:train", "Train a target network with the help of a source domain, and score it."),
     "evaluate": ("dckt_cli.evaluate:evaluate", "Score a run's networks: the mAP table."),
+    "experiment": ("dckt_cli.experiment:experiment", "Compare ways of training over seeds, with intervals."),
     "extract": ("dckt_cli.extract:extract", "Write the features of images or texts into files."),
     "search": ("dckt_cli.search:search", "Find texts by image and images by text."),
     "datasets": ("dckt_cli.datasets:datasets", "List data sets, and check one on disk."),

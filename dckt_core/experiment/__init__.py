@@ -2,7 +2,10 @@
 
 plan.py        what is to be compared, from a TOML file
 cells.py       the plan's single trainings, each known by a hash of all that decides its outcome
-runner.py      trains those that are not done, in worker processes
+runner.py      trains those that are not done, and keeps the table and the report up to date
+workers.py     processes, each on one training at a time
+perform.py     one training, or one baseline
+material.py    the data of a training without the training
 baselines/     methods without a source, on the same frozen features
 results.py     one tidy table of what came out
 statistics.py  means over seeds and paired differences, with Student's intervals

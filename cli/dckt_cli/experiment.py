@@ -1,0 +1,89 @@
+"""`dckt experiment`: arms x seeds x shots x data sets, with intervals and paired contrasts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dckt_core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from dckt_core.experiment.plan import Plan
+    from dckt_core.experiment.runner import Standing
+
+
+@click.command()
+@click.argument("file", metavar="PLAN.toml", type=click.Path(path_type=Path))
+@click.option("-o", "--out", metavar="DIR", type=click.Path(path_type=Path), help="[default: experiments/<plan>]")
+@click.option("--workers", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option("--threads", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Of each.")
+@click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="A value of the plan: seeds=[0,1].")
+@click.option("--arm", "arms", metavar="NAME", multiple=True, help="Train these arms alone, now.")
+@click.option("--dry-run", is_flag=True, help="Check the plan, say what is to be trained, and train nothing.")
+@click.option("--quiet", is_flag=True, help="Warnings and the outcome alone.")
+@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
+@click.pass_context
+def experiment(ctx: click.Context, /, **flags: Any) -> int:
+    """Compare ways of training over seeds, numbers of pairs and data sets.
+
+    The same command goes on with an experiment that was stopped or killed. It leaves results.csv and report.md.
+    """
+    from dckt_cli.console import watching
+    from dckt_core.config import assignments_layer
+    from dckt_core.data.cache import default_cache_dir
+    from dckt_core.experiment.plan import read_plan
+    from dckt_core.experiment.runner import run_experiment, standing
+    from dckt_core.options import split_assignments
+
+    changes = assignments_layer(split_assignments(flags["assignments"], option="--set").items())
+    plan = read_plan(flags["file"], changes)
+    folder = flags["out"] or Path("experiments", plan.name)
+    with watching(quiet=flags["quiet"]) as progress:
+        if flags["dry_run"]:
+            now = standing(plan, ctx.obj.registry, folder)
+        else:
+            now = run_experiment(
+                plan,
+                registry=ctx.obj.registry,
+                folder=folder,
+                cache_dir=default_cache_dir(),
+                workers=flags["workers"],
+                threads=flags["threads"],
+                arms=flags["arms"],
+                plugins=ctx.obj.plugins,
+                progress=progress,
+            )
+    if flags["as_json"]:
+        click.echo(json.dumps(_as_json(now), ensure_ascii=False))
+    else:
+        _show(plan, now, dry_run=flags["dry_run"])
+    return ExitCode.FAILURE if now.failures else ExitCode.OK
+
+
+def _as_json(now: Standing) -> dict[str, Any]:
+    return {
+        "experiment": str(now.folder),
+        "cells": len(now.cells),
+        "done": len(now.done),
+        "tasks": len({cell.task.key for cell in now.cells}),
+        "failed": {str(cell): fault for cell, fault in now.failed},
+    }
+
+
+def _show(plan: Plan, now: Standing, *, dry_run: bool) -> None:
+    if dry_run:
+        done = {id(cell) for cell in now.done}
+        for arm in plan.arms:
+            of_arm = [cell for cell in now.cells if cell.arm == arm]
+            left = {cell.task.key for cell in of_arm if id(cell) not in done}
+            click.echo(f"{arm}: {len(of_arm)} cells, {len(left)} to be trained")
+        total = {cell.task.key for cell in now.cells} - now.summaries.keys()
+        click.echo(f"{len(now.done)} of {len(now.cells)} cells are done; {len(total)} trainings are left")
+        return
+    for cell, fault in now.failed:
+        click.echo(f"failed: {cell}: {fault}")
+    click.echo(f"{len(now.done)} of {len(now.cells)} cells are done")
+    click.echo(f"report: {now.folder / 'report.md'}\ntable:  {now.folder / 'results.csv'}")

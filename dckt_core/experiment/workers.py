@@ -1,0 +1,180 @@
+"""Tasks in processes of their own, each on one task at a time. A process that dies costs its task alone."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from dckt_core.errors import DcktError, StoppedError
+from dckt_core.experiment.cells import Task
+from dckt_core.progress import logger
+from dckt_core.registry import describe
+
+POLL_SECONDS = 0.5
+"""How soon a request to stop is noticed while all processes are busy."""
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Read by numerical libraries when they are loaded, and so to be there before."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a process needs to know.
+
+    Attributes:
+        plugins: False: only what ships in the box.
+        threads: of each process.
+    """
+
+    runs_dir: Path
+    cache_dir: Path
+    plugins: bool
+    threads: int
+
+
+def work(
+    tasks: Iterable[Task], setup: Setup, processes: int, *, ready: Callable[[Task], object], stop: Callable[[], bool]
+) -> Iterator[tuple[Task, str | None]]:
+    """Performs tasks, and yields each as it ends with what went wrong, or None.
+
+    Args:
+        ready: called with a task before a process is given it.
+        stop: asked now and then; once it is true, the processes keep a checkpoint and end, and so does the iterator.
+    """
+    waiting = deque(tasks)
+    workers: list[_Worker] = []
+    try:
+        while not stop() and (waiting or any(worker.task for worker in workers)):
+            while waiting and len(workers) < processes:
+                workers.append(_Worker(setup))
+            for worker in workers:
+                if waiting and worker.task is None:
+                    ready(waiting[0])
+                    worker.give(waiting.popleft())
+            heard = wait([worker.connection for worker in workers if worker.task], timeout=POLL_SECONDS)
+            for worker in [worker for worker in workers if worker.connection in heard]:
+                task, fault = worker.hear()
+                if worker.gone:
+                    workers.remove(worker)
+                yield task, fault
+    finally:
+        for worker in workers:
+            worker.dismiss()
+        for worker in workers:
+            worker.process.join()
+
+
+class _Worker:
+    """A process, as its parent sees it."""
+
+    def __init__(self, setup: Setup) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, setup))
+        with _environment(dict.fromkeys(THREAD_VARIABLES, str(setup.threads))):
+            self.process.start()
+        theirs.close()
+        self.task: Task | None = None
+        self.gone = False
+
+    def give(self, task: Task) -> None:
+        self.task = task
+        try:
+            self.connection.send(task)
+        except OSError:  # it is gone; `hear` will find out
+            return
+
+    def hear(self) -> tuple[Task, str | None]:
+        """The task that ended, and what went wrong with it."""
+        task, self.task = self.task, None
+        assert task is not None
+        try:
+            fault: str | None = self.connection.recv()
+        except (EOFError, OSError):
+            self.gone = True
+            self.process.join()
+            fault = f"its process ended: {_how(self.process.exitcode)}"
+        return task, fault
+
+    def dismiss(self) -> None:
+        """Asks for an end: of an idle process at once, of a busy one after a checkpoint."""
+        if self.task is not None:
+            self.process.terminate()
+        self.connection.close()
+
+
+def _how(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"{signal.Signals(-code).name}{', perhaps for want of memory' if code == -signal.SIGKILL else ''}"
+    return f"exit code {code}"
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables that a process started in the block finds set."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+# --- in the process -------------------------------------------------------------------------------------------
+
+
+def _serve(connection: Connection, setup: Setup) -> None:
+    """Performs the tasks that come, until no more do."""
+    os.setpgrp()  # a Ctrl-C in the terminal reaches the parent alone, who passes it on once
+    _end_with_parent()
+    logger.addHandler(logging.NullHandler())  # a run's lines are in its log.jsonl
+    import torch
+
+    from dckt_core.experiment.perform import perform
+    from dckt_core.plugins import load_registry
+
+    torch.set_num_threads(setup.threads)
+    registry = load_registry(plugins=setup.plugins)
+    while True:
+        try:
+            task: Task = connection.recv()
+        except (EOFError, OSError):
+            return
+        fault = None
+        try:
+            perform(task, setup.runs_dir, registry=registry, cache_dir=setup.cache_dir)
+        except StoppedError:
+            return
+        except DcktError as error:
+            fault = str(error)
+        except Exception as error:
+            fault = describe(error)
+        try:
+            connection.send(fault)
+        except OSError:  # nobody listens any more
+            return
+
+
+def _end_with_parent() -> None:
+    """Has this process asked to stop when its parent is gone, however that came."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
