@@ -39,8 +39,12 @@ def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
             gain = test["gain"][what]
             low, high = gain["interval"]
             console.print(f"gain over {title}: {gain['value']:+.3f} (95 % interval {low:+.3f} to {high:+.3f})")
+    left_out = summary["validation"]["after"]["left_out"]
+    if left_out:
+        console.print(f"left out of the common space, as validation asked: {' and '.join(left_out)}")
     if summary["negative_transfer"]:
-        console.print("Negative transfer: on validation the control scores higher. Prefer the target alone here.")
+        instead = "" if summary["preset"] == "tuned" else ", or try --preset tuned"
+        console.print(f"Negative transfer: on validation the control scores higher. Prefer the control here{instead}.")
     if any(summary["dropped"].values()):
         counts = ", ".join(f"{count} of the {role}" for role, count in summary["dropped"].items())
         console.print(f"bad pairs dropped: {counts}; see {run_dir / DROPPED}")
