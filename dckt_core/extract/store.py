@@ -1,7 +1,8 @@
 """The folder that an extraction fills.
 
     extraction.json             what made the rows and of what: encoder or run, weights, input, versions, shards
-    shard-00000.safetensors     `features` [n, dim] float32; in its metadata the ids, what was dropped, a checksum
+    shard-00000.safetensors     `features` [n, dim] float32; `shard` in its metadata is JSON: the ids, what was
+                                dropped, a checksum
     items.jsonl                 what is known of each row's item, in the order of the rows
     dropped.jsonl               what `--on-error skip` left out, with the reason
 
@@ -72,27 +73,38 @@ class Extraction:
         Raises:
             DataError: a shard is missing or broken.
         """
+        count = 0
         for said in self.header["shards"]:
-            shard = read_shard(self.path / said["file"], self.header["key"])
+            file = self.path / said["file"]
+            try:
+                shard = read_shard(file, self.header["key"])
+            except FileNotFoundError:
+                raise DataError(f"{file}: no such file") from None
+            count += len(shard.ids)
             yield shard.ids, _features(shard, self.dim)
+        if count != len(self):
+            raise DataError(f"{self.path}: it holds {count} rows, not the {len(self)} that {HEADER} tells of")
 
     def load(self) -> tuple[list[str], Tensor]:
-        """All ids and rows [n, dim]."""
+        """All ids and rows [n, dim]; raises as `shards` does."""
         ids: list[str] = []
-        rows = torch.empty(len(self), self.dim)
+        parts = [torch.empty(0, self.dim)]
         for names, features in self.shards():
-            rows[len(ids) : len(ids) + len(names)] = features
             ids += names
-        return ids, rows
+            parts.append(features)
+        return ids, torch.cat(parts)
 
     def items(self) -> Iterator[dict[str, str]]:
         """What is known of each row's item: `id`, `text` or `image`, and `label` and `split` where they are known."""
         file = self.path / ITEMS
         try:
             with file.open(encoding="utf-8") as lines:
-                for line in lines:
-                    yield json.loads(line)
-        except (OSError, ValueError) as error:
+                for number, line in enumerate(lines, start=1):
+                    item = json.loads(line)
+                    if not isinstance(item, dict):
+                        raise DataError(f"{file}:{number}: not a JSON object")
+                    yield item
+        except (OSError, ValueError, RecursionError) as error:
             raise DataError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or 'not JSON'}") from None
 
 
@@ -139,12 +151,8 @@ def read_header(path: Path) -> dict[str, Any] | None:
 
 def write_shard(file: Path, key: str, ids: Sequence[str], features: Tensor, dropped: Sequence[tuple[int, str]]) -> None:
     """Writes rows [n, dim] with their ids, atomically."""
-    metadata = {
-        "key": key,
-        "ids": json.dumps(list(ids), ensure_ascii=False),
-        "dropped": json.dumps(list(dropped), ensure_ascii=False),
-        "sha256": _checksum(features),
-    }
+    said = {"key": key, "ids": list(ids), "dropped": list(dropped), "sha256": _checksum(features)}
+    metadata = {"shard": json.dumps(said, ensure_ascii=False)}  # one entry: safetensors writes several in any order
     write_atomically(file, lambda part: save_file({"features": features.contiguous()}, part, metadata=metadata))
 
 
@@ -159,12 +167,12 @@ def read_shard(file: Path, key: str) -> Shard:
         raise FileNotFoundError(file)
     try:
         with safe_open(file, framework="pt") as stored:
-            said = stored.metadata() or {}
+            said = json.loads((stored.metadata() or {})["shard"])
         if said["key"] != key:
             raise DataError(f"{file}: of another extraction")
-        ids, dropped = json.loads(said["ids"]), json.loads(said["dropped"])
-        return Shard(file, [str(id_) for id_ in ids], [(int(n), str(reason)) for n, reason in dropped], said["sha256"])
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
+        ids, dropped = [str(id_) for id_ in said["ids"]], [(int(n), str(reason)) for n, reason in said["dropped"]]
+        return Shard(file, ids, dropped, said["sha256"])
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise DataError(f"{file}: not a whole shard: {' '.join(str(error).split())}") from None
 
 
