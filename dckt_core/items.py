@@ -4,6 +4,7 @@ folder of files.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -88,7 +89,7 @@ def list_items(
         DataError: nothing is there, or nothing of the medium.
     """
     path = Path(location)
-    if manifest_file(path).is_file() and (path.is_dir() or path.suffix == ".jsonl"):
+    if _is_manifest(path):
         listing = _of_manifest(location, medium)
     elif path.is_dir() and not _is_recognised(path, registry):
         listing = _of_folder(path, medium)
@@ -99,11 +100,18 @@ def list_items(
     return listing
 
 
-def media_of_folder(path: Path) -> list[Modality]:
-    """The media whose files a folder without a manifest holds."""
-    suffixes = {file.suffix.lower() for file in _walk(path)}
+def media_at(location: str, registry: Registry) -> list[Modality]:
+    """The media that a place seems to hold, as `list_items` understands it: by the fields of a manifest's first line,
+    or by the files of a folder that no layout recognises; a data set has both.
+    """
+    path = Path(location)
     media: tuple[Modality, ...] = ("image", "text")
-    return [medium for medium in media if suffixes & set(SUFFIXES[medium])]
+    if _is_manifest(path):
+        return [medium for medium in media if medium in _first_fields(manifest_file(path))] or list(media)
+    if path.is_dir() and not _is_recognised(path, registry):
+        suffixes = {file.suffix.lower() for file in _walk(path)}
+        return [medium for medium in media if suffixes & set(SUFFIXES[medium])]
+    return list(media)
 
 
 def of_pairs(origin: str, root: Path, pairs: Iterable[Pair], medium: Modality) -> Listing:
@@ -112,6 +120,20 @@ def of_pairs(origin: str, root: Path, pairs: Iterable[Pair], medium: Modality) -
         Entry(pair.image_item if medium == "image" else pair.text_item, pair.label, pair.split) for pair in pairs
     ]
     return Listing(origin, root, entries)
+
+
+def _is_manifest(path: Path) -> bool:
+    return manifest_file(path).is_file() and (path.is_dir() or path.suffix == ".jsonl")
+
+
+def _first_fields(manifest: Path) -> dict[str, Any]:
+    """The fields of the first line; none where it is no good, which reading it in earnest will tell."""
+    try:
+        with manifest.open("rb") as stream:
+            fields = json.loads(stream.readline(MAX_LINE_BYTES).decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def _of_manifest(location: str, medium: Modality) -> Listing:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     help="A manifest (.jsonl), a folder with one, a folder of images or of .txt files, or a data set's name.",
 )
 @click.option(
-    "--medium", type=click.Choice(["image", "text"]), help="[default: the encoder's, or the folder's only one]"
+    "--medium", type=click.Choice(["image", "text"]), help="[default: the encoder's, or the only one that there is]"
 )
 @click.option("-o", "--output", "out", metavar="OUT", type=click.Path(path_type=Path), required=True, help="A folder.")
 @click.option("--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True)
@@ -80,7 +80,7 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
     with watching(quiet=flags["quiet"]) as progress:
         where: dict[str, Any] = {"cache_dir": default_cache_dir(), "progress": progress}
         if run is not None:
-            medium = _medium(flags["location"], flags["medium"])
+            medium = _medium(flags["location"], flags["medium"], registry)
             listing = list_items(flags["location"], medium, registry, **where)
             model = load(run, registry=registry, checkpoint=flags["checkpoint"], device=str(device), progress=progress)
             extractor = by_run(model, medium)
@@ -107,15 +107,13 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
             click.echo(f"left out: {header['dropped']}; see {extraction.path / 'dropped.jsonl'}")
 
 
-def _medium(location: str, said: Modality | None) -> Modality:
+def _medium(location: str, said: Modality | None, registry: Registry) -> Modality:
     """The medium of a place for a run, which has an encoder for either."""
-    from dckt_core.data.manifest import manifest_file
-    from dckt_core.items import media_of_folder
+    from dckt_core.items import media_at
 
     if said is not None:
         return said
-    path = Path(location)
-    media = media_of_folder(path) if path.is_dir() and not manifest_file(path).is_file() else []
+    media = media_at(location, registry)
     if len(media) != 1:
         raise UsageError(f"{location}: say which medium: --medium image or --medium text")
     return media[0]

@@ -12,7 +12,7 @@ import sklearn.datasets  # noqa: F401  # sets variables of the environment when 
 
 from dckt_core.data.pairs import ImageItem, TextItem
 from dckt_core.errors import DataError
-from dckt_core.items import Entry, Listing, list_items, media_of_folder
+from dckt_core.items import Entry, Listing, list_items, media_at
 from dckt_core.plugins import load_registry
 
 
@@ -65,8 +65,29 @@ def test_a_folder_is_walked_through_by_name(tmp_path: Path) -> None:
         ImageItem(name, tmp_path / name) for name in ("a.jpg", "b.PNG", "sub/c.webp")
     ]
     assert [entry.item for entry in listed(tmp_path, "text").entries] == [TextItem("t.txt", "word")]
-    assert media_of_folder(tmp_path) == ["image", "text"]
-    assert media_of_folder(tmp_path / "sub") == ["image"]
+    registry = load_registry(plugins=False)
+    assert media_at(str(tmp_path), registry) == ["image", "text"]
+    assert media_at(str(tmp_path / "sub"), registry) == ["image"]
+
+
+@pytest.mark.parametrize(
+    ("line", "media"),
+    [
+        ('{"text": "a"}', ["text"]),
+        ('\ufeff{"image": "a.png", "label": "b"}', ["image"]),
+        ('{"image": "a.png", "text": "a"}', ["image", "text"]),
+        ("spoilt", ["image", "text"]),
+        ("[" * 100_000, ["image", "text"]),
+        ("[]", ["image", "text"]),
+    ],
+)
+def test_the_first_line_of_a_manifest_tells_of_the_media(tmp_path: Path, line: str, media: list[str]) -> None:
+    (tmp_path / "pairs.jsonl").write_text(line + "\nspoilt too\n", encoding="utf-8")
+    assert media_at(str(tmp_path), load_registry(plugins=False)) == media
+
+
+def test_a_data_set_has_both_media() -> None:
+    assert media_at("sample", load_registry(plugins=False)) == ["image", "text"]
 
 
 def test_files_that_are_no_texts_are_problems(tmp_path: Path) -> None:
