@@ -150,7 +150,7 @@ def test_a_checkpoint_that_finds_no_room_is_told_of_and_training_goes_on(
 ) -> None:
     from dckt_plugins.observers.csv import CSVObserver
 
-    disk = small_disk(24)
+    disk = small_disk(48)
     monkeypatch.setattr(CSVObserver, "on_metrics", lambda self, row: None)  # needs room for a row now and then
     at_update(monkeypatch, 3, lambda: fill_up(disk))
     at_update(monkeypatch, 18, (disk / "ballast").unlink)
