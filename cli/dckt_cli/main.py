@@ -20,6 +20,7 @@ COMMANDS = {
     "experiment": ("dckt_cli.experiment:experiment", "Compare ways of training over seeds, with intervals."),
     "extract": ("dckt_cli.extract:extract", "Write the features of images or texts into files."),
     "search": ("dckt_cli.search:search", "Find texts by image and images by text."),
+    "runs": ("dckt_cli.runs:runs", "List runs, show one, compare some, or plot learning curves."),
     "datasets": ("dckt_cli.datasets:datasets", "List data sets, and check one on disk."),
     "plugins": ("dckt_cli.plugins:plugins", "List plugins, show their options, and check them."),
     "new-plugin": ("dckt_cli.new_plugin:new_plugin", "Write a new plugin that works as it is, to be changed."),

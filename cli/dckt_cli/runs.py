@@ -1,0 +1,232 @@
+"""`dckt runs`: what runs there are, what became of them, and how they differ."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dckt_core.errors import DcktError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dckt_core.run_records import Estimate, RunRecord
+
+RUNS_DIR = click.option(
+    "--runs-dir", metavar="DIR", type=click.Path(path_type=Path), default=Path("runs"), show_default=True
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
+NETWORKS = {"before": "before", "control": "control", "after": "after"}
+DIRECTIONS = {"image_to_text": "image->text", "text_to_image": "text->image", "mean": "mean"}
+
+
+@click.group()
+def runs() -> None:
+    """List runs, show one, compare some, or plot their learning curves."""
+
+
+@runs.command("list")
+@RUNS_DIR
+@AS_JSON
+def list_runs(runs_dir: Path, as_json: bool) -> None:
+    """List the runs of a folder, the oldest first, with the test mAP of each (mean of both directions)."""
+    from dckt_core.run_records import list_runs as read_runs
+
+    rows = [_row(record) for record in read_runs(runs_dir)]
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        return
+    if not rows:
+        click.echo(f"no runs in {runs_dir}")
+        return
+    from rich.table import Table
+
+    table = Table(title="test mAP, mean of both directions", title_justify="left")
+    for column in ("run", "started", "data", "encoders", "sampler"):
+        table.add_column(column, overflow="fold")
+    for column in NETWORKS:
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*_cells(row))
+    _console().print(table)
+
+
+@runs.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@AS_JSON
+def show(run: Path, as_json: bool) -> None:
+    """Show one run: how it ended, what it was trained on, and every setting."""
+    from dckt_core.run_records import flatten, read_run
+
+    record = read_run(run)
+    settings = flatten(record.config)
+    if as_json:
+        about = {"environment": record.environment, "summary": record.summary, "settings": settings}
+        click.echo(json.dumps(_row(record) | about, ensure_ascii=False, indent=2))
+        return
+    from rich.table import Table
+
+    row = _row(record)
+    console = _console()
+    console.print(f"{record.path}: {row['status']}, started {row['started']}")
+    console.print(f"source {row['source']}, target {row['target']}")
+    if record.summary is not None:
+        _show_map(console, [record])
+        for what, title in (("before", "before transfer"), ("control", "the target-only control")):
+            gain = record.gain_over(what)
+            if gain is not None:
+                console.print(f"gain over {title}: {_estimate(gain, sign=True)}")
+    packages = record.environment.get("packages", {})
+    console.print(", ".join(f"{name} {version}" for name, version in packages.items()))
+    table = Table("setting", "value")
+    for key, value in settings.items():
+        table.add_row(key, str(value))
+    console.print(table)
+
+
+@runs.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@AS_JSON
+@click.pass_context
+def compare(ctx: click.Context, /, runs: tuple[Path, ...], as_json: bool) -> None:
+    """Show in which settings and versions RUNS differ, and the test mAP of each with its interval.
+
+    Intervals are 95 % bootstrap intervals over test pairs, run by run. Runs that were scored on other test pairs are
+    named, since their figures do not compare.
+    """
+    if len(runs) < 2:
+        raise click.UsageError("name two runs or more", ctx)
+    from dckt_core.run_records import differences, read_run
+
+    records = [read_run(run) for run in runs]
+    differing = differences(records)
+    others = _other_pairs(records)
+    if as_json:
+        rows = [_row(record) for record in records]
+        answer = {"runs": rows, "differences": differing, "same_target_pairs": not others}
+        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        return
+    from rich.table import Table
+
+    console = _console()
+    table = Table("setting", *[str(record.path) for record in records], title="differences", title_justify="left")
+    for key, values in differing.items():
+        table.add_row(key, *["-" if value is None else str(value) for value in values])
+    console.print(table if differing else "no setting and no version differs")
+    _show_map(console, records)
+    if others:
+        console.print(f"not the target pairs of {runs[0]}: {', '.join(others)}; these figures do not compare")
+
+
+@runs.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="[default: curves.png in the run's folder; needed for several runs]",
+)
+@click.pass_context
+def plot(ctx: click.Context, /, runs: tuple[Path, ...], output: Path | None) -> None:
+    """Plot learning curves: validation mAP, losses, discrepancy by layer and the keep rate, as a PNG.
+
+    With several RUNS, one line for each.
+    """
+    if output is None and len(runs) > 1:
+        raise click.UsageError("say where the picture goes: -o FILE", ctx)
+    from dckt_core.run_records import read_run
+
+    records = [read_run(run) for run in runs]
+    output = output or runs[0] / "curves.png"
+    if output.suffix.lower() != ".png":
+        raise UsageError(f"{output}: the picture is a PNG; name it so")
+    if not output.absolute().parent.is_dir():
+        raise click.BadParameter(f"{output.parent}: no such folder", ctx, param_hint="--output")
+    from dckt_core.files import write_atomically
+    from dckt_core.report.plot import learning_curves
+
+    figure = learning_curves(records)
+    write_atomically(output, lambda temporary: figure.savefig(temporary, format="png", dpi=150))
+    click.echo(str(output))
+
+
+def _row(record: RunRecord) -> dict[str, Any]:
+    """A run in short, for JSON. A run that cannot be read says why in `error`."""
+    row: dict[str, Any] = {"name": record.name, "path": str(record.path), "status": record.status}
+    row["started"] = record.started.isoformat(timespec="seconds")
+    try:
+        config, summary = record.config, record.summary or {}
+        for role in ("source", "target"):
+            data = summary.get(role, {})
+            row[role] = data.get("origin") or config.get(role, {}).get("location")
+        for kind in ("encoder", "text_encoder", "discrepancy", "sampler"):
+            row[kind] = config.get(kind, {}).get("name")
+        row |= {"preset": config.get("preset"), "seed": config.get("seed"), "seconds": summary.get("seconds")}
+        row["map"] = {
+            network: {direction: _as_json(record.map_of(network, direction)) for direction in DIRECTIONS}
+            for network in ("chance", *NETWORKS)
+        }
+        row["gain"] = {network: _as_json(record.gain_over(network)) for network in ("before", "control")}
+    except DcktError as error:
+        row["error"] = str(error)
+    return row
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    """A row of the list for a terminal."""
+    head = [row["name"], row["started"].replace("T", " ")[:16]]
+    if "error" in row:
+        return [*head, f"unreadable; dckt runs show {row['path']}", "", "", "", "", ""]
+    encoders = f"{row['encoder']} {row['text_encoder']}"
+    figures = [row["map"][network]["mean"] for network in NETWORKS]
+    if row["status"] == "finished":
+        cells = ["-" if figure is None else f"{figure['value']:.3f}" for figure in figures]
+    else:
+        cells = [row["status"], "", ""]
+    return [*head, f"{row['source']} -> {row['target']}", encoders, str(row["sampler"]), *cells]
+
+
+def _show_map(console: Console, records: list[RunRecord]) -> None:
+    """mAP of every network of some runs, with intervals."""
+    from rich.table import Table
+
+    table = Table("run", "target network", title="test mAP (95 % interval)", title_justify="left")
+    for title in DIRECTIONS.values():
+        table.add_column(title, justify="right")
+    for record in records:
+        for network in ("chance", *NETWORKS):
+            figures = [record.map_of(network, direction) for direction in DIRECTIONS]
+            if any(figures):
+                table.add_row(str(record.path), network, *["-" if it is None else _estimate(it) for it in figures])
+    console.print(table)
+
+
+def _estimate(estimate: Estimate, *, sign: bool = False) -> str:
+    form = "+.3f" if sign else ".3f"
+    if estimate.interval is None:
+        return f"{estimate.value:{form}}"
+    low, high = estimate.interval
+    return f"{estimate.value:{form}} ({low:{form}} to {high:{form}})"
+
+
+def _as_json(estimate: Estimate | None) -> dict[str, Any] | None:
+    if estimate is None:
+        return None
+    return {"value": estimate.value, "interval": estimate.interval and list(estimate.interval)}
+
+
+def _other_pairs(records: list[RunRecord]) -> list[str]:
+    """Runs whose target pairs are not the first one's."""
+    first, *rest = (record.model.get("pairs", {}).get("target") for record in records)
+    return [str(record.path) for record, digest in zip(records[1:], rest, strict=True) if digest != first]
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
