@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 from dckt_core.assembly import Plugins, resolve_config
@@ -76,25 +77,23 @@ class Cell:
 
 
 def cells_of(plan: Plan, registry: Registry) -> list[Cell]:
-    """All cells of a plan. Arms take turns, so that an experiment that is cut short has whole comparisons.
+    """All cells of a plan, seed by seed, so that an experiment that is cut short has whole comparisons.
 
     Raises:
         UsageError: an arm's configuration is wrong, or asks for the control of a run that trains none; it is named.
         DataError: a target data set is not there.
     """
     cells = []
-    for data in plan.data:
-        for shots in plan.shots:
-            for seed in plan.seeds:
-                for name, arm in plan.arms.items():
-                    try:
-                        config = resolve_config(registry, flags=plan.settings(data, name, seed, shots))
-                        config = Plugins(config, registry).config
-                        if arm.checkpoint == "control" and not config.transfer.control:
-                            raise UsageError("its checkpoint is 'control', and transfer.control = false trains none")
-                    except UsageError as error:
-                        raise UsageError(f"arm '{name}' on data '{data}': {error}") from None
-                    cells.append(Cell(data, shots, name, seed, arm.checkpoint, Task(config, arm.baseline)))
+    for seed, data, shots, name in product(plan.seeds, plan.data, plan.shots, plan.arms):
+        arm = plan.arms[name]
+        try:
+            config = resolve_config(registry, flags=plan.settings(data, name, seed, shots))
+            config = Plugins(config, registry).config
+            if arm.checkpoint == "control" and not config.transfer.control:
+                raise UsageError("its checkpoint is 'control', and transfer.control = false trains none")
+        except UsageError as error:
+            raise UsageError(f"arm '{name}' on data '{data}': {error}") from None
+        cells.append(Cell(data, shots, name, seed, arm.checkpoint, Task(config, arm.baseline)))
     return cells
 
 

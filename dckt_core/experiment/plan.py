@@ -16,6 +16,7 @@
     [arms.target-only]
     checkpoint = "control"          # the target-only twin that every run trains
     [arms.no-mmd]
+    like = "dckt"                   # that arm's keys, and these
     loss.media.weight = 0.0
     loss.correlation.weight = 0.0
     [arms.cca]
@@ -43,7 +44,7 @@ Shots = Annotated[int, Field(ge=1)] | Literal["all"]
 
 
 class Arm(BaseModel):
-    """One way of training. Keys besides these two are configuration."""
+    """One way of training. Keys besides these are configuration."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -51,6 +52,8 @@ class Arm(BaseModel):
     """Which network of the run the arm is: before transfer, the target-only control, or after transfer."""
     baseline: str | None = None
     """A method of `dckt_core.experiment.baselines` in place of a training run."""
+    like: str | None = None
+    """Another arm, whose configuration this one begins with."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -89,8 +92,13 @@ class Plan:
 
     def settings(self, data: str, arm: str, seed: int, shots: int | None) -> dict[str, Any]:
         """The configuration layer of one training."""
-        layer = merge(merge(self.base, self.data[data]), self.arms[arm].settings)
+        layer = merge(merge(self.base, self.data[data]), self.arm_settings(arm))
         return layer | {"seed": seed} | ({} if shots is None else {"shots": shots})
+
+    def arm_settings(self, arm: str) -> dict[str, Any]:
+        """An arm's own keys over those of the arm that it is like."""
+        own = self.arms[arm]
+        return own.settings if own.like is None else merge(self.arm_settings(own.like), own.settings)
 
 
 def read_plan(file: Path, changes: Mapping[str, Any] | None = None) -> Plan:
@@ -128,6 +136,10 @@ def _checked(said: _File, name: str) -> Plan:
     for arm in said.arms.values():
         if arm.baseline is not None and arm.baseline not in BASELINES:
             raise UsageError(f"unknown baseline '{arm.baseline}': {did_you_mean(arm.baseline, BASELINES)}")
+        if arm.like is not None and arm.like not in said.arms:
+            raise UsageError(f"no arm '{arm.like}' to be like: {did_you_mean(arm.like, said.arms)}")
+    for word in said.arms:
+        _check_likeness(said.arms, word)
     against = [(arm, said.reference) for arm in said.arms if said.reference not in (None, arm)]
     contrasts = [*((a, b) for a, b in against if b is not None), *said.contrasts]
     for named in (said.reference, *(word for pair in said.contrasts for word in pair)):
@@ -143,6 +155,15 @@ def _checked(said: _File, name: str) -> Plan:
         data=said.data,
         arms=said.arms,
     )
+
+
+def _check_likeness(arms: Mapping[str, Arm], name: str) -> None:
+    """Raises where an arm is like itself, by way of others perhaps."""
+    met, at = [name], arms[name].like
+    while at is not None:
+        if at in met:
+            raise UsageError(f"arm '{name}' is like itself: {' -> '.join([*met, at])}")
+        met, at = [*met, at], arms[at].like
 
 
 def _tables(value: object) -> list[object]:

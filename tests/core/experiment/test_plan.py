@@ -65,6 +65,24 @@ def test_the_arm_wins_over_the_data_set_and_that_over_the_base(tmp_path: Path) -
     assert "checkpoint" not in plan.settings("photos", "alone", 0, None)
 
 
+def test_an_arm_begins_with_the_keys_of_the_one_that_it_is_like(tmp_path: Path) -> None:
+    arms = """
+[arms.narrow]
+like = "no-mmd"
+network.media_width = 8
+[arms.narrow-twin]
+like = "narrow"
+checkpoint = "control"
+"""
+    plan = read_plan(written(tmp_path, PLAN + arms))
+    assert plan.arm_settings("narrow") == {
+        "network": {"common_width": 16, "media_width": 8},
+        "loss": {"media": {"weight": 0.0}},
+    }
+    assert plan.settings("photos", "narrow-twin", 0, 5) == plan.settings("photos", "narrow", 0, 5)
+    assert plan.arms["narrow-twin"].checkpoint == "control"
+
+
 def test_the_reference_is_compared_with_every_other_arm(tmp_path: Path) -> None:
     plan = read_plan(written(tmp_path))
     assert plan.contrasts == (("dckt", "alone"), ("no-mmd", "alone"), ("linear", "alone"), ("dckt", "no-mmd"))
@@ -101,6 +119,8 @@ MINIMAL: dict[str, Any] = {"seeds": "[0]", "data": "{ d = {} }", "arms": "{ a = 
         ({"arms": '{ a = { baseline = "ccaa" } }'}, "did you mean 'cca'"),
         ({"arms": '{ a = { checkpoint = "best" } }'}, "'arms.a.checkpoint'"),
         ({"arms": '{ "a|b" = {} }'}, "the name 'a|b'"),
+        ({"arms": '{ a = {}, b = { like = "aa" } }'}, "no arm 'aa' to be like: did you mean 'a'"),
+        ({"arms": '{ a = { like = "b" }, b = { like = "a" } }'}, "arm 'a' is like itself: a -> b -> a"),
         ({"arms": "{ a = { seed = 3 } }"}, "'a' may not say 'seed'"),
         ({"base": "{ shots = 3 }"}, "'base' may not say 'shots'"),
         ({"data": "{ d = 3 }"}, "'data.d'"),
