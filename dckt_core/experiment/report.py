@@ -7,7 +7,7 @@ from itertools import chain
 
 from dckt_core.experiment.cells import Cell
 from dckt_core.experiment.plan import Plan
-from dckt_core.experiment.results import MEAN, Row, select
+from dckt_core.experiment.results import Row, select
 from dckt_core.experiment.statistics import Estimate, estimate, paired_difference
 
 HOW_TO_READ = """\
@@ -26,8 +26,7 @@ def report(plan: Plan, cells: Sequence[Cell], rows: Sequence[Row], failures: Map
 
     failures: what went wrong, by the key of the task.
     """
-    done = len({(row.data, row.shots, row.arm, row.seed) for row in rows})
-    parts = [f"# Experiment {plan.name}", f"{done} of {len(cells)} cells are done.", HOW_TO_READ]
+    parts = [f"# Experiment {plan.name}", f"{len(rows)} of {len(cells)} cells are done.", HOW_TO_READ]
     failed = [f"- {cell}: {failures[cell.task.key]}" for cell in cells if cell.task.key in failures]
     if failed:
         parts += ["## Failed", "\n".join(failed)]
@@ -44,7 +43,7 @@ def _overview(plan: Plan, rows: Sequence[Row], data: str, shots: Sequence[str]) 
     """Mean test mAP of every arm by the number of shots."""
     lines = [["arm", *(f"{count} shots" for count in shots)]]
     for arm in plan.arms:
-        found = [_estimate(select(rows, data=data, shots=count, arm=arm)) for count in shots]
+        found = [_estimate(select(rows, "map_mean", data=data, shots=count, arm=arm)) for count in shots]
         lines.append([arm, *(_with_interval(one) for one in found)])
     return _table(lines)
 
@@ -53,10 +52,14 @@ def _setting(plan: Plan, rows: Sequence[Row], data: str, shots: str) -> list[str
     """One data set at one number of shots."""
     here = [row for row in rows if (row.data, row.shots) == (data, shots)]
     title = f"### {data}, {'all training pairs' if shots == 'all' else f'{shots} training pairs a class'}"
-    chance = next((row.value for row in here if row.metric == "chance_map"), None)
-    if chance is None:
+    if not here:
         return [title, "Nothing is done yet."]
-    return [title, f"Chance is {chance:.3f}.", _arms(plan, here, data, shots), *_contrasts(plan, here, data, shots)]
+    return [
+        title,
+        f"Chance is {here[0].map_chance:.3f}.",
+        _arms(plan, here, data, shots),
+        *_contrasts(plan, here, data, shots),
+    ]
 
 
 def _arms(plan: Plan, rows: Sequence[Row], data: str, shots: str) -> str:
@@ -65,21 +68,20 @@ def _arms(plan: Plan, rows: Sequence[Row], data: str, shots: str) -> str:
     warned = []
     for arm in plan.arms:
 
-        def figures(split: str, direction: str, metric: str = "map", arm: str = arm) -> Figures:
-            return select(rows, data=data, shots=shots, arm=arm, split=split, direction=direction, metric=metric)
+        def figures(column: str, arm: str = arm) -> Figures:
+            return select(rows, column, data=data, shots=shots, arm=arm)
 
-        chosen, test = _estimate(figures("val", MEAN)), _estimate(figures("test", MEAN))
+        chosen, test = _estimate(figures("val_map_mean")), _estimate(figures("map_mean"))
         if chosen is None or test is None:
             lines.append([arm, "0", *["-"] * 5])
             continue
         validation[arm] = chosen.mean
-        means = [_estimate(figures("test", direction)) for direction in ("image_to_text", "text_to_image")]
-        seconds = _estimate(figures("train", "", "seconds"))
-        shown = [chosen, *means]
+        seconds = _estimate(figures("seconds"))
+        shown = [chosen, _estimate(figures("map_i2t")), _estimate(figures("map_t2i"))]
         lines.append(
             [arm, str(test.n), *map(_figure, shown), _with_interval(test), f"{seconds.mean:.0f}" if seconds else "-"]
         )
-        negative = figures("val", "", "negative_transfer")
+        negative = figures("negative_transfer")
         if any(negative.values()):
             warned.append(f"- {arm}: in {sum(map(bool, negative.values()))} of {len(negative)} runs")
     best = max(validation, key=lambda arm: validation[arm])
@@ -94,7 +96,7 @@ def _arms(plan: Plan, rows: Sequence[Row], data: str, shots: str) -> str:
 def _contrasts(plan: Plan, rows: Sequence[Row], data: str, shots: str) -> list[str]:
     lines = [["contrast, mean of both directions", "n", "difference (95 % interval)", "seeds above 0"]]
     for arm, other in plan.contrasts:
-        first, second = (select(rows, data=data, shots=shots, arm=name) for name in (arm, other))
+        first, second = (select(rows, "map_mean", data=data, shots=shots, arm=name) for name in (arm, other))
         found = paired_difference(first, second)
         above = sum(first[seed] > second[seed] for seed in first.keys() & second.keys())
         shown = (

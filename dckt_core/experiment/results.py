@@ -1,30 +1,30 @@
-"""What came out of an experiment: one tidy row a number."""
+"""What came out of an experiment: one row a cell."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from dckt_core.experiment.cells import Cell
 from dckt_core.training.scoring import DIRECTIONS
 
-MEAN = "mean"
-COLUMNS = ("data", "shots", "arm", "seed", "network", "split", "direction", "metric", "value")
-
 
 @dataclass(frozen=True)
 class Row:
-    """A number of a cell.
+    """The numbers of a cell. mAPs lie in [0, 1].
 
     Attributes:
         shots: training pairs a class, or "all".
         network: `before`, `control` or `after`, or the name of a baseline.
-        direction: `image_to_text`, `text_to_image` or their `mean`; empty for what has none.
-        metric: `map` in [0, 1]; `chance_map`, that of random rankings; `seconds` of the whole run;
-            `negative_transfer`, 1 where the run warned of it.
+        map_i2t, map_t2i, map_mean: on the test split, images as queries, texts, and the mean of both.
+        map_chance: of random rankings.
+        val_map_mean: on validation, of the iteration that was kept.
+        negative_transfer: whether the run warned of it; None for what went through no transfer.
+        seconds: of the whole run, by the clock; arms that read from one run have the same.
+        key: names the run, `runs/<key>`.
     """
 
     data: str
@@ -32,48 +32,50 @@ class Row:
     arm: str
     seed: int
     network: str
-    split: str
-    direction: str
-    metric: str
-    value: float
+    map_i2t: float
+    map_t2i: float
+    map_mean: float
+    map_chance: float
+    val_map_mean: float
+    negative_transfer: bool | None
+    seconds: float
+    key: str
 
 
-def rows_of(cell: Cell, summary: Mapping[str, Any]) -> list[Row]:
+def row_of(cell: Cell, summary: Mapping[str, Any]) -> Row:
     """The numbers of a cell, from the `summary.json` of its task; of a run's networks, those of the cell's own."""
     validation, test = summary["validation"][cell.network], summary["test"]["map"]
-    numbers = [("val", direction, "map", validation[direction]) for direction in DIRECTIONS]
-    numbers.append(("val", MEAN, "map", sum(validation[direction] for direction in DIRECTIONS) / len(DIRECTIONS)))
-    numbers += [("test", direction, "map", test[cell.network][direction]["value"]) for direction in (*DIRECTIONS, MEAN)]
-    numbers.append(("test", MEAN, "chance_map", test["chance"][MEAN]))
-    numbers.append(("train", "", "seconds", summary["seconds"]))
-    if cell.network == "after":
-        numbers.append(("val", "", "negative_transfer", float(summary["negative_transfer"])))
-    said = (cell.data, str(cell.shots or "all"), cell.arm, cell.seed, cell.network)
-    return [Row(*said, *number) for number in numbers]
+    values = test[cell.network]
+    return Row(
+        data=cell.data,
+        shots=str(cell.shots or "all"),
+        arm=cell.arm,
+        seed=cell.seed,
+        network=cell.network,
+        map_i2t=values["image_to_text"]["value"],
+        map_t2i=values["text_to_image"]["value"],
+        map_mean=values["mean"]["value"],
+        map_chance=test["chance"]["mean"],
+        val_map_mean=sum(validation[direction] for direction in DIRECTIONS) / len(DIRECTIONS),
+        negative_transfer=summary["negative_transfer"] if cell.network == "after" else None,
+        seconds=summary["seconds"],
+        key=cell.task.key,
+    )
 
 
-def select(
-    rows: Iterable[Row],
-    *,
-    data: str,
-    shots: str,
-    arm: str,
-    split: str = "test",
-    direction: str = MEAN,
-    metric: str = "map",
-) -> dict[int, float]:
-    """One number for each seed."""
-    wanted = (data, shots, arm, split, direction, metric)
-    return {
-        row.seed: row.value
-        for row in rows
-        if (row.data, row.shots, row.arm, row.split, row.direction, row.metric) == wanted
-    }
+def select(rows: Iterable[Row], column: str, *, data: str, shots: str, arm: str) -> dict[int, float]:
+    """One number for each seed; what is None is left out."""
+    wanted = (data, shots, arm)
+    found = {row.seed: getattr(row, column) for row in rows if (row.data, row.shots, row.arm) == wanted}
+    return {seed: float(value) for seed, value in found.items() if value is not None}
 
 
 def as_csv(rows: Sequence[Row]) -> str:
+    columns = [field.name for field in fields(Row)]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([getattr(row, column) for column in COLUMNS] for row in rows)
+    writer.writerow(columns)
+    for row in rows:
+        values = [getattr(row, column) for column in columns]
+        writer.writerow([int(value) if isinstance(value, bool) else value for value in values])
     return stream.getvalue()

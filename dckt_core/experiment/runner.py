@@ -22,7 +22,7 @@ from dckt_core.experiment.cells import OF_BASELINES, Cell, Task, cells_of, tasks
 from dckt_core.experiment.material import make_domains
 from dckt_core.experiment.plan import Plan
 from dckt_core.experiment.report import report
-from dckt_core.experiment.results import as_csv, rows_of
+from dckt_core.experiment.results import as_csv, row_of
 from dckt_core.experiment.workers import Setup, work
 from dckt_core.files import held, write_text
 from dckt_core.plugins import Registry
@@ -147,7 +147,7 @@ def _record(now: Standing, task: Task, cells: list[Cell], fault: str | None, *, 
 
 
 def _write(plan: Plan, now: Standing) -> None:
-    rows = [row for cell in now.done for row in rows_of(cell, now.summaries[cell.task.key])]
+    rows = [row_of(cell, now.summaries[cell.task.key]) for cell in now.done]
     write_text(now.folder / "results.csv", as_csv(rows))
     write_text(now.folder / "report.md", report(plan, now.cells, rows, now.failures))
 

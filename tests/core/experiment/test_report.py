@@ -12,7 +12,7 @@ from dckt_core.config import Config
 from dckt_core.experiment.cells import Cell, Task
 from dckt_core.experiment.plan import Plan, read_plan
 from dckt_core.experiment.report import report
-from dckt_core.experiment.results import Row, as_csv, rows_of, select
+from dckt_core.experiment.results import Row, as_csv, row_of, select
 
 PLAN = """
 seeds = [0, 1, 2]
@@ -62,28 +62,30 @@ def gathered(plan: Plan) -> list[Row]:
     rows = []
     for cell in cells(plan):
         value = TEST[cell.arm][cell.seed]
-        rows += rows_of(cell, summary(cell.network, value, negative=cell.seed == 2))
+        rows.append(row_of(cell, summary(cell.network, value, negative=cell.seed == 2)))
     return rows
 
 
-def test_a_cell_s_rows_are_those_of_its_own_network(plan: Plan) -> None:
+def test_a_cell_s_row_is_that_of_its_own_network(plan: Plan) -> None:
     rows = gathered(plan)
-    of_control = [row for row in rows if row.arm == "alone" and row.seed == 1]
-    assert {row.network for row in of_control} == {"control"}
-    maps = {(row.split, row.direction): row.value for row in of_control if row.metric == "map"}
-    assert maps == {
-        (split, direction): pytest.approx(0.56 + shift)
-        for split in ("val", "test")
-        for direction, shift in (("image_to_text", -0.05), ("text_to_image", 0.05), ("mean", 0.0))
-    }
-    assert select(rows, data="photos", shots="5", arm="linear") == {0: 0.3, 1: 0.3, 2: 0.3}
+    (control,) = [row for row in rows if row.arm == "alone" and row.seed == 1]
+    assert control.network == "control"
+    assert (control.map_i2t, control.map_t2i, control.map_mean) == pytest.approx((0.51, 0.61, 0.56))
+    assert control.val_map_mean == pytest.approx(0.56)
+    assert (control.map_chance, control.seconds) == (0.1, 12.0)
+    assert control.negative_transfer is None, "it went through no transfer"
+    assert select(rows, "map_mean", data="photos", shots="5", arm="linear") == {0: 0.3, 1: 0.3, 2: 0.3}
+    assert select(rows, "negative_transfer", data="photos", shots="5", arm="dckt") == {0: 0.0, 1: 0.0, 2: 1.0}
+    assert select(rows, "negative_transfer", data="photos", shots="5", arm="alone") == {}
 
 
-def test_the_table_is_tidy(plan: Plan) -> None:
+def test_the_table_has_a_row_a_cell(plan: Plan) -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv(gathered(plan)))))
-    keys = [tuple(value for name, value in row.items() if name != "value") for row in rows]
-    assert len(set(keys)) == len(keys), "one row a number"
-    assert rows[0]["value"] == repr(0.45)
+    assert [(row["shots"], row["arm"], row["seed"]) for row in rows[:2]] == [("5", "dckt", "0"), ("5", "alone", "0")]
+    assert len(rows) == len(cells(plan))
+    assert rows[0]["map_mean"] == "0.5"
+    assert [rows[0]["negative_transfer"], rows[1]["negative_transfer"]] == ["0", ""]
+    assert rows[0]["key"] == cells(plan)[0].task.key
 
 
 def test_the_report_says_means_contrasts_and_n(plan: Plan) -> None:
