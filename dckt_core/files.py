@@ -44,6 +44,12 @@ def _write_beside(path: Path, write: Callable[[Path], None]) -> None:
     sync_folder(path.parent)
 
 
+def sweep(folder: Path) -> None:
+    """Removes what writers left, in a folder and those in it, that were killed. Nobody else may be at work there."""
+    for stale in folder.rglob(".*.tmp"):
+        stale.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """A UTF-8 text file, atomically."""
 

@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from dckt_core.errors import DcktError, MachineError, StoppedError, StorageError, UsageError
-from dckt_core.files import sync_folder, umask, write_text
+from dckt_core.files import sweep, sync_folder, umask, write_text
 from dckt_core.progress import logger
 
 _NAME = re.compile(r"[\w][\w.+-]*", re.ASCII)
@@ -99,7 +99,9 @@ class RunFolder:
             raise UsageError(f"{path}: no run to resume")
         if (path / "summary.json").exists():
             raise UsageError(f"{path}: the run is finished")
-        return cls(path, _lock(path))
+        folder = cls(path, _lock(path))
+        sweep(path)
+        return folder
 
     @property
     def snapshots(self) -> Path:

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dckt_core.errors import DataError
-from dckt_core.files import write_atomically
+from dckt_core.files import sweep, write_atomically
 from dckt_core.progress import logger
 
 FORMAT = 1
@@ -90,8 +90,7 @@ class SnapshotFolder:
     def __init__(self, folder: Path, keep: int = 2) -> None:
         self.folder = folder
         self.keep = keep
-        for stale in folder.glob(".*.tmp"):
-            stale.unlink(missing_ok=True)
+        sweep(folder)
 
     def files(self) -> list[Path]:
         """What is there, oldest first."""

@@ -314,6 +314,24 @@ def test_many_at_once_on_one_name_leave_one_whole_folder(
     RunFolder.create(tmp_path / "runs", "swept", lambda part: None)
 
 
+def test_what_killed_writers_left_is_swept_when_a_run_goes_on(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "a", lambda part: (part / "config.toml").write_text("") and None)
+    left = [folder.path / name for name in (".selection.csv.x.tmp", "checkpoints/.after.safetensors.x.tmp")]
+    for file in left:
+        file.write_text("half")
+    with pytest.raises(UsageError, match="another training is at work"):
+        RunFolder.reopen(folder.path)
+    assert all(file.exists() for file in left), "they may be of the training that is at work"
+    with folder.recording():
+        pass
+    RunFolder.reopen(folder.path)
+    assert sorted(file.name for file in folder.path.rglob("*") if file.is_file()) == [
+        ".lock",
+        "config.toml",
+        "log.jsonl",
+    ]
+
+
 def test_a_run_that_is_at_work_is_not_resumed_by_another(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "a", lambda part: (part / "config.toml").write_text("") and None)
 
