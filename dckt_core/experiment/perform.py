@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,7 +15,7 @@ from dckt_core.experiment.baselines.fitting import Fitted, Sample
 from dckt_core.experiment.cells import Task
 from dckt_core.experiment.material import make_domains
 from dckt_core.files import write_text
-from dckt_core.plugins import Registry
+from dckt_core.plugins import Registry, load_registry
 from dckt_core.protocols import Representation
 from dckt_core.rng import generator_for
 from dckt_core.runs import write_json
@@ -21,7 +23,27 @@ from dckt_core.train import resume, train
 from dckt_core.training.scoring import Score, compare, pair_aps
 
 
-def perform(task: Task, runs_dir: Path, *, registry: Registry, cache_dir: Path) -> None:
+@dataclass(frozen=True)
+class Performer:
+    """Makes a process ready for tasks; called once in each. `perform` is what it gives back, all but the task.
+
+    Attributes:
+        plugins: False: only what ships in the box.
+        threads: of the process.
+    """
+
+    runs_dir: Path
+    cache_dir: Path
+    plugins: bool
+    threads: int
+
+    def __call__(self) -> Callable[[Task], None]:
+        torch.set_num_threads(self.threads)
+        registry = load_registry(plugins=self.plugins)
+        return partial(perform, runs_dir=self.runs_dir, registry=registry, cache_dir=self.cache_dir)
+
+
+def perform(task: Task, *, runs_dir: Path, registry: Registry, cache_dir: Path) -> None:
     """Trains, scores the test split once and leaves `runs_dir/<key>/summary.json`.
 
     A run that was stopped or killed before goes on where it was; a baseline begins anew.

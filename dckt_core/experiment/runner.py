@@ -20,10 +20,11 @@ from typing import Any
 from dckt_core.errors import DcktError, ExitCode, StoppedError, StorageError, UsageError, did_you_mean
 from dckt_core.experiment.cells import OF_BASELINES, Cell, Task, cells_of, tasks_of
 from dckt_core.experiment.material import make_domains
+from dckt_core.experiment.perform import Performer
 from dckt_core.experiment.plan import Plan
 from dckt_core.experiment.report import report
 from dckt_core.experiment.results import as_csv, row_of
-from dckt_core.experiment.workers import Setup, work
+from dckt_core.experiment.workers import work
 from dckt_core.files import held, write_text
 from dckt_core.plugins import Registry
 from dckt_core.progress import Progress, logger, silent
@@ -104,12 +105,14 @@ def run_experiment(
     with held(folder, "another experiment is at work in this folder"), stopping() as stop:
         cells = [cell for cell in now.cells if not arms or cell.arm in arms]
         pending = [task for task in tasks_of(cells) if task.key not in now.summaries]
-        setup = Setup(runs_dir.absolute(), cache_dir.absolute(), plugins, threads)
+        performer = Performer(runs_dir.absolute(), cache_dir.absolute(), plugins, threads)
         features = _Features(registry, cache_dir, progress)
         _write(plan, now)
-        ended = len(cells) - _count(cells, pending)
+        keys = {task.key for task in pending}
+        ended = sum(cell.task.key not in keys for cell in cells)
         progress(ended, len(cells), "cells")
-        for task, fault in work(pending, setup, workers, ready=features.ready, stop=stop):
+        done = work(pending, performer, processes=workers, threads=threads, ready=features.ready, stop=stop)
+        for task, fault in done:
             of_task = [cell for cell in cells if cell.task.key == task.key]
             _record(now, task, of_task, fault, keep_checkpoints=plan.keep_checkpoints)
             _write(plan, now)
@@ -120,11 +123,6 @@ def run_experiment(
             stopped.exit_code = ExitCode(stop.exit_code)
             raise stopped
     return now
-
-
-def _count(cells: list[Cell], tasks: list[Task]) -> int:
-    keys = {task.key for task in tasks}
-    return sum(cell.task.key in keys for cell in cells)
 
 
 def _record(now: Standing, task: Task, cells: list[Cell], fault: str | None, *, keep_checkpoints: bool) -> None:

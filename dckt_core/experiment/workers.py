@@ -10,14 +10,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from dckt_core.errors import DcktError, StoppedError
-from dckt_core.experiment.cells import Task
 from dckt_core.progress import logger
 from dckt_core.registry import describe
+
+T = TypeVar("T")
 
 POLL_SECONDS = 0.5
 """How soon a request to stop is noticed while all processes are busy."""
@@ -26,41 +26,35 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 """Read by numerical libraries when they are loaded, and so to be there before."""
 
 
-@dataclass(frozen=True)
-class Setup:
-    """What a process needs to know.
-
-    Attributes:
-        plugins: False: only what ships in the box.
-        threads: of each process.
-    """
-
-    runs_dir: Path
-    cache_dir: Path
-    plugins: bool
-    threads: int
-
-
 def work(
-    tasks: Iterable[Task], setup: Setup, processes: int, *, ready: Callable[[Task], object], stop: Callable[[], bool]
-) -> Iterator[tuple[Task, str | None]]:
+    tasks: Iterable[T],
+    prepare: Callable[[], Callable[[T], object]],
+    *,
+    processes: int,
+    threads: int = 1,
+    ready: Callable[[T], object] = lambda task: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[tuple[T, str | None]]:
     """Performs tasks, and yields each as it ends with what went wrong, or None.
 
     Args:
+        prepare: called once in each process; what it gives back performs a task. It is pickled, as tasks are.
+        threads: of each process.
         ready: called with a task before a process is given it.
-        stop: asked now and then; once it is true, the processes keep a checkpoint and end, and so does the iterator.
+        stop: asked now and then. Once it is true the processes are sent SIGTERM, which a training answers with a
+            checkpoint; when they have ended, so does the iterator.
     """
     waiting = deque(tasks)
-    workers: list[_Worker] = []
+    workers: list[_Worker[T]] = []
     try:
-        while not stop() and (waiting or any(worker.task for worker in workers)):
+        while not stop() and (waiting or any(worker.busy for worker in workers)):
             while waiting and len(workers) < processes:
-                workers.append(_Worker(setup))
+                workers.append(_Worker(prepare, threads))
             for worker in workers:
-                if waiting and worker.task is None:
+                if waiting and not worker.busy:
                     ready(waiting[0])
                     worker.give(waiting.popleft())
-            heard = wait([worker.connection for worker in workers if worker.task], timeout=POLL_SECONDS)
+            heard = wait([worker.connection for worker in workers if worker.busy], timeout=POLL_SECONDS)
             for worker in [worker for worker in workers if worker.connection in heard]:
                 task, fault = worker.hear()
                 if worker.gone:
@@ -73,30 +67,33 @@ def work(
             worker.process.join()
 
 
-class _Worker:
+class _Worker(Generic[T]):
     """A process, as its parent sees it."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, prepare: Callable[[], Callable[[T], object]], threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, setup))
-        with _environment(dict.fromkeys(THREAD_VARIABLES, str(setup.threads))):
+        self.process = context.Process(target=_serve, args=(theirs, prepare))
+        with _environment(dict.fromkeys(THREAD_VARIABLES, str(threads))):
             self.process.start()
         theirs.close()
-        self.task: Task | None = None
         self.gone = False
+        self._tasks: list[T] = []  # the one that it is at, or none
 
-    def give(self, task: Task) -> None:
-        self.task = task
+    @property
+    def busy(self) -> bool:
+        return bool(self._tasks)
+
+    def give(self, task: T) -> None:
+        self._tasks.append(task)
         try:
             self.connection.send(task)
         except OSError:  # it is gone; `hear` will find out
             return
 
-    def hear(self) -> tuple[Task, str | None]:
+    def hear(self) -> tuple[T, str | None]:
         """The task that ended, and what went wrong with it."""
-        task, self.task = self.task, None
-        assert task is not None
+        task = self._tasks.pop()
         try:
             fault: str | None = self.connection.recv()
         except (EOFError, OSError):
@@ -106,8 +103,8 @@ class _Worker:
         return task, fault
 
     def dismiss(self) -> None:
-        """Asks for an end: of an idle process at once, of a busy one after a checkpoint."""
-        if self.task is not None:
+        """Asks for an end: of an idle process at once, of a busy one by SIGTERM."""
+        if self.busy:
             self.process.terminate()
         self.connection.close()
 
@@ -136,26 +133,20 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 # --- in the process -------------------------------------------------------------------------------------------
 
 
-def _serve(connection: Connection, setup: Setup) -> None:
+def _serve(connection: Connection, prepare: Callable[[], Callable[[Any], object]]) -> None:
     """Performs the tasks that come, until no more do."""
     os.setpgrp()  # a Ctrl-C in the terminal reaches the parent alone, who passes it on once
     _end_with_parent()
     logger.addHandler(logging.NullHandler())  # a run's lines are in its log.jsonl
-    import torch
-
-    from dckt_core.experiment.perform import perform
-    from dckt_core.plugins import load_registry
-
-    torch.set_num_threads(setup.threads)
-    registry = load_registry(plugins=setup.plugins)
+    perform = prepare()
     while True:
         try:
-            task: Task = connection.recv()
+            task = connection.recv()
         except (EOFError, OSError):
             return
         fault = None
         try:
-            perform(task, setup.runs_dir, registry=registry, cache_dir=setup.cache_dir)
+            perform(task)
         except StoppedError:
             return
         except DcktError as error:
