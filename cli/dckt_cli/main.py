@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": ("dckt_cli.evaluate:evaluate", "Score a run's networks: the mAP table."),
     "experiment": ("dckt_cli.experiment:experiment", "Compare ways of training over seeds, with intervals."),
     "extract": ("dckt_cli.extract:extract", "Write the features of images or texts into files."),
+    "index": ("dckt_cli.index:index", "Make a gallery of images or texts searchable, or change one."),
     "search": ("dckt_cli.search:search", "Find texts by image and images by text."),
     "runs": ("dckt_cli.runs:runs", "List runs, show one, compare some, or plot learning curves."),
     "datasets": ("dckt_cli.datasets:datasets", "List data sets, and check one on disk."),

@@ -5,120 +5,158 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from dckt_core.plugins import Registry
+    from dckt_core.progress import Progress
+    from dckt_core.search.gallery import Hit
+    from dckt_core.search.queries import Query
+    from dckt_core.search.searcher import Searcher
+    from dckt_core.specs import Modality
+
+AT_ONCE = 256
+"""Queries of a batch that are encoded, looked for and written at once."""
+
+OF_RUNS = ("split", "index", "index_opt", "checkpoint", "target")
+"""Flags that make sense for a run alone: an index has it all settled."""
+
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("place", metavar="INDEX|RUN", type=click.Path(path_type=Path))
 @click.option("--text", help="Look for this text.")
 @click.option("--image", metavar="FILE", type=click.Path(path_type=Path), help="Look for this image.")
+@click.option(
+    "--batch",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help='Look for each line: a text, or in .jsonl {"text": ...} or {"image": path}.',
+)
 @click.option(
     "--medium",
     type=click.Choice(["other", "image", "text"]),
     default="other",
     show_default=True,
-    help="What to find; by default images for a text and texts for an image.",
+    help="What to find; by default images for a text and texts for an image, or all that there is.",
 )
 @click.option("-k", "--k", type=click.IntRange(min=1), default=10, show_default=True, help="How many to show.")
+@click.option("--run", metavar="RUN", type=click.Path(path_type=Path), help="The run that made INDEX, if it was moved.")
 @click.option(
     "--split",
     type=click.Choice(["all", "train", "val", "test"]),
     default="all",
     show_default=True,
-    help="The part of the target data set to search.",
+    help="Of a run: the part of the target data set to search.",
 )
-@click.option("--index", metavar="NAME", default="exact", show_default=True, help="How neighbours are found.")
-@click.option("--index-opt", metavar="KEY=VALUE", multiple=True, help="An option of the index.")
+@click.option("--index", metavar="NAME", default="exact", show_default=True, help="Of a run: how neighbours are found.")
+@click.option("--index-opt", metavar="KEY=VALUE", multiple=True, help="Of a run: an option of the index.")
 @click.option(
     "--checkpoint",
     type=click.Choice(["before", "after", "control"]),
     default="after",
     show_default=True,
-    help="The target network before transfer, after it, or its target-only control.",
+    help="Of a run: the target network before transfer, after it, or its target-only control.",
 )
-@click.option("--target", metavar="PATH", help="Where the target data set lies, if it was moved.")
+@click.option("--target", metavar="PATH", help="Of a run: where the target data set lies, if it was moved.")
 @click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--quiet", is_flag=True, help="Warnings and the results alone.")
-@click.option("--json", "as_json", is_flag=True, help="The results as JSON on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="The results as JSON on stdout, a line for each query.")
 @click.pass_context
-def search(ctx: click.Context, /, run: Path, text: str | None, image: Path | None, **flags: Any) -> None:
-    """Search the target data set of RUN by its trained network: images for a text, texts for an image.
+def search(ctx: click.Context, /, place: Path, **flags: Any) -> None:
+    """Search an index made by `dckt index`, or the target data set of a run: images for a text, texts for an image.
 
-    Ranked by the cosine of class probabilities; equal cosines keep the order of the data set, split by split.
+    Ranked by the cosine of common representations; equal cosines keep the order of the gallery, unless the index is
+    an approximate one.
     """
-    if (text is None) == (image is None):
-        raise click.UsageError("say either --text or --image", ctx)
-    asked = {"image": str(image)} if image is not None else {"text": text}
-    other = "text" if image is not None else "image"
-    medium = other if flags["medium"] == "other" else flags["medium"]
-
-    import torch
+    if sum(flags[name] is not None for name in ("text", "image", "batch")) != 1:
+        raise click.UsageError("say either --text or --image or --batch", ctx)
 
     from dckt_cli.console import watching
-    from dckt_core.data.pairs import SPLITS
-    from dckt_core.errors import DataError
-    from dckt_core.model import load
-    from dckt_core.options import parse_options, split_assignments
-    from dckt_core.plugins import blame
-    from dckt_core.protocols import IndexContext
+    from dckt_core.errors import DataError, UsageError
+    from dckt_core.search.queries import Query, answer, read_queries
+    from dckt_core.search.store import is_index
+
+    text, image, batch = flags["text"], flags["image"], flags["batch"]
+    queries = read_queries(batch) if batch is not None else [Query(text=text, image=image)]
+    if text is not None and not text.strip():
+        raise UsageError("the text to look for is empty")
+    for query in queries:
+        if query.image is not None and not query.image.is_file():
+            raise DataError(f"{query.image}: no such file")
+    of_index = is_index(place)
+    _check_flags(ctx, place, of_index=of_index)
+    with watching(quiet=flags["quiet"]) as progress:
+        if of_index:
+            searcher = _of_index(ctx.obj.registry, place, flags, progress)
+        else:
+            searcher = _of_run(ctx.obj.registry, place, queries, flags, progress)
+        for start in range(0, len(queries), AT_ONCE):
+            some = queries[start : start + AT_ONCE]
+            answers = answer(searcher, some, flags["k"], flags["medium"])
+            for query, hits in zip(some, answers, strict=True):
+                if flags["as_json"]:
+                    where = {"index" if of_index else "run": str(place), "query": query.as_json()}
+                    click.echo(json.dumps({**where, "results": _rows(hits)}, ensure_ascii=False))
+                else:
+                    _show(_rows(hits), title=None if batch is None else query)
+
+
+def _check_flags(ctx: click.Context, place: Path, *, of_index: bool) -> None:
+    """Raises UsageError for a flag that says nothing here."""
+    for name in OF_RUNS if of_index else ("run",):
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            flag = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{flag} goes with {'a run' if of_index else 'an index'}, and {place} is none", ctx)
+
+
+def _of_index(registry: Registry, place: Path, flags: Mapping[str, Any], progress: Progress) -> Searcher:
+    from dckt_core.search.opening import open_index
     from dckt_core.training.engine import Engine
 
-    plugin = ctx.obj.registry.find("index", flags["index"])
-    said = split_assignments(flags["index_opt"], option="--index-opt")
-    options = parse_options(plugin.spec, said, where=f"index '{flags['index']}'")
-    with watching(quiet=flags["quiet"]) as progress:
-        model = load(
-            run,
-            registry=ctx.obj.registry,
-            checkpoint=flags["checkpoint"],
-            target=flags["target"],
-            device=str(Engine(flags["device"]).device),
-            progress=progress,
-        )
-        query = model.encode_images([image]) if image is not None else model.encode_texts([text or ""])
-        data = model.target()
-        # Split by split, as training did, so that the features it left in the cache are found there.
-        splits = [data.split(name) for name in SPLITS if flags["split"] in ("all", name)]
-        pairs = [pair for split in splits for pair in split]
-        if not pairs:
-            raise DataError(f"{data.origin}: split '{flags['split']}' is empty")
-        if medium == "text":
-            parts = [model.encode_texts([pair.text_item for pair in split], cache=True) for split in splits]
-        else:
-            parts = [model.encode_images([pair.image_item for pair in split], cache=True) for split in splits]
-        with blame(plugin):
-            index = plugin.spec.build(options, IndexContext(dim=model.dim, seed=model.config.seed))
-            index.add([pair.id for pair in pairs], torch.cat(parts))
-            (ids,), cosines = index.search(query, flags["k"])
-    by_id = {pair.id: pair for pair in pairs}
-    found = [(by_id[name], cosine) for name, cosine in zip(ids, cosines[0].tolist(), strict=True)]
-    results = [
-        {
-            "rank": rank,
-            "cosine": cosine,
-            "id": pair.id,
-            "label": pair.label,
-            "split": pair.split,
-            medium: pair.text if medium == "text" else str(pair.image),
-        }
-        for rank, (pair, cosine) in enumerate(found, start=1)
-    ]
-    if flags["as_json"]:
-        click.echo(json.dumps({"run": str(run), "query": asked, "results": results}, ensure_ascii=False))
-    else:
-        _show(results, medium)
+    device = str(Engine(flags["device"]).device)
+    return open_index(place, run=flags["run"], registry=registry, device=device, progress=progress)
 
 
-def _show(results: Sequence[Mapping[str, Any]], medium: str) -> None:
-    head = {"rank": "rank", "cosine": "cosine", "id": "id", "label": "class", medium: medium}
-    rows = [head, *({**row, "cosine": f"{row['cosine']:.4f}"} for row in results)]
-    cells = [[_printable(str(row[key])) for key in head] for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head) - 1)]
-    for rank, cosine, name, label, what in cells:
-        line = [rank.rjust(widths[0]), cosine.rjust(widths[1]), name.ljust(widths[2]), label.ljust(widths[3]), what]
-        click.echo("  ".join(line))
+def _of_run(
+    registry: Registry, place: Path, queries: Sequence[Query], flags: Mapping[str, Any], progress: Progress
+) -> Searcher:
+    from dckt_core.model import load
+    from dckt_core.options import parse_options, split_assignments
+    from dckt_core.search.target import searcher_of_target
+    from dckt_core.training.engine import Engine
+
+    options = split_assignments(flags["index_opt"], option="--index-opt")
+    parse_options(registry.find("index", flags["index"]).spec, options, where=f"index '{flags['index']}'")
+    device = str(Engine(flags["device"]).device)
+    how = {name: flags[name] for name in ("checkpoint", "target")}
+    model = load(place, registry=registry, device=device, progress=progress, **how)
+    media: dict[Modality, None] = {}
+    for query in queries:
+        other: Modality = "image" if query.text is not None else "text"
+        media[other if flags["medium"] == "other" else flags["medium"]] = None
+    return searcher_of_target(model, tuple(media), split=flags["split"], index=flags["index"], options=options)
+
+
+def _rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    return [{"rank": rank, "cosine": hit.cosine, **hit.item} for rank, hit in enumerate(hits, start=1)]
+
+
+def _show(results: Sequence[Mapping[str, Any]], *, title: Query | None) -> None:
+    if title is not None:
+        click.echo(_printable(title.text if title.text is not None else str(title.image)))
+    heads = {"rank": "rank", "cosine": "cosine", "id": "id", "label": "class", "image": "image", "text": "text"}
+    shown = [key for key in heads if any(key in row for row in results)]
+    rows = [heads, *({**row, "cosine": f"{row['cosine']:.4f}"} for row in results)]
+    cells = [[_printable(str(row.get(key, ""))) for key in shown] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(shown))]
+    for row in cells:
+        padded = [
+            cell.rjust(width) if key in ("rank", "cosine") else cell.ljust(width)
+            for key, cell, width in zip(shown, row, widths, strict=True)
+        ]
+        click.echo("  ".join(padded).rstrip())
 
 
 def _printable(text: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic_core import to_jsonable_python
 from torch import Tensor
 
 from dckt_core.checkpoints import weights_digest
@@ -66,7 +67,7 @@ def by_encoder(
     provenance = {
         "encoder": registered.name,
         "plugin": str(registered),
-        "options": asdict(options),
+        "options": to_jsonable_python(asdict(options)),
         "seed": seed,
         "fingerprint": encoder.fingerprint,
         "weights_sha256": weights,

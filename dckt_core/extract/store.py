@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,6 +25,7 @@ from torch import Tensor
 
 from dckt_core.errors import DataError
 from dckt_core.files import write_atomically
+from dckt_core.specs import Modality
 
 FORMAT = 1
 HEADER, ITEMS, DROPPED = "extraction.json", "items.jsonl", "dropped.jsonl"
@@ -64,8 +65,8 @@ class Extraction:
         return int(self.header["dim"])
 
     @property
-    def medium(self) -> str:
-        return str(self.header["medium"])
+    def medium(self) -> Modality:
+        return "image" if self.header["medium"] == "image" else "text"
 
     def shards(self) -> Iterator[tuple[Sequence[str], Tensor]]:
         """Ids and rows [n, dim], float32, shard by shard.
@@ -141,8 +142,11 @@ def read_header(path: Path) -> dict[str, Any] | None:
         raise DataError(f"{file}: not the header of an extraction") from None
     if isinstance(header, dict) and isinstance(header.get("format"), int) and header["format"] != FORMAT:
         raise DataError(f"{file}: format {header['format']}, and this dckt reads {FORMAT}")
-    kinds = {"format": int, "key": str, "complete": bool, "medium": str, "dim": int, "count": int, "shards": list}
+    kinds: dict[str, type] = {"format": int, "key": str, "complete": bool, "medium": str, "dim": int, "count": int}
+    kinds |= {"made_by": dict, "input": dict, "shards": list}
     if not isinstance(header, dict) or not all(isinstance(header.get(name), kind) for name, kind in kinds.items()):
+        raise DataError(f"{file}: not the header of an extraction")
+    if header["medium"] not in get_args(Modality) or not isinstance(header["input"].get("root"), str):
         raise DataError(f"{file}: not the header of an extraction")
     if not all(isinstance(shard, dict) and _is_plain(shard.get("file")) for shard in header["shards"]):
         raise DataError(f"{file}: its shards are no files of the folder")

@@ -100,6 +100,12 @@ def extract(
     return open_extraction(out)
 
 
+def extraction_key(extractor: Extractor, listing: Listing, shard_size: int = SHARD_SIZE) -> str:
+    """Names all that the rows of an extraction and their division into shards depend on: 64 hexadecimal digits."""
+    said = [FORMAT, extractor.fingerprint, extractor.dim, extractor.medium, shard_size, _identity(listing)]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
 @dataclass(frozen=True)
 class _Batch:
     shard: int
@@ -123,9 +129,7 @@ class _Task:
         self.listing = listing
         self.shard_size, self.batch = shard_size, batch
         self.on_error, self.max_bad_fraction = on_error, max_bad_fraction
-        self.identity = _identity(listing)
-        said = [FORMAT, extractor.fingerprint, extractor.dim, extractor.medium, shard_size, self.identity]
-        self.key = hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        self.key = extraction_key(extractor, listing, shard_size)
         self.total = len(listing.entries) + len(listing.problems)
 
     def header(self) -> dict[str, Any]:
@@ -143,7 +147,6 @@ class _Task:
                 "location": listing.origin,
                 "root": str(listing.root.absolute()),
                 "items": len(listing.entries),
-                "identity": self.identity,
             },
             "shard_size": self.shard_size,
             "batch": self.batch,

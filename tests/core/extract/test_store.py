@@ -22,6 +22,8 @@ HEADER: dict[str, Any] = {
     "medium": "text",
     "dim": 2,
     "count": 3,
+    "made_by": {},
+    "input": {"root": "/"},
     "shards": [{"file": "shard-00000.safetensors", "count": 3}],
 }
 
@@ -49,6 +51,8 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         ({"complete": "yes"}, "not the header of an extraction"),
         ({"shards": [{"file": "../elsewhere.safetensors"}]}, "its shards are no files of the folder"),
         ({"shards": [{}]}, "its shards are no files of the folder"),
+        ({"medium": "sound"}, "not the header of an extraction"),
+        ({"input": {}}, "not the header of an extraction"),
         ({"dim": None}, "not the header of an extraction"),
     ],
 )

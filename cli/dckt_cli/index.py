@@ -1,0 +1,143 @@
+"""`dckt index`: images and texts, encoded by a run, into a folder that `dckt search` answers from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from dckt_core.plugins import Registry
+    from dckt_core.progress import Progress
+    from dckt_core.search.build import Encoding
+
+OF_A_BUILD = ("gallery", "out", "index", "index_opt", "checkpoint")
+OF_A_CHANGE = ("add", "remove", "run")
+
+
+@click.command()
+@click.argument("place", metavar="RUN|INDEX", type=click.Path(path_type=Path))
+@click.option(
+    "--gallery",
+    metavar="PATH|NAME",
+    help="What shall be found: a manifest (.jsonl), a folder with one, a folder of images or of .txt files, a data "
+    "set's name, or a folder that `dckt extract --run` filled.",
+)
+@click.option("-o", "--output", "out", metavar="INDEX", type=click.Path(path_type=Path), help="The new index folder.")
+@click.option("--add", metavar="PATH|NAME", help="Add all of this to INDEX; what has an id that is there replaces it.")
+@click.option("--remove", metavar="ID", multiple=True, help="Take an item out of INDEX; repeatable.")
+@click.option("--medium", type=click.Choice(["image", "text"]), help="This medium alone.  [default: all that there is]")
+@click.option("--index", metavar="NAME", default="exact", show_default=True, help="How neighbours are found.")
+@click.option("--index-opt", metavar="KEY=VALUE", multiple=True, help="An option of the index.")
+@click.option(
+    "--checkpoint",
+    type=click.Choice(["before", "after", "control"]),
+    default="after",
+    show_default=True,
+    help="The run's target network before transfer, after it, or its target-only control.",
+)
+@click.option("--run", metavar="RUN", type=click.Path(path_type=Path), help="The run that made INDEX, if it was moved.")
+@click.option("--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True)
+@click.option(
+    "--max-bad-fraction",
+    metavar="SHARE",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="How much skip may leave out.",
+)
+@click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Items encoded at once.")
+@click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--quiet", is_flag=True, help="Warnings and the outcome alone.")
+@click.option("--json", "as_json", is_flag=True, help="The index's description as JSON on stdout.")
+@click.pass_context
+def index(ctx: click.Context, /, place: Path, **flags: Any) -> None:
+    """Build an index of a gallery, encoded by RUN, or add items to INDEX and take some out.
+
+    \b
+    dckt index RUN --gallery PATH -o INDEX
+    dckt index INDEX --add PATH
+    dckt index INDEX --remove ID
+
+    A build or an addition that was stopped goes on where it was, by the same command. Of an index other than exact,
+    the share of the true 10 nearest that it finds is measured at build.
+    """
+    from dckt_cli.console import watching
+    from dckt_core.search.build import Encoding
+    from dckt_core.search.store import is_index, read_header
+
+    changes = is_index(place)
+    _check_flags(ctx, place, flags, changes=changes)
+    encoding = Encoding(flags["batch"], flags["on_error"], flags["max_bad_fraction"])
+    with watching(quiet=flags["quiet"]) as progress:
+        act = _change if changes else _build
+        told = act(ctx.obj.registry, place, flags, encoding, progress)
+    out = place if changes else flags["out"]
+    header = read_header(out)
+    if flags["as_json"]:
+        click.echo(json.dumps({"path": str(out), **asdict(header)}, ensure_ascii=False))
+        return
+    for line in told:
+        click.echo(line)
+    counts = " and ".join(f"{count} {medium}{'s' * (count != 1)}" for medium, count in header.counts.items())
+    click.echo(f"{out}: {counts}, {header.dim} values each, index '{header.index}'")
+    if not changes:
+        for medium, found in header.history[-1].get("recall_at_10", {}).items():
+            asked = f"{found['queries']} {found['of']} as queries"
+            click.echo(f"recall@10 of {medium}s against exact: {found['value']:.4f} ({asked})")
+
+
+def _check_flags(ctx: click.Context, place: Path, flags: Mapping[str, Any], *, changes: bool) -> None:
+    """Raises UsageError for a flag that is missing, or that says nothing here."""
+    for name in OF_A_BUILD if changes else OF_A_CHANGE:
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            flag = "--output" if name == "out" else f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{flag} goes with {'a run' if changes else 'an index'}, and {place} is none", ctx)
+    if changes and flags["add"] is None and not flags["remove"]:
+        raise click.UsageError(f"say --add PATH or --remove ID to change {place}", ctx)
+    if not changes and (flags["gallery"] is None or flags["out"] is None):
+        raise click.UsageError("say what to index and where to: --gallery PATH -o INDEX", ctx)
+
+
+def _build(
+    registry: Registry, run: Path, flags: Mapping[str, Any], encoding: Encoding, progress: Progress
+) -> list[str]:
+    from dckt_core.model import load
+    from dckt_core.options import parse_options, split_assignments
+    from dckt_core.search.build import build_index
+    from dckt_core.training.engine import Engine
+
+    options = split_assignments(flags["index_opt"], option="--index-opt")
+    parse_options(registry.find("index", flags["index"]).spec, options, where=f"index '{flags['index']}'")
+    device = str(Engine(flags["device"]).device)
+    model = load(run, registry=registry, checkpoint=flags["checkpoint"], device=device, progress=progress)
+    how = {name: flags[name] for name in ("medium", "index")}
+    build_index(model, flags["gallery"], flags["out"], options=options, encoding=encoding, **how)
+    return []
+
+
+def _change(
+    registry: Registry, path: Path, flags: Mapping[str, Any], encoding: Encoding, progress: Progress
+) -> list[str]:
+    from dckt_core.search.build import add_to_index, remove_from_index
+    from dckt_core.search.opening import load_model
+    from dckt_core.search.store import read_header
+    from dckt_core.training.engine import Engine
+
+    told = []
+    if flags["remove"]:
+        gone = remove_from_index(path, flags["remove"], registry, medium=flags["medium"])
+        told += [f"removed: {count} {medium}{'s' * (count != 1)}" for medium, count in gone.items() if count]
+    if flags["add"] is not None:
+        device = str(Engine(flags["device"]).device)
+        model = load_model(path, read_header(path).model, flags["run"], registry, device=device, progress=progress)
+        added = add_to_index(path, flags["add"], model, medium=flags["medium"], encoding=encoding)
+        told += [
+            f"added: {new} {medium}{'s' * (new != 1)}" + f", and {replaced} replaced" * (replaced > 0)
+            for medium, (new, replaced) in added.items()
+        ]
+    return told

@@ -1,0 +1,1 @@
+"""From a trained run to answers: galleries of images and texts, the index folders that keep them, and their search."""

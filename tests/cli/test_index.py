@@ -1,0 +1,368 @@
+"""`dckt index`, and `dckt search` in what it made."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from dckt_cli.main import main
+from dckt_core.model import load
+from dckt_core.search.store import read_header
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def built(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of the target's images and texts."""
+    out = tmp_path_factory.mktemp("built") / "index"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(trained)
+        assert main(["index", "runs/squares", "--gallery", "target", "-o", str(out), "--quiet"]) == 0
+    return out
+
+
+@pytest.fixture
+def index(built: Path, tmp_path: Path, run: str) -> Path:
+    """A copy of it, to be changed."""
+    return shutil.copytree(built, tmp_path / "index")
+
+
+def told(capsys: Capture, *arguments: str | Path) -> dict[str, Any]:
+    """What the command says in JSON, which must stand alone on stdout."""
+    capsys.readouterr()
+    assert main([*map(str, arguments), "--json", "--quiet"]) == 0
+    captured = capsys.readouterr()
+    answer: dict[str, Any] = json.loads(captured.out)
+    assert captured.err == ""
+    return answer
+
+
+def refused(capsys: Capture, *arguments: str | Path) -> tuple[int, str]:
+    """The exit code, and the one line on stderr."""
+    capsys.readouterr()
+    code = main([*map(str, arguments), "--quiet"])
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return code, captured.err
+
+
+def test_a_built_index_says_what_it_holds(run: str, capsys: Capture, tmp_path: Path) -> None:
+    header = told(capsys, "index", run, "--gallery", "target", "-o", tmp_path / "index")
+    model = load(run)
+    pairs = model.target().pairs
+    assert header["counts"] == {"image": len(pairs), "text": len(pairs)}
+    assert header["model"] == {
+        "fingerprint": model.fingerprint,
+        "run": str(Path(run).absolute()),
+        "checkpoint": "after",
+    }
+    assert (header["dim"], header["index"], header["options"]) == (model.dim, "exact", {})
+    (step,) = header["history"]
+    assert step["did"] == "build"
+    assert step["added"]["image"]["input"]["location"] == "target"
+    assert step["added"]["image"]["environment"]["packages"]["torch"]
+    assert sorted(path.name for path in (tmp_path / "index").iterdir()) == [".lock", "contents-1", "index.json"]
+    suffixes = {path.suffix for path in (tmp_path / "index").rglob("*") if path.is_file()}
+    assert suffixes == {".json", ".jsonl", ".safetensors", ""}
+
+
+@pytest.mark.parametrize("query", [("--text", "a red square with a mark"), ("--image", "target/green-test-1.png")])
+@pytest.mark.parametrize("medium", ["other", "image", "text"])
+def test_the_index_finds_what_the_run_finds(
+    run: str, built: Path, capsys: Capture, query: tuple[str, str], medium: str
+) -> None:
+    there = told(capsys, "search", run, *query, "-k", "7", "--medium", medium)["results"]
+    answer = told(capsys, "search", built, *query, "-k", "7", "--medium", medium)
+    assert answer["index"] == str(built)
+    assert answer["query"] == {query[0][2:]: query[1]}
+    assert [row["id"] for row in answer["results"]] == [row["id"] for row in there]
+    for mine, yours in zip(answer["results"], there, strict=True):
+        assert mine["cosine"] == pytest.approx(yours["cosine"], abs=1e-6)
+        assert (mine["rank"], mine["label"], mine["split"]) == (yours["rank"], yours["label"], yours["split"])
+        if "image" in mine:
+            assert mine["image"] == str(Path(yours["image"]).absolute())
+        else:
+            assert mine["text"] == yours["text"]
+
+
+def test_a_batch_of_texts(built: Path, run: str, capsys: Capture, tmp_path: Path) -> None:
+    texts = ["a red square", "", "a green square", "mark"]
+    (tmp_path / "queries.txt").write_text("\n".join(texts))
+    assert main(["search", str(built), "--batch", str(tmp_path / "queries.txt"), "-k", "3", "--json", "--quiet"]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    alone = [told(capsys, "search", built, "--text", text, "-k", "3") for text in texts if text]
+    for one, other in zip(answers, alone, strict=True):
+        assert one["query"] == other["query"]
+        assert [row["id"] for row in one["results"]] == [row["id"] for row in other["results"]]
+
+
+def test_a_batch_of_both_media_keeps_its_order(built: Path, run: str, capsys: Capture, tmp_path: Path) -> None:
+    shutil.copy("target/red-test-0.png", tmp_path / "red.png")
+    lines = [{"text": "a green square"}, {"image": "red.png"}, {"text": "red", "id": "of no matter"}]
+    (tmp_path / "queries.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + "\n\n")
+    command = ["search", str(built), "--batch", str(tmp_path / "queries.jsonl"), "-k", "2", "--quiet"]
+    assert main([*command, "--json"]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["query"] for answer in answers] == [
+        {"text": "a green square"}, {"image": str(tmp_path / "red.png")}, {"text": "red"},
+    ]  # fmt: skip
+    assert ["image" in answer["results"][0] for answer in answers] == [True, False, True]
+    assert main(command) == 0
+    lines_for_people = capsys.readouterr().out.splitlines()
+    assert lines_for_people[0] == "a green square"
+    assert lines_for_people[4] == str(tmp_path / "red.png")
+    assert len(lines_for_people) == 12
+
+
+def test_items_come_and_go(index: Path, run: str, capsys: Capture, tmp_path: Path) -> None:
+    more = tmp_path / "more"
+    more.mkdir()
+    shutil.copy("target/green-test-2.png", more / "new.png")
+    shutil.copy("target/green-test-2.png", more / "red-test-0")
+    (more / "pairs.jsonl").write_text(
+        '{"id": "new", "image": "new.png"}\n{"id": "red-test-0", "image": "red-test-0"}\n'
+    )
+    before = read_header(index).counts
+    assert main(["index", str(index), "--add", str(more), "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "added: 1 image, and 1 replaced" in out
+    header = read_header(index)
+    assert header.counts == {"image": before["image"] + 1, "text": before["text"]}
+    found = told(capsys, "search", index, "--image", more / "new.png", "--medium", "image", "-k", "100")["results"]
+    nearest = {row["id"]: row["cosine"] for row in found if row["cosine"] > 1 - 1e-6}
+    assert {"green-test-2", "new", "red-test-0"} <= nearest.keys()
+
+    assert main(["index", str(index), "--remove", "new", "--remove", "red-test-0", "--quiet"]) == 0
+    assert "removed: 2 images\nremoved: 1 text\n" in capsys.readouterr().out
+    header = read_header(index)
+    assert header.counts == {"image": before["image"] - 1, "text": before["text"] - 1}
+    for medium in ("image", "text"):
+        found = told(capsys, "search", index, "--text", "a red square", "--medium", medium, "-k", "100")["results"]
+        assert len(found) == header.counts[medium]
+        assert not {"new", "red-test-0"} & {row["id"] for row in found}
+    assert [step["did"] for step in header.history] == ["build", "add", "remove"]
+    assert [path.name for path in index.glob("contents-*")] == ["contents-3"]
+
+
+def test_one_medium_alone(run: str, capsys: Capture, tmp_path: Path) -> None:
+    out = tmp_path / "index"
+    assert main(["index", run, "--gallery", "target", "--medium", "image", "-o", str(out), "--quiet"]) == 0
+    assert set(read_header(out).counts) == {"image"}
+    for query in (("--text", "red"), ("--image", "target/red-test-0.png")):
+        assert all("image" in row for row in told(capsys, "search", out, *query)["results"])
+    assert refused(capsys, "search", out, "--text", "red", "--medium", "text") == (
+        3,
+        f"dckt: error: {out}: holds no texts\n",
+    )
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "a.txt").write_text("a red square")
+    assert main(["index", str(out), "--add", str(texts), "--quiet"]) == 0
+    assert read_header(out).counts["text"] == 1
+    (row,) = told(capsys, "search", out, "--text", "a red square", "--medium", "text")["results"]
+    assert (row["id"], row["text"]) == ("a.txt", "a red square")
+    assert row["cosine"] == pytest.approx(1)
+
+
+def test_vectors_that_were_extracted_before(run: str, built: Path, capsys: Capture, tmp_path: Path) -> None:
+    extract = ["extract", "--run", run, "--input", "target", "--medium", "image", "-o", str(tmp_path / "rows")]
+    assert main([*extract, "--quiet"]) == 0
+    out = tmp_path / "index"
+    assert main(["index", run, "--gallery", str(tmp_path / "rows"), "-o", str(out), "--quiet"]) == 0
+    query = ("--text", "a red square", "-k", "5")
+    assert told(capsys, "search", out, *query)["results"] == told(capsys, "search", built, *query)["results"]
+    other = tmp_path / "other"
+    code, said = refused(capsys, "index", run, "--checkpoint", "before", "--gallery", tmp_path / "rows", "-o", other)
+    assert (code, "its rows are not of runs/squares ('before')" in said) == (3, True)
+    code, said = refused(capsys, "index", run, "--gallery", tmp_path / "rows", "--medium", "text", "-o", other)
+    assert (code, "rows: holds no texts" in said) == (3, True)
+
+
+def test_a_build_that_was_stopped_goes_on(
+    run: str, built: Path, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The images are encoded, then an interrupt comes; the second time only texts are left to encode."""
+    from dckt_core.extract import work
+
+    whole, out = work.extract, tmp_path / "index"
+
+    def stopping(extractor: Any, *arguments: Any, **more: Any) -> Any:
+        if extractor.medium == "text":
+            raise KeyboardInterrupt
+        return whole(extractor, *arguments, **more)
+
+    command = ["index", run, "--gallery", "target", "-o", str(out)]
+    with monkeypatch.context() as patch:
+        patch.setattr("dckt_core.search.build.extract", stopping)
+        assert main(command) == 130
+    assert not (out / "index.json").exists()
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "complete already" in capsys.readouterr().err
+    query = ("--text", "a red square", "-k", "5")
+    assert told(capsys, "search", out, *query)["results"] == told(capsys, "search", built, *query)["results"]
+
+
+@pytest.mark.parametrize("moment", ["vectors", "items", "header"])
+def test_a_change_that_fails_changes_nothing(
+    index: Path, run: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    before = read_header(index)
+    named = {
+        "vectors": "dckt_plugins.indexes.exact_search.write_text",
+        "items": "dckt_core.search.gallery.write_atomically",
+        "header": "dckt_core.search.store.write_json",
+    }
+
+    def full(*_: Any) -> None:
+        from dckt_core.errors import StorageError
+
+        raise StorageError(index, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(named[moment], full)
+        code, said = refused(capsys, "index", index, "--remove", "red-test-0")
+    assert (code, "No space left on device" in said) == (1, True)
+    assert read_header(index) == before
+    results = told(capsys, "search", index, "--text", "red", "-k", "100")["results"]
+    assert len(results) == before.counts["image"]
+    assert main(["index", str(index), "--remove", "red-test-0", "--quiet"]) == 0
+    assert len(list(index.glob("contents-*"))) == 1
+
+
+@pytest.fixture
+def moved(run: str, tmp_path: Path) -> Iterator[Path]:
+    place = Path(run)
+    yield shutil.move(place, tmp_path / "elsewhere")
+    shutil.move(tmp_path / "elsewhere", place)
+
+
+def test_a_run_that_was_moved(index: Path, capsys: Capture, moved: Path) -> None:
+    code, said = refused(capsys, "search", index, "--text", "red")
+    assert (code, "the run that made it is not at" in said, "--run says where it is" in said) == (3, True, True)
+    assert told(capsys, "search", index, "--text", "red", "--run", moved)["results"]
+    assert main(["index", str(index), "--remove", "red-test-0", "--quiet"]) == 0, "no run is needed for that"
+
+
+def test_another_model_is_refused(index: Path, run: str, capsys: Capture, tmp_path: Path) -> None:
+    other = shutil.copytree(run, tmp_path / "other")
+    weights = other / "checkpoints" / "after.safetensors"
+    halved = {name: tensor / 2 if tensor.is_floating_point() else tensor for name, tensor in load_file(weights).items()}
+    save_file(halved, weights)
+    for command in (["search", index, "--text", "red"], ["index", index, "--add", "target"]):
+        code, said = refused(capsys, *command, "--run", other)
+        assert (code, f"{index}: made by another model than {other}" in said) == (3, True), said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["index", "RUN"], 2, "say what to index and where to: --gallery PATH -o INDEX"),
+        (["index", "RUN", "--gallery", "target"], 2, "say what to index and where to"),
+        (["index", "RUN", "--add", "target"], 2, "--add goes with an index, and runs/squares is none"),
+        (["index", "RUN", "--gallery", "target", "-o", "INDEX"], 2, "holds an index already"),
+        (["index", "RUN", "--gallery", "target", "-o", "target"], 2, "target: not empty, and no index"),
+        (["index", "RUN", "--gallery", "gone", "-o", "OUT"], 3, "gone: no such path"),
+        (["index", "RUN", "--gallery", "target", "-o", "OUT", "--index", "exat"], 2, "did you mean 'exact'?"),
+        (["index", "RUN", "--gallery", "target", "-o", "OUT", "--index-opt", "a=1"], 2, "unknown option 'a' of index"),
+        (["index", "gone", "--gallery", "target", "-o", "OUT"], 3, "gone: no such run"),
+        (["index", "INDEX"], 2, "say --add PATH or --remove ID"),
+        (["index", "INDEX", "--gallery", "target"], 2, "--gallery goes with a run"),
+        (["index", "INDEX", "--remove", "red-test-0", "-o", "OUT"], 2, "--output goes with a run"),
+        (["index", "INDEX", "--remove", "gone"], 2, "no item has the id 'gone'"),
+        (["index", "INDEX", "--remove", "red-test-0", "--remove", "gone"], 2, "no item has the id 'gone'"),
+        (["index", "INDEX", "--add", "gone"], 3, "gone: no such path"),
+        (["search", "INDEX"], 2, "say either --text or --image or --batch"),
+        (["search", "INDEX", "--text", " "], 2, "the text to look for is empty"),
+        (["search", "INDEX", "--image", "gone.png"], 3, "gone.png: no such file"),
+        (["search", "INDEX", "--image", "target/pairs.jsonl"], 3, "target/pairs.jsonl"),
+        (["search", "INDEX", "--batch", "gone.txt"], 3, "gone.txt: no such file"),
+        (["search", "INDEX", "--text", "a", "--split", "test"], 2, "--split goes with a run"),
+        (["search", "RUN", "--text", "a", "--run", "RUN"], 2, "--run goes with an index, and runs/squares is none"),
+        (["search", "gone", "--text", "a"], 3, "gone: no such run"),
+    ],
+)
+def test_bad_usage_is_one_line(
+    run: str, built: Path, capsys: Capture, tmp_path: Path, arguments: list[str], code: int, said: str
+) -> None:
+    names = {"RUN": run, "INDEX": str(built), "OUT": str(tmp_path / "out")}
+    ended, line = refused(capsys, *(names.get(word, word) for word in arguments))
+    assert (ended, said in line) == (code, True), line
+    assert read_header(built).history[-1]["did"] == "build"
+
+
+def spoil(index: Path, how: str) -> None:
+    gallery = index / "contents-1" / "image"
+    if how == "header":
+        (index / "index.json").write_text("{}")
+    elif how == "format":
+        header = json.loads((index / "index.json").read_text())
+        (index / "index.json").write_text(json.dumps(header | {"format": 2}))
+    elif how == "outside":
+        header = json.loads((index / "index.json").read_text())
+        (index / "index.json").write_text(json.dumps(header | {"contents": "../contents-1"}))
+    elif how == "contents":
+        shutil.rmtree(index / "contents-1")
+    elif how == "items":
+        (gallery / "items.jsonl").write_text('{"id": "a", "text": "no image"}\n')
+    elif how == "fewer":
+        lines = (gallery / "items.jsonl").read_text().splitlines(keepends=True)
+        (gallery / "items.jsonl").write_text("".join(lines[1:]))
+    elif how == "vectors":
+        file = gallery / "vectors" / "vectors.safetensors"
+        file.write_bytes(file.read_bytes()[:-5])
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("header", "index.json: not the header of an index"),
+        ("format", "format 2, and this dckt reads 1"),
+        ("outside", "index.json: not the header of an index"),
+        ("contents", "no such file"),
+        ("items", "items.jsonl: not the items of an index: line 1 is no image with an id"),
+        ("fewer", "items.jsonl tells of 23 items, and the index holds 24"),
+        ("vectors", "vectors: not a whole index"),
+    ],
+)
+def test_a_broken_index_is_named(index: Path, run: str, capsys: Capture, how: str, said: str) -> None:
+    spoil(index, how)
+    code, line = refused(capsys, "search", index, "--text", "red")
+    assert (code, said in line) == (3, True), line
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("q.txt", b"\n \n", "q.txt: holds no queries"),
+        ("q.txt", b"a\n\xff\n", "q.txt:2: not UTF-8: byte 1 is 0xff"),
+        ("q.jsonl", b'{"text": "a"}\n{', "q.jsonl:2: not JSON"),
+        ("q.jsonl", b"[]", 'q.jsonl:1: a query is {"text": "..."} or {"image": "path"}'),
+        ("q.jsonl", b'{"text": "a", "image": "b"}', "q.jsonl:1: a query is"),
+        ("q.jsonl", b'{"text": 3}', "q.jsonl:1: 'text' is empty, or no string"),
+        ("q.jsonl", b'{"image": "gone.png"}', "gone.png: no such file"),
+        ("q.txt", b"a" * (2 << 20), "q.txt:1: longer than"),
+    ],
+)
+def test_bad_files_of_queries(
+    built: Path, run: str, capsys: Capture, tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    code, line = refused(capsys, "search", built, "--batch", tmp_path / name)
+    assert (code, said in line) == (3, True), line
+
+
+def test_two_processes_do_not_change_it_at_once(index: Path, run: str, capsys: Capture) -> None:
+    from dckt_core.files import held
+
+    with held(index, "busy"):
+        code, said = refused(capsys, "index", index, "--remove", "red-test-0")
+    assert (code, "another process is changing it" in said) == (2, True)
