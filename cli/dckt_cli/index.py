@@ -130,7 +130,7 @@ def _change(
 
     told = []
     if flags["remove"]:
-        gone = remove_from_index(path, flags["remove"], registry, medium=flags["medium"])
+        gone = remove_from_index(path, flags["remove"], medium=flags["medium"], registry=registry)
         told += [f"removed: {count} {medium}{'s' * (count != 1)}" for medium, count in gone.items() if count]
     if flags["add"] is not None:
         device = str(Engine(flags["device"]).device)

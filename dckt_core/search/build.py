@@ -24,7 +24,7 @@ from dckt_core.files import held
 from dckt_core.items import list_items, media_at
 from dckt_core.model import TrainedModel
 from dckt_core.options import parse_options
-from dckt_core.plugins import Registry
+from dckt_core.plugins import Registry, load_registry
 from dckt_core.rng import generator_for
 from dckt_core.search import recall
 from dckt_core.search.gallery import Gallery, Item
@@ -139,7 +139,7 @@ def add_to_index(
 
 
 def remove_from_index(
-    path: Path | str, ids: Sequence[str], registry: Registry, *, medium: Modality | None = None
+    path: Path | str, ids: Sequence[str], *, medium: Modality | None = None, registry: Registry | None = None
 ) -> dict[Modality, int]:
     """Takes items out of an index by id, of one medium or of all that have the id.
 
@@ -154,7 +154,7 @@ def remove_from_index(
     read_header(path)
     with held(path, BUSY):
         header = read_header(path)
-        galleries = read_galleries(path, header, registry)
+        galleries = read_galleries(path, header, registry or load_registry())
         searched = {one: gallery for one, gallery in galleries.items() if medium in (None, one)}
         for id_ in ids:
             if not any(id_ in gallery.items for gallery in searched.values()):
