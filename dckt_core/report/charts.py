@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from torch import Tensor
 
 from dckt_core.report.curves import Series
@@ -33,8 +33,8 @@ COLOURS = {
 SIZE = (3.6, 2.5)
 """Inches. At 100 pixels an inch a chart fills a phone's screen and its text is as large as the page's captions."""
 
-LEGEND_LETTERS = 50
-"""As many letters, samples of lines counted as five, stand beside one another above a chart."""
+LEGEND_LETTERS = 42
+"""As many letters stand beside one another above a chart; a sample of a line takes the room of six."""
 
 STYLE: Any = {
     "axes.edgecolor": FAINT,
@@ -58,6 +58,7 @@ STYLE: Any = {
     "savefig.facecolor": "white",
     "svg.fonttype": "none",
     "svg.hashsalt": "dckt",
+    "text.parse_math": False,
     "xtick.color": FAINT,
     "xtick.labelsize": 9,
     "ytick.color": FAINT,
@@ -78,9 +79,8 @@ _LOOKS = {
     "source": Look(COLOURS["orange"], "-.", "^"),
     "target": Look(COLOURS["blue"], "-", "o"),
     "control": Look(COLOURS["grey"], "--", "s"),
-    "before transfer": Look(COLOURS["purple"], ":", "D"),
-    "target-only control": Look(COLOURS["grey"], "--", "s"),
-    "after transfer": Look(COLOURS["blue"], "-", "o"),
+    "before": Look(COLOURS["purple"], ":", "D"),
+    "after": Look(COLOURS["blue"], "-", "o"),
     "kept": Look(COLOURS["green"], "-", "o"),
     "left": Look(COLOURS["orange"], "--", "s"),
     "chance": Look(COLOURS["grey"], ":", ""),
@@ -133,6 +133,9 @@ def draw_lines(
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=whole_x))
     if log_y and all(value > 0 for line in series for value in line.y):
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     else:
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     if y_range is not None:
@@ -152,7 +155,7 @@ def draw_lines(
 def _legend_rows(series: Sequence[Series]) -> int:
     """Rows of a legend that is as wide as its chart."""
     longest = max(len(line.name) for line in series)
-    return -(-len(series) // max(1, min(3, LEGEND_LETTERS // (longest + 5))))
+    return -(-len(series) // max(1, min(3, LEGEND_LETTERS // (longest + 6))))
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,7 @@ def map_chart(clouds: Sequence[Cloud], *, limits: tuple[tuple[float, float], tup
 
     limits: (left, right), (bottom, top), so that two maps can be compared.
     """
-    figure, axes = _figure(height=3.9)
+    figure, axes = _figure(width=4.5, height=4.5)
     with rc_context(STYLE):
         for cloud in clouds:
             points = np.round(cloud.points.double().numpy(), 4)
@@ -251,7 +254,7 @@ def panels(charts: Sequence[Panel]) -> Figure:
     return figure
 
 
-def _figure(height: float = SIZE[1]) -> tuple[Figure, Axes]:
+def _figure(width: float = SIZE[0], height: float = SIZE[1]) -> tuple[Figure, Axes]:
     with rc_context(STYLE):
-        figure = Figure(figsize=(SIZE[0], height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         return figure, figure.subplots()

@@ -1,0 +1,56 @@
+"""`dckt report`: what a run did, on one page that can be sent to anybody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="[default: report.html in the run's folder]",
+)
+@click.option("--target", metavar="PATH", help="Where the target data set lies, if it was moved.")
+@click.option("--source", metavar="PATH", help="Where the source data set lies, if it was moved.")
+@click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--quiet", is_flag=True, help="Warnings and the outcome alone.")
+@click.pass_context
+def report(ctx: click.Context, /, run: Path, output: Path | None, **flags: Any) -> None:
+    """Write what RUN did into one HTML file that opens offline.
+
+    Settings and versions, mAP with its controls, learning curves, the discrepancy of each layer, the curriculum with
+    easy and hard pairs, precision by recall, confusion between classes, queries with their first results, and a map of
+    the common space. What cannot be had, because the run is not finished or its data are gone, is said in its place.
+    """
+    from dckt_core.run_records import read_run
+
+    record = read_run(run)
+    output = output or run / "report.html"
+    if not output.absolute().parent.is_dir():
+        raise click.BadParameter(f"{output.parent}: no such folder", ctx, param_hint="--output")
+
+    from dckt_cli.console import watching
+    from dckt_core.files import write_text
+    from dckt_core.report.gather import gather
+    from dckt_core.report.material import Material
+    from dckt_core.report.page import render
+    from dckt_core.training.engine import Engine
+
+    with watching(quiet=flags["quiet"]) as progress:
+        material = Material(
+            record,
+            registry=ctx.obj.registry,
+            target=flags["target"],
+            source=flags["source"],
+            device=str(Engine(flags["device"]).device),
+            progress=progress,
+        )
+        write_text(output, render(gather(record, material)))
+    click.echo(str(output))
