@@ -52,8 +52,12 @@ def registry() -> Registry:
 
 @pytest.fixture(scope="session")
 def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `source`, `target`, `plan.toml` and a cache."""
-    home = tmp_path_factory.mktemp("squares")
+    """A folder with `plan.toml`, what it names, and a cache."""
+    return write_plan(tmp_path_factory.mktemp("squares"))
+
+
+def write_plan(home: Path) -> Path:
+    """Writes `source` and `target`, their features, and `plan.toml` into a folder, which comes back."""
     write_squares(home / "source", SOURCE, SIZES)
     write_squares(home / "target", TARGET, SIZES)
     where = {role: json.dumps(str(home / role)) for role in ("source", "target")}
