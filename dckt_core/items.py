@@ -13,8 +13,9 @@ from typing import Any
 
 from dckt_core.assembly import load_pair_set
 from dckt_core.config import DataChoice
-from dckt_core.data.manifest import MAX_LINE_BYTES, ManifestError, Problem, inspect_entries, manifest_file
+from dckt_core.data.manifest import ManifestError, Problem, inspect_entries, manifest_file
 from dckt_core.data.pairs import ImageItem, Pair, TextItem
+from dckt_core.data.reading import MAX_LINE_BYTES, read_text
 from dckt_core.errors import DataError
 from dckt_core.plugins import Registry, blame
 from dckt_core.progress import Progress, logger, silent
@@ -26,8 +27,6 @@ IMAGE_SUFFIXES = (
 )
 TEXT_SUFFIXES = (".txt",)
 SUFFIXES = {"image": IMAGE_SUFFIXES, "text": TEXT_SUFFIXES}
-MAX_TEXT_BYTES = MAX_LINE_BYTES
-"""A longer text file is an error, as a longer line of a manifest is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +182,7 @@ def _of_folder(folder: Path, medium: Modality) -> Listing:
             name.encode("utf-8")
             if not name.isprintable():
                 raise ValueError("its name holds a character that cannot be shown")
-            item = ImageItem(name, file) if medium == "image" else TextItem(name, _read_text(file))
+            item = ImageItem(name, file) if medium == "image" else TextItem(name, read_text(file))
         except UnicodeEncodeError:
             problems.append(Problem(file, None, "its name is not UTF-8"))
         except ValueError as error:
@@ -204,20 +203,3 @@ def _walk(folder: Path) -> Iterator[Path]:
         for name in sorted(files):
             if not name.startswith("."):
                 yield Path(place, name)
-
-
-def _read_text(file: Path) -> str:
-    """Raises ValueError with the reason."""
-    if not file.is_file():  # a pipe would keep us waiting
-        raise ValueError("no file")
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_TEXT_BYTES + 1)
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror or error}") from None
-    if len(content) > MAX_TEXT_BYTES:
-        raise ValueError(f"longer than {MAX_TEXT_BYTES} bytes")
-    try:
-        return content.decode("utf-8-sig").strip()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8: byte {error.start + 1} is 0x{content[error.start]:02x}") from None

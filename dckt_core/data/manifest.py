@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from dckt_core.data.pairs import SPLITS, Pair, PairSet
+from dckt_core.data.reading import check_inside, decode_line, numbered_lines, shown
 from dckt_core.errors import DataError, did_you_mean
 
 MANIFEST_NAME = "pairs.jsonl"
-MAX_LINE_BYTES = 1 << 20
-"""A longer line is an error: it is no manifest, and is not read into memory whole."""
-
 REQUIRED = ("image", "text", "label", "split")
 OPTIONAL = ("captions", "id")
-_BOM = b"\xef\xbb\xbf"
-_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,7 @@ def inspect_entries(file: Path, needed: Sequence[str] = REQUIRED) -> tuple[list[
     reader = _Reader(file, needed)
     try:
         with file.open("rb") as stream:
-            for number, line in _lines(stream):
+            for number, line in numbered_lines(stream):
                 reader.read(number, line)
     except OSError as error:
         reader.problems.append(Problem(file, None, f"cannot be read: {error.strerror or error}"))
@@ -119,12 +115,10 @@ class _Reader:
     def read(self, number: int, line: bytes | None) -> None:
         """Takes one line; None stands for one that is too long."""
         try:
-            if line is None:
-                raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
             entry = _parse(line)
-            _check_fields(entry, self._needed)
+            check_fields(entry, self._needed)
             if "image" in self._needed:
-                self._check_image(entry["image"])
+                check_inside(self._root, entry["image"], "image")
             if "id" in entry:
                 self._claim(entry["id"], number)
             self._entries.append((number, entry))
@@ -148,46 +142,12 @@ class _Reader:
 
     def _claim(self, pair_id: str, number: int) -> None:
         if pair_id in self._ids:
-            raise ValueError(f"id {_show(pair_id)} is that of line {self._ids[pair_id]} too")
+            raise ValueError(f"id {shown(pair_id)} is that of line {self._ids[pair_id]} too")
         self._ids[pair_id] = number
 
-    def _check_image(self, image: str) -> None:
-        if "\0" in image:
-            raise ValueError(f"image {_show(image)} holds a NUL character")
-        windows = PureWindowsPath(image)  # knows both separators, so a manifest means the same on every system
-        if windows.drive or windows.root:
-            raise ValueError(f"image {_show(image)} is not a relative path")
-        if ".." in windows.parts:
-            raise ValueError(f"image {_show(image)} holds '..'")
-        path = os.path.realpath(os.path.join(self._root, image))  # noqa: PTH118 - Path.resolve may raise on odd names
-        if os.path.commonpath([self._root, path]) != self._root:
-            raise ValueError(f"image {_show(image)} leaves the folder through a symbolic link")
-        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file may raise on odd names
-            raise ValueError(f"image {_show(image)}: no such file")
 
-
-def _lines(stream: Any) -> Iterator[tuple[int, bytes | None]]:
-    """Numbered lines without their ends; None for one that is too long. Blank lines and a leading BOM are left out."""
-    number = 0
-    while line := stream.readline(MAX_LINE_BYTES + 2):
-        number += 1
-        body: bytes = line.rstrip(b"\r\n")
-        if len(body) > MAX_LINE_BYTES:
-            while line and not line.endswith(b"\n"):
-                line = stream.readline(MAX_LINE_BYTES)
-            yield number, None
-            continue
-        if number == 1:
-            body = body.removeprefix(_BOM)
-        if body.strip():
-            yield number, body
-
-
-def _parse(line: bytes) -> dict[str, Any]:
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8: byte {error.start + 1} of the line is 0x{line[error.start]:02x}") from None
+def _parse(line: bytes | None) -> dict[str, Any]:
+    text = decode_line(line)
     try:
         # No field is a number, so none is worked out, however many digits it has.
         entry = json.loads(text, object_pairs_hook=_no_key_twice, parse_int=lambda digits: 0)
@@ -205,15 +165,20 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(entry) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"field {_show(twice)} is given twice")
+        raise ValueError(f"field {shown(twice)} is given twice")
     return entry
 
 
-def _check_fields(entry: dict[str, Any], needed: Sequence[str]) -> None:
+def check_fields(entry: dict[str, Any], needed: Sequence[str] = REQUIRED) -> None:
+    """Passes where the fields of a pair are all there and of the right kind; images are not looked for.
+
+    Raises:
+        ValueError: the first thing that is wrong.
+    """
     known = REQUIRED + OPTIONAL
     for key in entry:
         if key not in known:
-            raise ValueError(f"unknown field {_show(key)}: {did_you_mean(key, known)}")
+            raise ValueError(f"unknown field {shown(key)}: {did_you_mean(key, known)}")
     for key in needed:
         if key not in entry:
             raise ValueError(f"field '{key}' is missing")
@@ -233,18 +198,13 @@ def _check_fields(entry: dict[str, Any], needed: Sequence[str]) -> None:
     for key in ("label", "id"):
         value = entry.get(key, "-")
         if value != value.strip():
-            raise ValueError(f"field '{key}' {_show(value)} has blanks at its ends")
+            raise ValueError(f"field '{key}' {shown(value)} has blanks at its ends")
         if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in value):
-            raise ValueError(f"field '{key}' {_show(value)} holds a control character")
+            raise ValueError(f"field '{key}' {shown(value)} holds a control character")
     if entry.get("split", SPLITS[0]) not in SPLITS:
-        raise ValueError(f"unknown split {_show(entry['split'])} (known: {', '.join(SPLITS)})")
+        raise ValueError(f"unknown split {shown(entry['split'])} (known: {', '.join(SPLITS)})")
 
 
 def _kind(value: Any) -> str:
     names = {str: "a string", list: "a list", dict: "an object", bool: "a truth value", type(None): "null"}
     return names.get(type(value), "a number")
-
-
-def _show(text: str) -> str:
-    """A piece of the user's text, quoted, on one line, not too long."""
-    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dckt_core.data.manifest import MAX_LINE_BYTES
+from dckt_core.data.reading import MAX_LINE_BYTES
 from dckt_core.errors import DataError
 from dckt_core.search.gallery import Hit
 from dckt_core.search.searcher import Searcher, Wanted

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dckt_core.data.manifest import MAX_LINE_BYTES, ManifestError, inspect_manifest, load_manifest
+from dckt_core.data.manifest import ManifestError, inspect_manifest, load_manifest
 from dckt_core.data.pairs import Pair
+from dckt_core.data.reading import MAX_LINE_BYTES
 from dckt_core.errors import DataError, ExitCode
 
 GOOD = {"image": "a.png", "text": "a dog", "label": "dog", "split": "train"}

@@ -1,0 +1,101 @@
+"""Reads lists, texts and paths that come from anywhere: nothing endless, nothing outside the folder, no bad bytes.
+
+Whatever is wrong is a ValueError with the reason; the caller knows the file and the line. No torch in here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PureWindowsPath
+from typing import BinaryIO
+
+MAX_LINE_BYTES = 1 << 20
+"""A longer line is an error: it belongs to no list, and is not read into memory whole."""
+
+MAX_TEXT_BYTES = 1 << 20
+"""A longer file holds no text that goes with an image, and is not read into memory whole."""
+
+_BOM = b"\xef\xbb\xbf"
+_SHOWN = 60
+
+
+def numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    """Lines, numbered from 1, without their ends; None for one that is too long. Blank ones and a BOM are left out."""
+    number = 0
+    while line := stream.readline(MAX_LINE_BYTES + 2):
+        number += 1
+        body = line.rstrip(b"\r\n")
+        if len(body) > MAX_LINE_BYTES:
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(MAX_LINE_BYTES)
+            yield number, None
+            continue
+        if number == 1:
+            body = body.removeprefix(_BOM)
+        if body.strip():
+            yield number, body
+
+
+def decode_line(line: bytes | None) -> str:
+    """The text of a line of `numbered_lines`.
+
+    Raises:
+        ValueError: it is too long or not UTF-8.
+    """
+    if line is None:
+        raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: byte {error.start + 1} of the line is 0x{line[error.start]:02x}") from None
+
+
+def read_text(file: Path) -> str:
+    """A text file in UTF-8, without blanks at its ends.
+
+    Raises:
+        ValueError: it is no file, cannot be read, is longer than `MAX_TEXT_BYTES` or not UTF-8.
+    """
+    if not file.is_file():  # a pipe would keep us waiting
+        raise ValueError("no file")
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_TEXT_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror or error}") from None
+    if len(content) > MAX_TEXT_BYTES:
+        raise ValueError(f"longer than {MAX_TEXT_BYTES} bytes")
+    try:
+        return content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: byte {error.start + 1} is 0x{content[error.start]:02x}") from None
+
+
+def check_inside(root: str, path: str, what: str) -> None:
+    """Passes where a relative path leads to a file that lies inside a folder, symbolic links followed.
+
+    Args:
+        root: the folder, as `os.path.realpath` has it.
+        what: `image` or `text`, for the error.
+
+    Raises:
+        ValueError: the path is absolute, holds `..` or NUL, leaves the folder through a link, or leads to no file.
+    """
+    if "\0" in path:
+        raise ValueError(f"{what} {shown(path)} holds a NUL character")
+    windows = PureWindowsPath(path)  # knows both separators, so a list means the same on every system
+    if windows.drive or windows.root:
+        raise ValueError(f"{what} {shown(path)} is not a relative path")
+    if ".." in windows.parts:
+        raise ValueError(f"{what} {shown(path)} holds '..'")
+    real = os.path.realpath(os.path.join(root, path))  # noqa: PTH118 - Path.resolve may raise on odd names
+    if os.path.commonpath([root, real]) != root:
+        raise ValueError(f"{what} {shown(path)} leaves the folder through a symbolic link")
+    if not os.path.isfile(real):  # noqa: PTH113 - Path.is_file may raise on odd names
+        raise ValueError(f"{what} {shown(path)}: no such file")
+
+
+def shown(text: str) -> str:
+    """A piece of the user's text, quoted, on one line, not too long."""
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
