@@ -7,5 +7,14 @@ loss = mk_mmd(source_features, target_features)
 from dckt_kernels.api import mk_mmd, mk_mmd_many, resolve_backend
 from dckt_kernels.bandwidth import mean_distance_bandwidth
 from dckt_kernels.distributed import global_mk_mmd
+from dckt_kernels.two_sample import TwoSampleTest, permutation_test
 
-__all__ = ["global_mk_mmd", "mean_distance_bandwidth", "mk_mmd", "mk_mmd_many", "resolve_backend"]
+__all__ = [
+    "TwoSampleTest",
+    "global_mk_mmd",
+    "mean_distance_bandwidth",
+    "mk_mmd",
+    "mk_mmd_many",
+    "permutation_test",
+    "resolve_backend",
+]
