@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check docs clean
+.PHONY: demo test test-slow test-lowest reliability check docs clean
 
 demo: $(STAMP)  ## install, then the main job on the embedded sample data
 	$(BIN)/dckt train --encoder vgg19 --sampler ap-progressive
@@ -21,6 +21,12 @@ check: $(STAMP)
 test-slow: $(STAMP)  ## the tests that take minutes or install distributions
 	$(BIN)/python -m pytest -m slow
 
+test-lowest: $(STAMP)  ## the fast tests with the lowest versions that pyproject.toml declares
+	$(BIN)/python tests/lowest.py
+
+reliability: $(STAMP)  ## inject all faults, and rewrite docs/reliability.md from what came out
+	$(BIN)/python -m tests.reliability.table > docs/.reliability.md && mv docs/.reliability.md docs/reliability.md
+
 docs: $(STAMP)  ## rewrite docs/cli.md from --help
 	$(BIN)/python -m dckt_cli.reference > docs/cli.md
 
@@ -31,4 +37,4 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-lowest build dist .mypy_cache .ruff_cache .pytest_cache
