@@ -52,6 +52,7 @@ def test_equals_a_full_sort_in_any_chunks(seed: int, size: int, dim: int, k: int
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exact_search, "VECTOR_CHUNK", int(torch.randint(1, 100, (1,), generator=generator)))
         patch.setattr(exact_search, "QUERY_CHUNK", int(torch.randint(1, 7, (1,), generator=generator)))
+        patch.setattr(exact_search, "FEW", int(torch.randint(0, 7, (1,), generator=generator)))
         ids, cosines = filled(vectors).search(queries, k)
     assert rows(ids) == order.tolist()
     assert torch.allclose(cosines, cosine.gather(1, order), atol=1e-12)

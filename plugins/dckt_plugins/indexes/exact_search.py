@@ -21,8 +21,11 @@ from torch import Tensor
 from dckt_core.errors import DataError
 from dckt_core.files import write_atomically, write_text
 
-QUERY_CHUNK, VECTOR_CHUNK = 64, 65536
-"""Queries and vectors compared at once: 16 MiB of cosines, whatever the size of the index."""
+QUERY_CHUNK, VECTOR_CHUNK = 64, 16384
+"""Queries and vectors compared at once: 4 MiB of cosines, whatever the size of the index."""
+
+FEW = 8
+"""So many queries and fewer are multiplied from the other side, which is up to four times as fast."""
 
 FORMAT = 1
 IDS, VECTORS = "ids.json", "vectors.safetensors"
@@ -33,11 +36,12 @@ class ExactIndex:
 
     def __init__(self, dim: int) -> None:
         self.dim = dim
+        self._ids: list[str] = []
         self._rows: dict[str, int] = {}
         self._parts: list[Tensor] = []
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._ids)
 
     def add(self, ids: Sequence[str], vectors: Tensor, /) -> None:
         """Adds vectors [n, dim]. An id that is there already keeps its place and gets the new vector.
@@ -54,6 +58,7 @@ class ExactIndex:
             self._vectors()[places] = unit[[last[id_] for id_ in known]]
         new = [id_ for id_ in last if id_ not in self._rows]
         self._rows.update({id_: len(self) + offset for offset, id_ in enumerate(new)})
+        self._ids += new
         self._parts.append(unit[[last[id_] for id_ in new]])
 
     def remove(self, ids: Sequence[str], /) -> None:
@@ -65,8 +70,7 @@ class ExactIndex:
         gone = {self._rows[id_] for id_ in ids}
         stays = [row not in gone for row in range(len(self))]
         self._parts = [self._vectors()[torch.tensor(stays, dtype=torch.bool)]]
-        kept = (id_ for id_, row in self._rows.items() if row not in gone)
-        self._rows = {id_: row for row, id_ in enumerate(kept)}
+        self._name([id_ for row, id_ in enumerate(self._ids) if row not in gone])
 
     def search(self, queries: Tensor, k: int, /) -> tuple[list[list[str]], Tensor]:
         """Queries [q, dim] to the ids and cosines [q, min(k, size)] of the nearest, best first, float64.
@@ -81,16 +85,14 @@ class ExactIndex:
         width = min(k, len(self))
         if width == 0:
             return [[] for _ in queries], torch.empty(len(queries), 0, dtype=torch.float64)
-        ids = list(self._rows)
         found = [pair for chunk in torch.split(unit, QUERY_CHUNK) for pair in self._nearest(chunk, width)]
-        cosines = [cosine for _, cosine in found]
-        nothing = torch.empty(0, width, dtype=torch.float64)
-        return [[ids[row] for row in rows.tolist()] for rows, _ in found], torch.stack(cosines) if cosines else nothing
+        names = [[self._ids[row] for row in rows.tolist()] for rows, _ in found]
+        return names, torch.cat([cosines for _, cosines in found] or [unit[:0]]).reshape(-1, width)
 
     def save(self, path: Path, /) -> None:
         """Writes `vectors.safetensors` and `ids.json` into a folder, which is made if need be."""
         path.mkdir(parents=True, exist_ok=True)
-        listing = json.dumps({"format": FORMAT, "dim": self.dim, "ids": list(self._rows)}, ensure_ascii=False)
+        listing = json.dumps({"format": FORMAT, "dim": self.dim, "ids": self._ids}, ensure_ascii=False)
         vectors = {"vectors": self._vectors()}
         metadata = {"ids": _digest(listing)}
         write_atomically(path / VECTORS, lambda temporary: save_file(vectors, temporary, metadata=metadata))
@@ -121,24 +123,34 @@ class ExactIndex:
             raise DataError(f"{path}: its vectors have {dim} values, not {self.dim}")
         if vectors.dtype != torch.float32 or vectors.shape != (len(ids), dim) or not torch.isfinite(vectors).all():
             raise DataError(f"{path}: {VECTORS} holds something else than {len(ids)} finite vectors of {dim} values")
-        self._rows = {id_: row for row, id_ in enumerate(ids)}
+        self._name(ids)
         self._parts = [vectors]
+
+    def _name(self, ids: list[str]) -> None:
+        self._ids = ids
+        self._rows = {id_: row for row, id_ in enumerate(ids)}
 
     def _nearest(self, unit: Tensor, k: int) -> list[tuple[Tensor, Tensor]]:
         """Rows and cosines [k] of the nearest for each of a few queries [q, dim], float64 of unit length."""
         # The product of two float32 vectors of unit length is off by (dim + 2) 2^-24 at most; so may the k-th best be.
         slack = 2 * (self.dim + 2) * 2.0**-24
         best = [(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.float64))] * len(unit)
+        least = torch.full((len(unit),), -torch.inf)  # the k-th best so far, where there are as many
+        queries = unit.float()
         for start in range(0, len(self), VECTOR_CHUNK):
             vectors = self._vectors()[start : start + VECTOR_CHUNK]
-            rough = unit.float() @ vectors.T
-            floor = rough.topk(min(k, len(vectors))).values[:, -1] - slack
-            for query, (rows, cosines) in enumerate(best):
-                near = (rough[query] >= floor[query]).nonzero().squeeze(1)
+            rough = _products(queries, vectors)
+            floor = rough.topk(min(k, len(vectors))).values[:, -1].maximum(least) - slack
+            candidates = rough >= floor[:, None]
+            for query in candidates.any(dim=1).nonzero().flatten().tolist():
+                near = candidates[query].nonzero().squeeze(1)
                 exact = (vectors[near].double() * unit[query]).sum(dim=1)
+                rows, cosines = best[query]
                 rows, cosines = torch.cat([rows, near + start]), torch.cat([cosines, exact])
                 order = cosines.argsort(descending=True, stable=True)[:k]
                 best[query] = rows[order], cosines[order]
+                if len(order) == k:
+                    least[query] = cosines[order[-1]]
         return best
 
     def _vectors(self) -> Tensor:
@@ -153,6 +165,16 @@ class ExactIndex:
         if not torch.isfinite(vectors).all():
             raise DataError("a vector holds numbers that are not finite: it has no neighbours")
         return F.normalize(vectors.detach().cpu().double(), dim=1)
+
+
+def _products(queries: Tensor, vectors: Tensor) -> Tensor:
+    """Queries [q, dim] times vectors [n, dim], [q, n]. Two queries take half as long as one, which MKL multiplies by
+    another routine.
+    """
+    if len(queries) > FEW:
+        return queries @ vectors.T
+    two_or_more = queries.repeat(2, 1) if len(queries) == 1 else queries
+    return (vectors @ two_or_more.T)[:, : len(queries)].T.contiguous()
 
 
 def _digest(text: str) -> str:
