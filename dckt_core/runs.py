@@ -8,8 +8,8 @@
     metrics.csv       learning curves, discrepancy by layer, validation mAP        (the `csv` observer)
     selection.csv     what the sampler kept at each iteration, pair by pair        (the `csv` observer)
     summary.json      the outcome: test mAP before and after transfer, control, chance
-    checkpoints/      before, after, control: the target network; source; encoders that learnt from texts;
-                      while a run is not finished, also what `--resume` goes on from
+    checkpoints/      before, after, control: the target network; source-before, source; encoders that learnt from
+                      texts; while a run is not finished, also what `--resume` goes on from
 
 A folder appears once everything that can be wrong with the input has been checked. A run that fails moves to
 `<name>.failed-1`, so that it never stands in the way of the next; `--resume` goes on with it there.

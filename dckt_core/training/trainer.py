@@ -100,8 +100,8 @@ class Trainer:
     Args:
         networks: "source" and "target", fresh.
         correlation: of the features of both domains, where the configuration asks for it.
-        save: called as `save("before" | "after" | "control" | "source", network)` whenever that network is the
-            one to keep.
+        save: called as `save("before" | "source-before" | "after" | "control" | "source", network)` whenever that
+            network is the one to keep.
         keep: called with a snapshot every `config.checkpoint_minutes`, and before a stop.
         stop: asked between two updates whether to stop.
     """
@@ -197,6 +197,7 @@ class Trainer:
         self._check_weights()
         self.before = self._score("target")
         self.save("before", self._bare("target"))
+        self.save("source-before", self._bare("source"))
         self._row("validation", 0, 0, self.before.as_row("target"))
         if self.config.transfer.control:
             self._add_control()

@@ -21,7 +21,7 @@ Capture = pytest.CaptureFixture[str]
 Train = Callable[..., int]
 
 ENCODER = ["--encoder", "vgg19", "--encoder-opt", "weights=none", "--encoder-opt", "size=32"]
-CHECKPOINTS = ["after", "before", "control", "source"]
+CHECKPOINTS = ["after", "before", "control", "source", "source-before"]
 
 
 def flags(**changes: Any) -> list[str]:

@@ -132,7 +132,7 @@ def test_what_is_saved_is_the_best_on_validation():
     assert outcome.after.iteration == best
     assert outcome.after.score.mean == pytest.approx(reached[best])
     assert outcome.before.mean == pytest.approx(reached[0])
-    assert set(saved) == {"before", "after", "control", "source"}
+    assert set(saved) == {"before", "source-before", "after", "control", "source"}
     network = trainer._bare("target")
     network.load_state_dict(saved["after"])
     assert trainer._score("target").mean == pytest.approx(outcome.after.score.mean)
