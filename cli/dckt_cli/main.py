@@ -21,6 +21,7 @@ COMMANDS = {
     "extract": ("dckt_cli.extract:extract", "Write the features of images or texts into files."),
     "index": ("dckt_cli.index:index", "Make a gallery of images or texts searchable, or change one."),
     "search": ("dckt_cli.search:search", "Find texts by image and images by text."),
+    "serve": ("dckt_cli.serve:serve", "Search on a page in the browser, on this machine."),
     "report": ("dckt_cli.report:report", "Write what a run did into one HTML file."),
     "runs": ("dckt_cli.runs:runs", "List runs, show one, compare some, or plot learning curves."),
     "datasets": ("dckt_cli.datasets:datasets", "List data sets, and check one on disk."),

@@ -35,7 +35,8 @@ def render(report: Report) -> str:
     )
     environment.tests["missing"] = lambda part: isinstance(part, Missing)
     environment.filters |= {"estimate": _estimate, "shorten": _shorten, "spoken": _spoken, "table": _table}
-    style = resources.files("dckt_core.report").joinpath("templates", "report.css").read_text(encoding="utf-8")
+    templates = resources.files("dckt_core.report") / "templates"
+    style = "\n".join((templates / name).read_text(encoding="utf-8") for name in ("theme.css", "report.css"))
     template = environment.get_template("report.html")
     return template.render(
         report=report,

@@ -1,0 +1,141 @@
+"""`dckt serve`: a page on this machine to search with."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dckt_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from dckt_core.plugins import Registry
+    from dckt_core.progress import Progress
+    from dckt_core.search.searcher import Searcher
+
+OF_RUNS = ("split", "checkpoint", "target")
+"""Flags that make sense for a run alone: an index has it all settled."""
+
+WAITING = 32
+"""Requests at once; those beyond are told to come back later."""
+
+
+@click.command()
+@click.argument("place", metavar="INDEX|RUN", type=click.Path(path_type=Path))
+@click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(min=0, max=65535),
+    default=8000,
+    show_default=True,
+    help="0 takes any that is free.",
+)
+@click.option(
+    "--allow-host", metavar="NAME", multiple=True, help="Another name by which browsers may call this server."
+)
+@click.option(
+    "--max-upload",
+    metavar="MB",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="The largest picture that may be sent.",
+)
+@click.option("--run", metavar="RUN", type=click.Path(path_type=Path), help="The run that made INDEX, if it was moved.")
+@click.option(
+    "--split",
+    type=click.Choice(["all", "train", "val", "test"]),
+    default="all",
+    show_default=True,
+    help="Of a run: the part of the target data set to search.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Choice(["before", "after", "control"]),
+    default="after",
+    show_default=True,
+    help="Of a run: the target network before transfer, after it, or its target-only control.",
+)
+@click.option("--target", metavar="PATH", help="Of a run: where the target data set lies, if it was moved.")
+@click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--quiet", is_flag=True, help="Warnings and the address alone.")
+@click.pass_context
+def serve(ctx: click.Context, /, place: Path, **flags: Any) -> None:
+    """Search an index, or the target data set of a run, on a page in the browser: type a text or drop a picture.
+
+    The page is for this machine alone unless --host says otherwise; there is no log-in. Pictures of the gallery are
+    shown, small; no other file can be read through the server. Ctrl-C stops it.
+    """
+    for package in ("fastapi", "uvicorn"):
+        if find_spec(package) is None:
+            raise UsageError(f"dckt serve needs {package}, which is not installed: pip install 'dckt[serve]'")
+
+    from dckt_cli.console import watching
+    from dckt_core.progress import logger
+    from dckt_core.search.store import is_index
+
+    of_index = is_index(place)
+    for name in OF_RUNS if of_index else ("run",):
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            raise click.UsageError(
+                f"--{name} goes with {'a run' if of_index else 'an index'}, and {place} is none", ctx
+            )
+    listening = _listen(flags["host"], flags["port"])
+    with listening, watching(quiet=flags["quiet"]) as progress:
+        searcher = _searcher(ctx.obj.registry, place, flags, progress, of_index=of_index)
+        address, port = listening.getsockname()[:2]
+        click.echo(f"http://{f'[{address}]' if ':' in address else address}:{port}")
+        if address not in ("127.0.0.1", "::1"):
+            logger.warning("whoever reaches this machine can search, and see the pictures of the gallery")
+        _run(searcher, listening, flags)
+
+
+def _searcher(
+    registry: Registry, place: Path, flags: dict[str, Any], progress: Progress, *, of_index: bool
+) -> Searcher:
+    from dckt_core.model import load
+    from dckt_core.search.opening import open_index
+    from dckt_core.search.target import searcher_of_target
+    from dckt_core.training.engine import Engine
+
+    how: dict[str, Any] = {
+        "registry": registry,
+        "device": str(Engine(flags["device"]).device),
+        "progress": progress,
+    }
+    if of_index:
+        return open_index(place, run=flags["run"], **how)
+    model = load(place, checkpoint=flags["checkpoint"], target=flags["target"], **how)
+    return searcher_of_target(model, split=flags["split"])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        UsageError: the address is none of this machine's, or is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise UsageError(f"--host {host} --port {port}: {error.strerror or error}") from None
+
+
+def _run(searcher: Searcher, listening: socket.socket, flags: dict[str, Any]) -> None:
+    import uvicorn
+
+    from dckt_core.serve.app import Limits, make_app
+    from dckt_core.serve.guard import LOOPBACK
+
+    limits = Limits(upload=round(flags["max_upload"] * 1e6))
+    app = make_app(searcher, hosts=(*LOOPBACK, flags["host"], *flags["allow_host"]), limits=limits)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, limit_concurrency=WAITING, ws="none"
+    )
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
+        uvicorn.Server(config).run(sockets=[listening])

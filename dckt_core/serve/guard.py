@@ -1,0 +1,111 @@
+"""What stands before every request: who may ask, how much they may send, and what a browser may do with the answer.
+
+A server on the loopback address is still within reach of every web page that its user opens: such a page can have the
+browser send requests there (cross-site request), and can make its own name point there to read the answers (DNS
+rebinding). So a request must name this server as it is known here, and must not come from another site's page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Guard:
+    """ASGI middleware.
+
+    Args:
+        hosts: names and addresses that this server is known by, without ports.
+        max_body: bytes; a request with more is refused as soon as that is known.
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], max_body: int) -> None:
+        self._app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        send = _with_headers(send)
+        headers = Headers(scope=scope)
+        refusal = self._refusal(headers)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        counted = _Counted(receive, self._max_body)
+        try:
+            await self._app(scope, counted, send)
+        except _TooLargeError:
+            await self._too_large()(scope, receive, send)
+
+    def _refusal(self, headers: Headers) -> JSONResponse | None:
+        host = headers.get("host", "")
+        if _host(host) not in self._hosts:
+            return _refuse(421, "this server is not known by that name; --allow-host adds one")
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2].lower() != host.lower():
+            return _refuse(403, "requests of other sites' pages are not answered")
+        length = headers.get("content-length", "0")
+        if not length.isascii() or not length.isdigit():
+            return _refuse(400, "the length of the request is no number")
+        return self._too_large() if int(length) > self._max_body else None
+
+    def _too_large(self) -> JSONResponse:
+        return _refuse(413, f"more than the {self._max_body / 1e6:g} MB that may be sent")
+
+
+class _TooLargeError(Exception):
+    """A body without a length turned out to be too large."""
+
+
+class _Counted:
+    """Receives a body, and counts it."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._left = limit
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise _TooLargeError
+        return message
+
+
+def _host(address: str) -> str:
+    """The host of `host:port`, in lower case; empty where there is none."""
+    try:
+        return urlsplit(f"//{address}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _refuse(status: int, reason: str) -> JSONResponse:
+    return JSONResponse({"error": reason}, status)
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(HEADERS)
+        await send(message)
+
+    return sending

@@ -1,0 +1,127 @@
+// Asks the server and shows what it answers. All that comes from there is put in as text, never as markup.
+
+const RESULTS = 12;
+const at = (id) => document.getElementById(id);
+let newest = 0; // answers to older questions are dropped
+let uploadLimit = Infinity;
+let lastQuestion = null;
+
+async function ask(address, request) {
+  const question = ++newest;
+  at("status").className = "";
+  at("status").textContent = "Searching …";
+  at("results").classList.add("stale");
+  try {
+    const response = await fetch(address, request);
+    const answer = await response.json().catch(() => ({}));
+    if (question !== newest) return;
+    if (!response.ok) throw new Error(answer.error || `the server answered with ${response.status}`);
+    show(answer.results);
+  } catch (error) {
+    if (question === newest) fail(error instanceof TypeError ? "The server cannot be reached." : error.message);
+  }
+}
+
+function fail(reason) {
+  at("results").replaceChildren();
+  at("status").className = "fault";
+  at("status").textContent = `Not found out: ${reason}`;
+}
+
+function show(results) {
+  at("status").textContent = results.length === 1 ? "1 result" : `${results.length} results, the nearest first`;
+  const list = at("results");
+  list.className = results.some((row) => row.picture) ? "" : "texts";
+  list.replaceChildren(...results.map(item));
+}
+
+function item(row) {
+  const entry = document.createElement("li");
+  if (row.picture) {
+    const picture = document.createElement("img");
+    picture.src = row.picture;
+    picture.alt = `Result ${row.rank}: ${row.label ?? row.id}`;
+    entry.append(picture);
+  }
+  if (row.text !== undefined) entry.append(paragraph("text", row.text));
+  if (row.label !== undefined) entry.append(paragraph("label", row.label));
+  entry.append(paragraph("place", `${row.rank}. ${row.id}, cosine ${row.cosine.toFixed(3)}`));
+  return entry;
+}
+
+function paragraph(kind, text) {
+  const element = document.createElement("p");
+  element.className = kind;
+  element.dir = "auto";
+  element.textContent = text;
+  return element;
+}
+
+function present({ words = null, picture = null }) {
+  const preview = at("preview");
+  if (preview.src) URL.revokeObjectURL(preview.src);
+  if (picture) preview.src = URL.createObjectURL(picture);
+  else preview.removeAttribute("src");
+  preview.hidden = !picture;
+  at("words").textContent = words ?? "";
+  at("asked").hidden = false;
+}
+
+const medium = () => document.querySelector("[name=medium]:checked")?.value ?? "other";
+
+function byText(text) {
+  lastQuestion = () => byText(text);
+  present({ words: text });
+  const body = JSON.stringify({ text, k: RESULTS, medium: medium() });
+  ask("/api/search/text", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+}
+
+function byPicture(picture) {
+  if (!picture) return;
+  if (picture.size > uploadLimit) {
+    newest += 1;
+    fail(`the picture has more than the ${uploadLimit / 1e6} MB that may be sent`);
+    return;
+  }
+  lastQuestion = () => byPicture(picture);
+  present({ picture });
+  const headers = { "Content-Type": "application/octet-stream" };
+  ask(`/api/search/image?k=${RESULTS}&medium=${medium()}`, { method: "POST", headers, body: picture });
+}
+
+at("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = at("text").value.trim();
+  if (text) byText(text);
+});
+at("file").addEventListener("change", (event) => {
+  byPicture(event.target.files[0]);
+  event.target.value = ""; // the same file may be chosen again
+});
+at("media").addEventListener("change", () => lastQuestion?.());
+document.addEventListener("paste", (event) => {
+  const picture = [...event.clipboardData.files].find((file) => file.type.startsWith("image/"));
+  if (picture) byPicture(picture);
+});
+for (const kind of ["dragenter", "dragover"]) {
+  document.addEventListener(kind, (event) => {
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  });
+}
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) document.body.classList.remove("dropping");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dropping");
+  byPicture(event.dataTransfer.files[0]);
+});
+
+const about = await (await fetch("/api/about")).json();
+uploadLimit = about.limits.upload;
+at("name").textContent = about.name;
+document.title = `Search ${about.name} – dckt`;
+const counts = Object.entries(about.sizes).map(([kind, count]) => `${count.toLocaleString("en")} ${kind}s`);
+at("about").textContent = counts.join(" and ");
+if (Object.keys(about.sizes).length < 2) at("media").remove();
