@@ -18,6 +18,7 @@ from dckt_core.errors import UsageError
 from dckt_core.options import parse_options
 from dckt_core.plugins import HOOKS, Registered, discover
 from dckt_core.testing import CHECKS
+from tests.plugins.datasets import folders
 
 REGISTRY = discover(plugins=False)
 KINDS = [spec.kind for spec in HOOKS.values()]
@@ -35,7 +36,10 @@ def write_jsonl(folder: Path) -> Path:
     return folder
 
 
-LOCATIONS: dict[str, Callable[[Path], Path]] = {"jsonl": write_jsonl}
+LOCATIONS: dict[str, Callable[[Path], Path]] = {
+    "jsonl": write_jsonl,
+    "image-folder-csv": folders.write_image_folder_csv,
+}
 """A small data set for each layout; what is made on the spot needs none."""
 
 

@@ -1,0 +1,105 @@
+"""What the layouts on disk share: good pairs in order, and every bad line with its file, number and reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dckt_core.data.manifest import ManifestError, Problem, check_fields
+from dckt_core.data.pairs import Pair, PairSet
+from dckt_core.data.reading import check_inside, decode_line, numbered_lines, read_text, shown
+from dckt_core.errors import DataError, UsageError
+
+
+class Collector:
+    """Collects the pairs of one data set. What is said of an entry is what docs/data.md says of a line of a manifest.
+
+    Args:
+        location: the data set's folder; no path of an entry may leave it.
+        layout: the data set's registered name, for errors.
+
+    Raises:
+        UsageError: no location is given.
+        DataError: it is no folder.
+    """
+
+    def __init__(self, location: Path | None, layout: str) -> None:
+        if location is None:
+            raise UsageError(f"data set '{layout}' needs a path: the folder that it lies in")
+        if not location.is_dir():
+            raise DataError(f"{location}: no such folder")
+        self.folder = location
+        self.pairs: list[Pair] = []
+        self.problems: list[Problem] = []
+        self._root = os.path.realpath(location)
+        self._seen: dict[str, int] = {}
+
+    def lines(self, name: str) -> list[tuple[int, str]]:
+        """The lines of a list in the folder with their numbers from 1, blank ones left out.
+
+        A line that is no UTF-8 is a problem of its own; a list that cannot be read is one too, and has no lines.
+        """
+        file, lines = self.folder / name, []
+        try:
+            check_inside(self._root, name, "list")
+            with file.open("rb") as stream:
+                for number, line in numbered_lines(stream):
+                    try:
+                        lines.append((number, decode_line(line)))
+                    except ValueError as error:
+                        self.problems.append(Problem(file, number, str(error)))
+        except ValueError as error:
+            self.problems.append(Problem(file, None, str(error)))
+        except OSError as error:
+            self.problems.append(Problem(file, None, f"cannot be read: {error.strerror or error}"))
+        return lines
+
+    def text(self, name: str) -> str:
+        """The content of a text file in the folder.
+
+        Raises:
+            ValueError: it is not there, leads out of the folder, is too long or not UTF-8.
+        """
+        check_inside(self._root, name, "text")
+        try:
+            return read_text(self.folder / name)
+        except ValueError as error:
+            raise ValueError(f"text {shown(name)}: {error}") from None
+
+    def add(self, file: Path, line: int | None, read: Callable[[], dict[str, Any]]) -> None:
+        """Takes the pair that `read` gives, or notes why it cannot.
+
+        Args:
+            file, line: where the pair is stated.
+            read: the fields of a manifest's line, `image` relative to the folder; ValueError says what is wrong.
+        """
+        try:
+            entry = read()
+            check_fields(entry)
+            check_inside(self._root, entry["image"], "image")
+        except ValueError as error:
+            self.problems.append(Problem(file, line, str(error)))
+            return
+        image = entry["image"]
+        self._seen[image] = self._seen.get(image, 0) + 1
+        entry["id"] = image if self._seen[image] == 1 else f"{image}#{self._seen[image]}"
+        entry["captions"] = tuple(entry.get("captions", ()))
+        self.pairs.append(Pair(**{**entry, "image": self.folder / image}))
+
+    def pair_set(self, arrange: Callable[[list[Pair]], list[Pair]] = lambda pairs: pairs) -> PairSet:
+        """The data set.
+
+        Args:
+            arrange: gives the good pairs their splits, where the layout leaves that open.
+
+        Raises:
+            ManifestError: something is wrong with it; the good pairs come along.
+        """
+        if not self.pairs and not self.problems:
+            self.problems.append(Problem(self.folder, None, "holds no pairs"))
+        pair_set = PairSet(self.folder.absolute().name, str(self.folder), arrange(self.pairs))
+        if self.problems:
+            raise ManifestError(self.problems, pair_set)
+        return pair_set

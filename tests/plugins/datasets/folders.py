@@ -1,0 +1,35 @@
+"""Writes a small data set in each layout: two classes, red and blue."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+
+COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255)}
+
+
+def picture(file: Path, colour: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (6, 5), COLOURS[colour]).save(file)
+
+
+def write(file: Path, content: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content, encoding="utf-8")
+
+
+def numbered(sizes: dict[str, int]) -> Iterator[tuple[str, str, str]]:
+    """Split, class and a name of its own for as many pairs of each class as each split has."""
+    for split, size in sizes.items():
+        for colour in COLOURS:
+            for number in range(size):
+                yield split, colour, f"{split}-{colour}-{number}"
+
+
+def write_image_folder_csv(folder: Path, separator: str = ",") -> Path:
+    rows = [["image", "text", "label", "split"]]
+    for split, colour, name in numbered({"train": 2, "val": 1, "test": 1}):
+        picture(folder / "images" / f"{name}.png", colour)
+        rows.append([f"{name}.png", f'"a {colour}{separator} ""bright"" one\non two lines"', colour, split])
+    write(folder / "pairs.csv", "".join(separator.join(row) + "\n" for row in rows))
+    return folder
