@@ -59,5 +59,5 @@ def weights_digest(module: nn.Module) -> str:
 
 
 def checkpoint_file(run_dir: Path, what: str) -> Path:
-    """Where a run keeps the weights of a network: `before`, `after`, `control`, `source`, `source-before` and others."""
+    """Where a run keeps the weights of a network: `before`, `after`, `control`, `source`, `source-before`, others."""
     return run_dir / "checkpoints" / f"{what}.safetensors"
