@@ -39,6 +39,7 @@ def write_jsonl(folder: Path) -> Path:
 LOCATIONS: dict[str, Callable[[Path], Path]] = {
     "jsonl": write_jsonl,
     "image-folder-csv": folders.write_image_folder_csv,
+    "wikipedia": folders.write_wikipedia,
 }
 """A small data set for each layout; what is made on the spot needs none."""
 

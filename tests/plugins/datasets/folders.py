@@ -33,3 +33,17 @@ def write_image_folder_csv(folder: Path, separator: str = ",") -> Path:
         rows.append([f"{name}.png", f'"a {colour}{separator} ""bright"" one\non two lines"', colour, split])
     write(folder / "pairs.csv", "".join(separator.join(row) + "\n" for row in rows))
     return folder
+
+
+def write_wikipedia(folder: Path) -> Path:
+    write(folder / "categories.list", "".join(f"{colour}\n" for colour in COLOURS))
+    lists: dict[str, list[str]] = {"train": [], "test": []}
+    for split, colour, name in numbered({"train": 4, "test": 3}):
+        picture(folder / "images" / colour / f"{name}.jpg", colour)
+        write(
+            folder / "texts" / f"text-{name}.xml", f"<document><text>\nIt is {colour} &amp; {name}.\n</text></document>"
+        )
+        lists[split].append(f"text-{name}\t{name}\t{list(COLOURS).index(colour) + 1}\n")
+    for split, lines in lists.items():
+        write(folder / f"{split}set_txt_img_cat.list", "".join(lines))
+    return folder
