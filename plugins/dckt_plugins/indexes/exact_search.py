@@ -21,11 +21,11 @@ from torch import Tensor
 from dckt_core.errors import DataError
 from dckt_core.files import write_atomically, write_text
 
-QUERY_CHUNK, VECTOR_CHUNK = 64, 16384
-"""Queries and vectors compared at once: 4 MiB of cosines, whatever the size of the index."""
+QUERY_CHUNK, VECTOR_CHUNK = 64, 65536
+"""Queries and vectors compared at once: 16 MiB of cosines, whatever the size of the index."""
 
 FEW = 8
-"""So many queries and fewer are multiplied from the other side, which is up to four times as fast."""
+"""So many queries and fewer are multiplied from the other side, which is up to three times as fast."""
 
 FORMAT = 1
 IDS, VECTORS = "ids.json", "vectors.safetensors"
@@ -140,10 +140,10 @@ class ExactIndex:
         for start in range(0, len(self), VECTOR_CHUNK):
             vectors = self._vectors()[start : start + VECTOR_CHUNK]
             rough = _products(queries, vectors)
-            floor = rough.topk(min(k, len(vectors))).values[:, -1].maximum(least) - slack
-            candidates = rough >= floor[:, None]
-            for query in candidates.any(dim=1).nonzero().flatten().tolist():
-                near = candidates[query].nonzero().squeeze(1)
+            top = rough.topk(min(k, len(vectors))).values
+            floor = top[:, -1].maximum(least) - slack
+            for query in (top[:, 0] >= floor).nonzero().flatten().tolist():
+                near = (rough[query] >= floor[query]).nonzero().squeeze(1)
                 exact = (vectors[near].double() * unit[query]).sum(dim=1)
                 rows, cosines = best[query]
                 rows, cosines = torch.cat([rows, near + start]), torch.cat([cosines, exact])
