@@ -40,6 +40,7 @@ LOCATIONS: dict[str, Callable[[Path], Path]] = {
     "jsonl": write_jsonl,
     "image-folder-csv": folders.write_image_folder_csv,
     "wikipedia": folders.write_wikipedia,
+    "pascal-sentences": folders.write_pascal_sentences,
 }
 """A small data set for each layout; what is made on the spot needs none."""
 

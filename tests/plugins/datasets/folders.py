@@ -47,3 +47,10 @@ def write_wikipedia(folder: Path) -> Path:
     for split, lines in lists.items():
         write(folder / f"{split}set_txt_img_cat.list", "".join(lines))
     return folder
+
+
+def write_pascal_sentences(folder: Path) -> Path:
+    for _, colour, name in numbered({"photo": 10}):
+        picture(folder / "dataset" / colour / f"{name}.jpg", colour)
+        write(folder / "sentence" / colour / f"{name}.txt", "".join(f"{colour}, said {n} times.\n" for n in range(5)))
+    return folder
