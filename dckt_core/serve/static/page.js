@@ -45,7 +45,7 @@ function item(row) {
   }
   if (row.text !== undefined) entry.append(paragraph("text", row.text));
   if (row.label !== undefined) entry.append(paragraph("label", row.label));
-  entry.append(paragraph("place", `${row.rank}. ${row.id}, cosine ${row.cosine.toFixed(3)}`));
+  entry.append(paragraph("place", `${row.rank}. Cosine ${row.cosine.toFixed(3)}`), paragraph("place", row.id));
   return entry;
 }
 
@@ -57,21 +57,19 @@ function paragraph(kind, text) {
   return element;
 }
 
-function present({ words = null, picture = null }) {
+function present(picture) {
   const preview = at("preview");
   if (preview.src) URL.revokeObjectURL(preview.src);
   if (picture) preview.src = URL.createObjectURL(picture);
   else preview.removeAttribute("src");
   preview.hidden = !picture;
-  at("words").textContent = words ?? "";
-  at("asked").hidden = false;
 }
 
 const medium = () => document.querySelector("[name=medium]:checked")?.value ?? "other";
 
 function byText(text) {
   lastQuestion = () => byText(text);
-  present({ words: text });
+  present(null);
   const body = JSON.stringify({ text, k: RESULTS, medium: medium() });
   ask("/api/search/text", { method: "POST", headers: { "Content-Type": "application/json" }, body });
 }
@@ -84,7 +82,8 @@ function byPicture(picture) {
     return;
   }
   lastQuestion = () => byPicture(picture);
-  present({ picture });
+  present(picture);
+  at("text").value = "";
   const headers = { "Content-Type": "application/octet-stream" };
   ask(`/api/search/image?k=${RESULTS}&medium=${medium()}`, { method: "POST", headers, body: picture });
 }

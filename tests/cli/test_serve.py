@@ -1,0 +1,358 @@
+"""`dckt serve` as it runs: over a real socket, and in a real browser."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from dckt_cli.main import main
+from dckt_core.model import load
+from tests.browser import CONTRAST, Browser, open_browser
+from tests.conftest import DCKT
+
+pytest.importorskip("fastapi")
+pytest.importorskip("uvicorn")
+
+from dckt_core.search.opening import open_index
+from dckt_core.serve.app import Limits, make_app
+
+Capture = pytest.CaptureFixture[str]
+
+
+class Server:
+    """A server that runs, and how to ask it."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.place = address.removeprefix("http://")
+
+    def ask(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes, http.client.HTTPMessage]:
+        connection = http.client.HTTPConnection(self.place, timeout=60)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.read(), answer.headers
+        finally:
+            connection.close()
+
+    def json(self, path: str, question: Any = None) -> tuple[int, Any]:
+        if question is None:
+            status, body, _ = self.ask("GET", path)
+        elif isinstance(question, bytes):
+            status, body, _ = self.ask("POST", path, question)
+        else:
+            status, body, _ = self.ask("POST", path, json.dumps(question), {"Content-Type": "application/json"})
+        return status, json.loads(body)
+
+
+@pytest.fixture(scope="module")
+def home(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained run, an index of its target, and a class with a nasty name."""
+    home = tmp_path_factory.mktemp("serve")
+    for name in ("source", "target", "runs"):
+        shutil.copytree(trained / name, home / name)
+    rows = [json.loads(line) for line in (home / "target/pairs.jsonl").read_text().splitlines()]
+    nasty = [{**row, "label": "<img src=x onerror=alert(1)>"} if row["label"] == "green" else row for row in rows]
+    (home / "target/nasty.jsonl").write_text("".join(json.dumps(row) + "\n" for row in nasty))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DCKT_CACHE_DIR", str(trained / "cache"))
+        patch.chdir(home)
+        command = ["index", "runs/squares", "--gallery", "target/nasty.jsonl", "-o", "index", "--quiet"]
+        assert main([*command, "--device", "cpu"]) == 0
+    return home
+
+
+@pytest.fixture(scope="module")
+def server(home: Path, trained: Path) -> Iterator[Server]:
+    """The index, served by a thread of this process."""
+    import uvicorn
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        searcher = open_index("index", cache_dir=trained / "cache")
+    app = make_app(searcher, limits=Limits(upload=50_000))
+    running = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        yield Server(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        running.should_exit = True
+        thread.join(timeout=30)
+
+
+@contextmanager
+def serving(home: Path, trained: Path, *arguments: str) -> Iterator[Server]:
+    """`dckt serve` in a process of its own."""
+    command = [DCKT, "serve", *arguments, "--port", "0", "--quiet", "--device", "cpu"]
+    environment = os.environ | {"DCKT_CACHE_DIR": str(trained / "cache"), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, cwd=home, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().strip()
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
+            yield Server(address)
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 0, "Ctrl-C is how it ends"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as opened:
+        yield opened
+
+
+def test_it_finds_what_dckt_search_finds(server: Server, home: Path, trained: Path, capsys: Capture) -> None:
+    status, answer = server.json("/api/search/text", {"text": "a red square", "k": 5})
+    assert status == 200
+    found = answer["results"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setenv("DCKT_CACHE_DIR", str(trained / "cache"))
+        capsys.readouterr()
+        command = ["search", "index", "--text", "a red square", "-k", "5", "--json", "--quiet", "--device", "cpu"]
+        assert main(command) == 0
+    expected = json.loads(capsys.readouterr().out)["results"]
+    assert [(row["rank"], row["id"], row["label"]) for row in found] == [
+        (row["rank"], row["id"], row["label"]) for row in expected
+    ]
+    assert [row["cosine"] for row in found] == pytest.approx([row["cosine"] for row in expected], abs=1e-6)
+
+
+def test_a_picture_is_shown_by_its_number_alone(server: Server, home: Path) -> None:
+    (best, *_) = server.json("/api/search/text", {"text": "a red square"})[1]["results"]
+    assert re.fullmatch(r"/pictures/\d+", best["picture"])
+    status, body, headers = server.ask("GET", best["picture"])
+    assert (status, headers["Content-Type"]) == (200, "image/jpeg")
+    shown = Image.open(io.BytesIO(body)).convert("RGB").resize((1, 1)).getpixel((0, 0))
+    original = Image.open(home / "target" / f"{best['id']}.png").convert("RGB").resize((1, 1)).getpixel((0, 0))
+    assert shown == pytest.approx(original, abs=12)
+
+
+@pytest.mark.parametrize("medium", ["other", "image", "text"])
+def test_a_picture_finds(server: Server, home: Path, medium: str) -> None:
+    picture = (home / "target/red-test-1.png").read_bytes()
+    status, answer = server.json(f"/api/search/image?k=4&medium={medium}", picture)
+    assert status == 200
+    assert len(answer["results"]) == 4
+    assert all(("text" in row) is (medium != "image") for row in answer["results"])
+    assert all(("picture" in row) is (medium == "image") for row in answer["results"])
+    if medium == "image":
+        assert answer["results"][0]["id"] in ("red-train-1", "red-val-1", "red-test-1"), "all three are the same"
+        assert answer["results"][0]["cosine"] == pytest.approx(1.0)
+
+
+def test_what_it_tells_of_itself(server: Server) -> None:
+    status, about = server.json("/api/about")
+    assert status == 200
+    assert about == {"name": "index", "sizes": {"image": 24, "text": 24}, "limits": {"upload": 50_000}}
+
+
+def test_no_answer_tells_a_path_of_the_server(server: Server, home: Path) -> None:
+    answers = [
+        server.json("/api/about"),
+        server.json("/api/search/text", {"text": "red", "k": 50}),
+        server.json("/api/search/text", {"text": "red", "k": 50, "medium": "text"}),
+        server.json("/api/search/image", b"no picture"),
+        server.json("/api/search/image", (home / "target/red-test-1.png").read_bytes()[:200]),
+    ]
+    told = json.dumps(answers)
+    assert str(home) not in told and "/tmp" not in told and ".png" not in told
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../../etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/..%2fpairs.jsonl",
+        "/pictures/../page.js",
+        "/pictures/..%2f..%2fetc%2fpasswd",
+        "/pictures//etc/passwd",
+        "/pictures/-1",
+        "/pictures/24",
+        "/pictures/1e3",
+        "/pictures/999999999999999999999999",
+        "/static/page.js",
+        "/app.py",
+        "/page.html%00.js",
+        "/docs",
+        "/openapi.json",
+    ],
+)
+def test_nothing_else_can_be_read(server: Server, path: str) -> None:
+    status, body, headers = server.ask("GET", path)
+    assert status in (404, 422)
+    assert headers["Content-Type"] == "application/json"
+    assert set(json.loads(body)) == {"error"}
+    assert b"root:" not in body
+
+
+@pytest.mark.parametrize(
+    ("question", "fault"),
+    [
+        ({"text": "red", "k": 0}, "k: "),
+        ({"text": "red", "k": 51}, "k: "),
+        ({"text": "red", "medium": "sound"}, "medium: "),
+        ({"text": "x" * 2001}, "text: "),
+        ({"text": "   "}, "the text to look for is empty"),
+        ({}, "text: "),
+        ([], ""),
+        (b"", "no picture was sent"),
+        (b"nothing that is a picture", "no picture of a known format"),
+    ],
+)
+def test_bad_questions_are_told_why(server: Server, question: Any, fault: str) -> None:
+    path = "/api/search/image" if isinstance(question, bytes) else "/api/search/text"
+    status, answer = server.json(path, question)
+    assert status == 422
+    assert answer["error"].startswith(fault)
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of few bytes and many pixels."""
+    stream = io.BytesIO()
+    Image.new("1", (width, height)).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded(server: Server) -> None:
+    body = bomb(8000, 8000)
+    assert len(body) < 50_000
+    status, answer = server.json("/api/search/image", body)
+    assert (status, answer["error"]) == (422, "8000 x 8000 pixels are more than the 40000000 that are taken")
+
+
+def test_too_many_bytes_are_refused(server: Server) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(10):
+            yield b"x" * 10_000
+
+    for body in (b"x" * 50_001, chunks()):
+        try:
+            status, answer, _ = server.ask("POST", "/api/search/image", body)
+        except (BrokenPipeError, ConnectionResetError):  # it hung up before all was sent
+            continue
+        assert status == 413
+        assert json.loads(answer)["error"] == "more than the 0.05 MB that may be sent"
+    assert server.json("/api/about")[0] == 200, "and goes on"
+
+
+def test_strangers_names_and_pages_are_refused(server: Server) -> None:
+    assert server.ask("GET", "/", headers={"Host": "evil.example"})[0] == 421
+    assert server.ask("GET", "/api/about", headers={"Origin": "http://evil.example"})[0] == 403
+    assert server.ask("GET", "/", headers={"Host": f"localhost:{server.place.rpartition(':')[2]}"})[0] == 200
+
+
+def test_the_command_serves_a_run_like_an_index(home: Path, trained: Path) -> None:
+    with serving(home, trained, "runs/squares", "--split", "test", "--max-upload", "0.01") as server:
+        about = {"name": "target", "sizes": {"image": 8, "text": 8}, "limits": {"upload": 10_000}}
+        assert server.json("/api/about") == (200, about)
+        assert server.json("/api/search/image", b"x" * 10_001)[0] == 413
+        results = server.json("/api/search/text", {"text": "a green square with mark number 1", "k": 50})[1]["results"]
+        model = load(home / "runs/squares", target=str(home / "target"))
+        assert {row["id"] for row in results} == {pair.id for pair in model.target().split("test")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "fault"),
+    [
+        (["nowhere"], 3, "nowhere: no such run"),
+        (["index", "--split", "test"], 2, "--split goes with a run, and index is none"),
+        (["runs/squares", "--run", "x"], 2, "--run goes with an index, and runs/squares is none"),
+        (["index", "--host", "192.0.2.1"], 2, "--host 192.0.2.1 --port 0: "),
+    ],
+)
+def test_what_it_refuses(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, arguments: list[str], code: int, fault: str
+) -> None:
+    monkeypatch.chdir(home)
+    assert main(["serve", *arguments, "--port", "0"]) == code
+    assert fault in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, server: Server) -> None:
+    monkeypatch.chdir(home)
+    assert main(["serve", "index", "--port", server.place.rpartition(":")[2]]) == 2
+    assert "Address already in use" in capsys.readouterr().err
+
+
+def test_without_its_packages_it_names_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setattr("dckt_cli.serve.find_spec", lambda name: None)
+    assert main(["serve", "index"]) == 2
+    assert "pip install 'dckt[serve]'" in capsys.readouterr().err
+
+
+def test_in_a_browser_a_text_finds_pictures(server: Server, browser: Browser) -> None:
+    with browser.visit(server.address + "/") as visit:
+        page = visit.page
+        page.wait_for_function("document.title === 'Search index – dckt'")
+        assert page.inner_text("#about") == "24 images and 24 texts"
+        page.fill("#text", "a green square")
+        page.press("#text", "Enter")
+        page.wait_for_selector("#results li")
+        page.wait_for_load_state("networkidle")
+        assert page.inner_text("#status") == "12 results, the nearest first"
+        pictures = page.evaluate("[...document.querySelectorAll('#results img')].map(it => [it.naturalWidth, it.alt])")
+        assert len(pictures) == 12 and all(width > 0 and alt for width, alt in pictures)
+        assert "<img src=x onerror=alert(1)>" in page.inner_text("#results"), "a label stays a text"
+        page.check("[value=text]")
+        page.wait_for_selector("#results.texts li")
+        assert "square with mark number" in page.inner_text("#results")
+        assert all(address.startswith(server.address) for address in visit.requests)
+        assert visit.complaints == []
+
+
+def test_in_a_browser_a_picture_is_chosen_and_dropped(server: Server, browser: Browser, home: Path) -> None:
+    with browser.visit(server.address + "/") as visit:
+        page = visit.page
+        page.wait_for_function("document.getElementById('name').textContent")
+        page.set_input_files("#file", home / "target/red-test-1.png")
+        page.wait_for_selector("#results.texts li")
+        assert page.evaluate("document.getElementById('preview').naturalWidth") == 32
+        page.evaluate(
+            """async () => {
+              const canvas = new OffscreenCanvas(20, 20);
+              canvas.getContext('2d').fillRect(0, 0, 20, 20);
+              const data = new DataTransfer();
+              data.items.add(new File([await canvas.convertToBlob()], 'a.png', { type: 'image/png' }));
+              document.getElementById('results').replaceChildren();
+              document.dispatchEvent(new DragEvent('drop', { dataTransfer: data }));
+            }"""
+        )
+        page.wait_for_selector("#results.texts li")
+        page.wait_for_function("document.getElementById('preview').naturalWidth === 20")
+        page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": b"x" * 60_000})
+        page.wait_for_selector("#status.fault")
+        assert "more than the 0.05 MB" in page.inner_text("#status")
+        assert visit.complaints == [], "too large is found out before it is sent"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1200])
+def test_in_a_browser_it_can_be_read_and_fits(server: Server, browser: Browser, width: int, dark: bool) -> None:
+    with browser.visit(server.address + "/", width=width, dark=dark) as visit:
+        visit.page.fill("#text", "red")
+        visit.page.press("#text", "Enter")
+        visit.page.wait_for_selector("#results li")
+        contrast = visit.page.evaluate(CONTRAST)
+        assert contrast["seen"] > 30
+        assert contrast["faults"] == []
+        assert visit.page.evaluate("document.scrollingElement.scrollWidth") <= width
