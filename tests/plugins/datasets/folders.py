@@ -54,3 +54,16 @@ def write_pascal_sentences(folder: Path) -> Path:
         picture(folder / "dataset" / colour / f"{name}.jpg", colour)
         write(folder / "sentence" / colour / f"{name}.txt", "".join(f"{colour}, said {n} times.\n" for n in range(5)))
     return folder
+
+
+def write_xmedia(folder: Path) -> Path:
+    lists: dict[str, list[str]] = {}
+    for split, colour, name in numbered({"train": 2, "test": 2}):
+        label = list(COLOURS).index(colour)
+        picture(folder / "image" / colour / f"{name} photo.jpg", colour)
+        write(folder / "text" / colour / f"{name}.txt", f"Of {colour} things.\nA whole article about {name}.\n")
+        lists.setdefault(f"{split}_img", []).append(f"{colour}/{name} photo.jpg {label}\n")
+        lists.setdefault(f"{split}_txt", []).append(f"{colour}/{name}.txt {label}\n")
+    for stem, lines in lists.items():
+        write(folder / "list" / f"{stem}.txt", "".join(lines))
+    return folder
