@@ -18,6 +18,7 @@ COMMANDS = {
     "train": ("dckt_cli.train:train", "Train a target network with the help of a source domain, and score it."),
     "evaluate": ("dckt_cli.evaluate:evaluate", "Score a run's networks: the mAP table."),
     "experiment": ("dckt_cli.experiment:experiment", "Compare ways of training over seeds, with intervals."),
+    "gap": ("dckt_cli.gap:gap", "Measure how far apart a run's domains lie, layer by layer."),
     "extract": ("dckt_cli.extract:extract", "Write the features of images or texts into files."),
     "index": ("dckt_cli.index:index", "Make a gallery of images or texts searchable, or change one."),
     "search": ("dckt_cli.search:search", "Find texts by image and images by text."),

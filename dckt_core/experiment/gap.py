@@ -1,0 +1,113 @@
+"""How far apart the two domains lie in a run's networks, layer by layer: the rows that `dckt gap` compares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dckt_core.assembly import load_screened, make_domain, make_networks
+from dckt_core.checkpoints import checkpoint_file, load_weights
+from dckt_core.data.domain import SplitData
+from dckt_core.data.pairs import PairSet, Role
+from dckt_core.model import Checkpoint, TrainedModel, load
+from dckt_core.network import LAYERS
+from dckt_core.plugins import Registry
+from dckt_core.progress import Progress, silent
+from dckt_core.rng import generator_for
+from dckt_core.training.views import layer_outputs
+
+SOURCE_OF: dict[Checkpoint, str] = {"before": "source-before", "control": "source", "after": "source"}
+"""Which source network stands beside each target network. The control has none of its own, and meets the one that it
+did not learn from."""
+
+
+@dataclass(frozen=True)
+class LayerRows:
+    """The outputs of one layer for training pairs of both domains, each through its own network in eval mode.
+
+    Attributes:
+        weight: of the discrepancy on this layer in the run's loss; 0 where none is attached.
+        source, target: [stacked * n, d] and [stacked * m, d] for n and m pairs.
+        stacked: 2 on common layers, where the image rows come first and the text rows in the same order; 1 elsewhere.
+    """
+
+    checkpoint: Checkpoint
+    layer: str
+    weight: float
+    source: Tensor
+    target: Tensor
+    stacked: int
+
+
+def layer_rows(
+    run_dir: Path,
+    *,
+    registry: Registry,
+    pairs: int,
+    seed: int = 0,
+    source: str | None = None,
+    target: str | None = None,
+    device: str = "cpu",
+    cache_dir: Path,
+    progress: Progress = silent,
+) -> Iterator[LayerRows]:
+    """The rows of every checkpoint that is there and every layer; the same training pairs for all of them.
+
+    Args:
+        pairs: at most so many of each domain, drawn by `seed` where there are more.
+        source, target: where the data sets lie, if not where the configuration says.
+
+    Raises:
+        DataError: no run, an unfinished one, one without its networks, or a data set that is not there any more.
+    """
+    model = load(run_dir, registry=registry, target=target, device=device, cache_dir=cache_dir, progress=progress)
+    sets: dict[Role, PairSet] = {"source": _source(model, source), "target": model.target()}
+    data = {role: _drawn(_training_pairs(model, role, pair_set), pairs, seed) for role, pair_set in sets.items()}
+    counts: dict[str, int] = {role: len(pair_set.classes) for role, pair_set in sets.items()}
+    networks = make_networks(model.config, model.image_encoder, model.text_encoder, counts)
+    weights = model.config.loss.attachments()
+    for checkpoint, of_source in SOURCE_OF.items():
+        files = {"source": checkpoint_file(run_dir, of_source), "target": checkpoint_file(run_dir, checkpoint)}
+        if not all(file.exists() for file in files.values()):
+            continue
+        for role, file in files.items():
+            load_weights(file, networks[role])
+            networks[role].to(model.device).eval()
+        for layer in LAYERS:
+            rows = {role: layer_outputs(networks[role], data[role], layer, model.device) for role in data}
+            stacked = 2 if layer.startswith("common_") else 1
+            yield LayerRows(checkpoint, layer, weights.get(layer, 0.0), rows["source"], rows["target"], stacked)
+
+
+def _source(model: TrainedModel, moved: str | None) -> PairSet:
+    config = model.config
+    if moved is not None:
+        config = config.model_copy(update={"source": config.source.model_copy(update={"location": moved})})
+    return load_screened(config, "source", model.registry, cache_dir=model.cache_dir, progress=model.progress).pair_set
+
+
+def _training_pairs(model: TrainedModel, role: Role, pair_set: PairSet) -> SplitData:
+    domain = make_domain(
+        role,
+        pair_set,
+        ("train",),
+        image=model.image_encoder,
+        text=model.text_encoder,
+        device=model.device,
+        batch=model.config.encode_batch,
+        cache_dir=model.cache_dir,
+        progress=model.progress,
+    )
+    return domain.train
+
+
+def _drawn(data: SplitData, pairs: int, seed: int) -> SplitData:
+    """At most so many of the pairs."""
+    if len(data) <= pairs:
+        return data
+    rows = torch.randperm(len(data), generator=generator_for(seed, "gap"))[:pairs].sort().values
+    return SplitData([data.pairs[row] for row in rows.tolist()], data.image[rows], data.text[rows], data.labels[rows])

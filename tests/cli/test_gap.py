@@ -1,0 +1,109 @@
+"""`dckt gap` on a run trained for real."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dckt_cli.main import main
+from dckt_core.errors import ExitCode
+from dckt_core.experiment.gap import LayerRows, layer_rows
+from dckt_core.model import load
+from dckt_core.network import LAYERS
+from dckt_core.plugins import load_registry
+from dckt_kernels import mk_mmd
+
+Capture = pytest.CaptureFixture[str]
+
+
+def gap(capsys: Capture, *arguments: str) -> dict[str, Any]:
+    assert main(["gap", *arguments, "--json", "--quiet"]) == 0
+    said: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return said
+
+
+def rows(run: str, pairs: int = 100) -> dict[tuple[str, str], LayerRows]:
+    found = layer_rows(Path(run), registry=load_registry(plugins=False), pairs=pairs, cache_dir=Path("cache"))
+    return {(one.checkpoint, one.layer): one for one in found}
+
+
+def test_every_layer_before_transfer_after_it_and_in_the_control(run: str, capsys: Capture) -> None:
+    said = gap(capsys, run, "--permutations", "19")
+    assert said["pairs"] == {"source": 15, "target": 10}
+    assert list(said["layers"]) == ["before", "control", "after"]
+    outputs = rows(run)
+    for checkpoint, layers in said["layers"].items():
+        assert list(layers) == list(LAYERS)
+        for layer, one in layers.items():
+            of_layer = outputs[checkpoint, layer]
+            assert one["mmd"] == pytest.approx(float(mk_mmd(of_layer.source, of_layer.target)), rel=1e-4)
+            assert 0.05 <= one["p_value"] <= 1
+    weights = {layer: one["weight"] for layer, one in said["layers"]["after"].items()}
+    assert weights == dict.fromkeys(LAYERS, 1.0) | {"common_fc9": 2.0}
+
+
+def test_the_same_seed_gives_the_same_figures(run: str, capsys: Capture) -> None:
+    arguments = (run, "--pairs", "8", "--permutations", "19")
+    first = gap(capsys, *arguments)
+    assert first["pairs"] == {"source": 8, "target": 8}
+    assert gap(capsys, *arguments) == first
+    assert gap(capsys, *arguments, "--seed", "1") != first
+
+
+def test_rows_are_what_each_domain_s_own_network_puts_out(run: str) -> None:
+    model = load(run, checkpoint="before", cache_dir=Path("cache"))
+    pairs = model.target().split("train")
+    images = [pair.image_item for pair in pairs]
+    with torch.no_grad():
+        inputs = model.image_encoder.module(model.image_encoder.prepare(images))
+        outputs = model.space.target(inputs, None)
+    found = rows(run)
+    torch.testing.assert_close(found["before", "image_fc7"].target, outputs.image_fc7)
+    common = found["before", "common_fc9"]
+    assert common.stacked == 2
+    assert len(common.target) == 2 * len(pairs)
+    torch.testing.assert_close(common.target[: len(pairs)], outputs.common_fc9, msg="image rows first")
+    assert not torch.equal(found["after", "common_fc9"].source, common.source), "the source network learns, too"
+    torch.testing.assert_close(found["after", "common_fc9"].source, found["control", "common_fc9"].source)
+
+
+def test_the_table(run: str, capsys: Capture) -> None:
+    assert main(["gap", run, "--permutations", "19"]) == 0
+    told = capsys.readouterr().out
+    for words in ("15 source and 10 target pairs", "before transfer", "target-only control", "after transfer"):
+        assert words in told
+    assert [line.split()[1] for line in told.splitlines() if "_fc" in line] == list(LAYERS)
+
+
+@pytest.fixture
+def copied(run: str, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run, tmp_path / "copied"))
+
+
+def test_a_run_from_before_the_source_network_was_kept_twice(copied: Path, capsys: Capture) -> None:
+    (copied / "checkpoints" / "source-before.safetensors").unlink()
+    assert list(gap(capsys, str(copied), "--permutations", "1")["layers"]) == ["control", "after"]
+
+
+def test_a_run_without_its_networks(copied: Path, capsys: Capture) -> None:
+    shutil.rmtree(copied / "checkpoints")
+    assert main(["gap", str(copied)]) == ExitCode.DATA
+    assert "after.safetensors: no such file" in capsys.readouterr().err
+
+
+def test_no_run(run: str, capsys: Capture) -> None:
+    assert main(["gap", "runs/nothing"]) == ExitCode.DATA
+    assert "runs/nothing: no such run" in capsys.readouterr().err
+
+
+def test_a_source_that_was_moved(run: str, trained: Path, tmp_path: Path, capsys: Capture) -> None:
+    moved = shutil.copytree(trained / "source", tmp_path / "moved")
+    arguments = (run, "--permutations", "1")
+    assert gap(capsys, *arguments, "--source", str(moved)) == gap(capsys, *arguments)
+    assert main(["gap", run, "--source", str(tmp_path / "nowhere")]) == ExitCode.DATA
+    assert "nowhere" in capsys.readouterr().err
