@@ -29,28 +29,21 @@ def report(ctx: click.Context, /, run: Path, output: Path | None, **flags: Any) 
     easy and hard pairs, precision by recall, confusion between classes, queries with their first results, and a map of
     the common space. What cannot be had, because the run is not finished or its data are gone, is said in its place.
     """
-    from dckt_core.run_records import read_run
-
-    record = read_run(run)
-    output = output or run / "report.html"
-    if not output.absolute().parent.is_dir():
+    if output is not None and not output.absolute().parent.is_dir():
         raise click.BadParameter(f"{output.parent}: no such folder", ctx, param_hint="--output")
 
     from dckt_cli.console import watching
-    from dckt_core.files import write_text
-    from dckt_core.report.gather import gather
-    from dckt_core.report.material import Material
-    from dckt_core.report.page import render
+    from dckt_core.report.write import write_report
     from dckt_core.training.engine import Engine
 
     with watching(quiet=flags["quiet"]) as progress:
-        material = Material(
-            record,
+        file = write_report(
+            run,
+            output,
             registry=ctx.obj.registry,
             target=flags["target"],
             source=flags["source"],
             device=str(Engine(flags["device"]).device),
             progress=progress,
         )
-        write_text(output, render(gather(record, material)))
-    click.echo(str(output))
+    click.echo(str(file))

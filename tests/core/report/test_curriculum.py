@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dckt_core.data.pairs import Pair, PairSet
@@ -77,6 +77,7 @@ def test_no_choices(tmp_path: Path) -> None:
         gathered(folder)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=30))
 def test_no_pair_is_both_high_and_low(values: list[float]) -> None:
     rated = [(value, str(row)) for row, value in enumerate(values)]

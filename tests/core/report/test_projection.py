@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
@@ -35,6 +35,7 @@ def test_rows_that_hardly_spread(rows: torch.Tensor) -> None:
     assert sum(found.explained) == pytest.approx(1.0 if len(rows) == 4 else 0.0)
 
 
+@settings(deadline=None)
 @given(count=st.integers(0, 500), wanted=st.integers(1, 60))
 def test_evenly_spaced_rows(count: int, wanted: int) -> None:
     chosen = evenly_spaced(count, wanted).tolist()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dckt_core.metrics import average_precisions
@@ -21,6 +21,7 @@ def by_hand(scores: list[float], relevant: list[bool]) -> list[float]:
     return [max(p for r, p in points if r >= level - 1e-9) for level in RECALLS.tolist()]
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), q=st.integers(1, 6), g=st.integers(1, 12), classes=st.integers(1, 4))
 def test_precision_at_recall_is_the_definition(seed: int, q: int, g: int, classes: int) -> None:
     generator = generator_for(seed, "test")
