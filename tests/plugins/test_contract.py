@@ -41,6 +41,7 @@ LOCATIONS: dict[str, Callable[[Path], Path]] = {
     "image-folder-csv": folders.write_image_folder_csv,
     "wikipedia": folders.write_wikipedia,
     "pascal-sentences": folders.write_pascal_sentences,
+    "nus-wide-10k": folders.write_nus_wide,
     "xmedia": folders.write_xmedia,
 }
 """A small data set for each layout; what is made on the spot needs none."""

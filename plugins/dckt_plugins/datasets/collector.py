@@ -68,6 +68,14 @@ class Collector:
         except ValueError as error:
             raise ValueError(f"text {shown(name)}: {error}") from None
 
+    def holds(self, image: str) -> bool:
+        """Whether an image is there, in the folder."""
+        try:
+            check_inside(self._root, image, "image")
+        except ValueError:
+            return False
+        return True
+
     def add(self, file: Path, line: int | None, read: Callable[[], dict[str, Any]]) -> None:
         """Takes the pair that `read` gives, or notes why it cannot.
 

@@ -22,13 +22,14 @@ def draw_split(pairs: Sequence[Pair], into: Split, share: float, *, of: Split, s
     """
     size = Counter(pair.label for pair in pairs if pair.split == of)
     rows = [row for row, pair in enumerate(pairs) if pair.split == of and size[pair.label] > 1]
-    rows.sort(key=lambda row: (pairs[row].label, _rank(pairs[row].id, into, seed)))
+    rows.sort(key=lambda row: (pairs[row].label, rank(pairs[row].id, into, seed)))
     taken = {row for place, row in enumerate(rows) if _half_up(share * (place + 1)) > _half_up(share * place)}
     return [replace(pair, split=into) if row in taken else pair for row, pair in enumerate(pairs)]
 
 
-def _rank(pair_id: str, into: Split, seed: int) -> bytes:
-    return hashlib.sha256(f"{seed}/{into}/{pair_id}".encode("utf-8", "surrogateescape")).digest()
+def rank(pair_id: str, purpose: str, seed: int) -> bytes:
+    """What to sort by for an order that is random, but for one seed the same everywhere."""
+    return hashlib.sha256(f"{seed}/{purpose}/{pair_id}".encode("utf-8", "surrogateescape")).digest()
 
 
 def _half_up(value: float) -> int:

@@ -67,3 +67,19 @@ def write_xmedia(folder: Path) -> Path:
     for stem, lines in lists.items():
         write(folder / "list" / f"{stem}.txt", "".join(lines))
     return folder
+
+
+def write_nus_wide(folder: Path) -> Path:
+    images, tags, animal, sky = [], [], [], []
+    for photo, (_, colour, name) in enumerate(numbered({"photo": 10}), start=100):
+        picture(folder / "Flickr" / name / f"0001_{photo}.jpg", colour)
+        images.append(f"{name}\\0001_{photo}.jpg\n")
+        tags.append(f"{photo}      {colour} {name}\n")
+        animal.append(f"{int(colour == 'red')}\n")
+        sky.append(f"{int(colour == 'blue')}\n")
+    write(folder / "ImageList/Imagelist.txt", "".join(images))
+    write(folder / "NUS_WID_Tags/All_Tags.txt", "".join(tags))
+    others = dict.fromkeys(("clouds", "flowers", "food", "grass", "person", "toy", "water", "window"), ["0\n"] * 20)
+    for label, lines in {"animal": animal, "sky": sky, **others}.items():
+        write(folder / f"Groundtruth/AllLabels/Labels_{label}.txt", "".join(lines))
+    return folder
