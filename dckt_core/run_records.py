@@ -93,6 +93,12 @@ class RunRecord:
         """Versions and machine; empty where they were not written."""
         return _read_json(self.path / "env.json") or {}
 
+    @property
+    def packages(self) -> dict[str, str]:
+        """Versions of the packages that figures depend on, by name."""
+        packages = lookup(self.environment, "packages")
+        return {name: str(version) for name, version in packages.items()} if isinstance(packages, Mapping) else {}
+
     @cached_property
     def model(self) -> dict[str, Any]:
         """Classes, digests of the pairs and encoders; empty where they were not written."""
@@ -103,7 +109,7 @@ class RunRecord:
         """When training began: the time of the first log line, or else of the configuration file."""
         log = self.path / "log.jsonl"
         with suppress(OSError, ValueError, KeyError, TypeError), log.open(encoding="utf-8") as stream:
-            return datetime.fromisoformat(json.loads(stream.readline())["time"])
+            return datetime.fromisoformat(json.loads(stream.readline())["time"]).replace(tzinfo=None)
         return datetime.fromtimestamp((self.path / "config.toml").stat().st_mtime)
 
     @property
@@ -144,9 +150,7 @@ class RunRecord:
         return self._estimate("gain", network)
 
     def _estimate(self, *keys: str) -> Estimate | None:
-        value: Any = (self.summary or {}).get("test")
-        for key in keys:
-            value = value.get(key) if isinstance(value, dict) else None
+        value = lookup(self.summary, "test", *keys)
         if isinstance(value, (int, float)):
             return Estimate(float(value))
         if value is None:
@@ -182,6 +186,17 @@ def list_runs(runs_dir: Path) -> list[RunRecord]:
         raise DataError(f"{runs_dir}: {error.strerror or error}") from None
     records = [RunRecord(folder) for folder in folders if (folder / "config.toml").is_file()]
     return sorted(records, key=lambda record: (record.started, record.name))
+
+
+def lookup(table: Any, *keys: str) -> Any:
+    """What nested tables hold under these keys; None where there is no such thing.
+
+    >>> lookup({"test": {"map": 0.5}}, "test", "map"), lookup({"test": 3}, "test", "map")
+    (0.5, None)
+    """
+    for key in keys:
+        table = table.get(key) if isinstance(table, Mapping) else None
+    return table
 
 
 def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -50,7 +50,8 @@ def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
         console.print(f"bad pairs dropped: {counts}; see {run_dir / DROPPED}")
     console.print(f"run folder: {run_dir}")
     console.print(
-        f'next: dckt evaluate {run_dir}\n      dckt search {run_dir} --text "..." | --image FILE', markup=False
+        f'next: dckt report {run_dir}\n      dckt evaluate {run_dir}\n      dckt search {run_dir} --text "..." | --image FILE',
+        markup=False,
     )
 
 

@@ -80,8 +80,7 @@ def show(run: Path, as_json: bool) -> None:
             gain = record.gain_over(what)
             if gain is not None:
                 console.print(f"gain over {title}: {_estimate(gain, sign=True)}")
-    packages = record.environment.get("packages", {})
-    console.print(", ".join(f"{name} {version}" for name, version in packages.items()))
+    console.print(", ".join(f"{name} {version}" for name, version in record.packages.items()))
     table = Table("setting", "value")
     for key, value in settings.items():
         table.add_row(key, str(value))
@@ -157,16 +156,17 @@ def plot(ctx: click.Context, /, runs: tuple[Path, ...], output: Path | None) -> 
 
 def _row(record: RunRecord) -> dict[str, Any]:
     """A run in short, for JSON. A run that cannot be read says why in `error`."""
+    from dckt_core.run_records import lookup
+
     row: dict[str, Any] = {"name": record.name, "path": str(record.path), "status": record.status}
     row["started"] = record.started.isoformat(timespec="seconds")
     try:
-        config, summary = record.config, record.summary or {}
+        config, summary = record.config, record.summary
         for role in ("source", "target"):
-            data = summary.get(role, {})
-            row[role] = data.get("origin") or config.get(role, {}).get("location")
+            row[role] = lookup(summary, role, "origin") or lookup(config, role, "location")
         for kind in ("encoder", "text_encoder", "discrepancy", "sampler"):
-            row[kind] = config.get(kind, {}).get("name")
-        row |= {"preset": config.get("preset"), "seed": config.get("seed"), "seconds": summary.get("seconds")}
+            row[kind] = lookup(config, kind, "name")
+        row |= {"preset": config.get("preset"), "seed": config.get("seed"), "seconds": lookup(summary, "seconds")}
         row["map"] = {
             network: {direction: _as_json(record.map_of(network, direction)) for direction in DIRECTIONS}
             for network in ("chance", *NETWORKS)
@@ -222,7 +222,9 @@ def _as_json(estimate: Estimate | None) -> dict[str, Any] | None:
 
 def _other_pairs(records: list[RunRecord]) -> list[str]:
     """Runs whose target pairs are not the first one's."""
-    first, *rest = (record.model.get("pairs", {}).get("target") for record in records)
+    from dckt_core.run_records import lookup
+
+    first, *rest = (lookup(record.model, "pairs", "target") for record in records)
     return [str(record.path) for record, digest in zip(records[1:], rest, strict=True) if digest != first]
 
 

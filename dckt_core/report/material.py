@@ -25,7 +25,7 @@ from dckt_core.plugins import Registry
 from dckt_core.progress import Progress, silent
 from dckt_core.protocols import Representation
 from dckt_core.report.projection import evenly_spaced
-from dckt_core.run_records import RunRecord
+from dckt_core.run_records import RunRecord, lookup
 from dckt_core.training.views import layer_outputs, represent
 
 COMMON_LAYER = "common_fc9"
@@ -115,8 +115,7 @@ class Material:
 
     def target_changed(self) -> bool:
         """Whether the target pairs are not those that the run was trained and scored on."""
-        digest: str | None = self.record.model.get("pairs", {}).get("target")
-        return digest != pairs_digest(self.target())
+        return bool(lookup(self.record.model, "pairs", "target") != pairs_digest(self.target()))
 
     def seen(self, checkpoint: Checkpoint) -> Seen:
         """The test pairs under a checkpoint."""
@@ -177,8 +176,8 @@ class Material:
     def _look_at_source(self, model: TrainedModel) -> Tensor:
         train = self._load_pairs("source").split("train")
         pairs = [train[row] for row in evenly_spaced(len(train), MAP_PAIRS).tolist()]
-        classes = {"source": len(self.record.model["classes"]["source"])}
-        network = make_networks(model.config, model.image_encoder, model.text_encoder, classes)["source"]
+        classes = len(self.record.model["classes"]["source"])  # `load` has checked that they are there
+        network = make_networks(model.config, model.image_encoder, model.text_encoder, {"source": classes})["source"]
         load_weights(checkpoint_file(self.record.path, "source"), network)
         split = self._split(model, pairs, torch.zeros(len(pairs), dtype=torch.int64))
         return layer_outputs(network.to(model.device).eval(), split, COMMON_LAYER, model.device)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dckt_core.errors import DataError
-from dckt_core.run_records import NETWORKS, Estimate, RunRecord
+from dckt_core.run_records import NETWORKS, Estimate, RunRecord, lookup
 
 DIRECTIONS = {"image_to_text": "image → text", "text_to_image": "text → image", "mean": "mean of both"}
 NAMES = {"before": "before transfer", "control": "target-only control", "after": "after transfer"}
@@ -44,7 +44,7 @@ class Outcome:
 
 
 def outcome(record: RunRecord) -> Outcome:
-    """Raises DataError where the run is not finished."""
+    """Raises DataError where the run is not finished, or its summary is none."""
     if record.summary is None:
         raise DataError(f"the run is not finished; it is {record.status}")
     rows = []
@@ -53,19 +53,22 @@ def outcome(record: RunRecord) -> Outcome:
         figures = {direction: figure for direction, figure in found.items() if figure is not None}
         if figures:
             rows.append(Row(network, NAMES[network], figures))
+    if not rows:
+        raise DataError(f"{record.path / 'summary.json'}: tells of no test mAP")
     chance = record.map_of("chance")
     gains = {NAMES[name]: gain for name in ("control", "before") if (gain := record.gain_over(name)) is not None}
     findings = [_verdict(name, gain) for name, gain in gains.items()]
     if record.summary.get("negative_transfer"):
         findings.append("On validation the control scores higher: negative transfer. Here, prefer the target alone.")
-    chosen = record.summary.get("validation", {}).get("after", {})
-    left_out = chosen.get("left_out", [])
-    iteration = chosen.get("iteration")
-    if iteration is not None:
+    chosen = lookup(record.summary, "validation", "after")
+    said = lookup(chosen, "left_out")
+    left_out = [str(part) for part in said] if isinstance(said, list) else []
+    iteration = lookup(chosen, "iteration")
+    if isinstance(iteration, int):
         findings.append(_kept(iteration, [part for part in _parts(record) if part not in left_out]))
     if left_out:
         findings.append(f"Of the common space, validation left out: {' and '.join(left_out)}.")
-    tests = record.summary.get("target", {}).get("test")
+    tests = lookup(record.summary, "target", "test")
     return Outcome(rows, None if chance is None else chance.value, gains, findings, tests, iteration)
 
 
@@ -95,8 +98,7 @@ def signed(value: float) -> str:
 
 def _parts(record: RunRecord) -> list[str]:
     """What the common space has besides the target network."""
-    weights = record.config.get("representation", {})
-    return [part for part in ("source", "correlation") if weights.get(part)]
+    return [part for part in ("source", "correlation") if lookup(record.config, "representation", part)]
 
 
 def _kept(iteration: int, parts: list[str]) -> str:

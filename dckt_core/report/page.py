@@ -51,7 +51,7 @@ def render(report: Report) -> str:
 def _charts(report: Report) -> dict[str, Any]:
     """The charts of the sections that there are, by the name that the template knows them by."""
     charts: dict[str, Any] = {}
-    if not isinstance(report.outcome, Missing) and report.outcome.rows:
+    if not isinstance(report.outcome, Missing):
         charts["outcome"] = drawings.intervals(report.outcome)
     if not isinstance(report.curves, Missing):
         if report.curves.validation:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dckt_core.run_records import RunRecord, flatten
+from dckt_core.run_records import RunRecord, flatten, lookup
 
 
 @dataclass(frozen=True)
@@ -39,28 +39,29 @@ class Setup:
 
 def setup(record: RunRecord) -> Setup:
     """Raises DataError where the run's files are broken."""
-    config, summary, environment = record.config, record.summary or {}, record.environment
-    classes = record.model.get("classes", {})
+    config, summary, environment = record.config, record.summary, record.environment
     data = []
     for role in ("source", "target"):
-        said = summary.get(role, {})
-        origin = str(said.get("origin") or config.get(role, {}).get("location", "?"))
-        known = said.get("classes") or (len(classes[role]) if role in classes else None)
-        dropped = summary.get("dropped", {}).get(role)
-        data.append(DataRow(role, origin, known, said.get("train"), said.get("val"), said.get("test"), dropped))
+        known = lookup(record.model, "classes", role)
+        counts = {name: _count(lookup(summary, role, name)) for name in ("classes", "train", "val", "test")}
+        if counts["classes"] is None and isinstance(known, list):
+            counts["classes"] = len(known)
+        origin = lookup(summary, role, "origin") or lookup(config, role, "location") or "?"
+        data.append(DataRow(role, str(origin), **counts, dropped=_count(lookup(summary, "dropped", role))))
     facts = {"preset": config.get("preset")}
     for name in ("encoder", "text_encoder", "discrepancy", "sampler"):
-        facts[name.replace("_", " ")] = config.get(name, {}).get("name")
-    facts |= {"seed": config.get("seed"), "training time": _duration(summary.get("seconds"))}
+        facts[name.replace("_", " ")] = lookup(config, name, "name")
+    facts |= {"seed": config.get("seed"), "training time": _duration(lookup(summary, "seconds"))}
     machine = {name: environment.get(name) for name in ("python", "platform", "cpus", "threads", "accelerator")}
-    return Setup(
-        data=data,
-        facts={name: str(value) for name, value in facts.items() if value is not None},
-        settings=_tables(config),
-        versions={
-            name: str(value) for name, value in (environment.get("packages", {}) | machine).items() if value is not None
-        },
-    )
+    return Setup(data, _spelled_out(facts), _tables(config), record.packages | _spelled_out(machine))
+
+
+def _spelled_out(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _tables(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -72,12 +73,12 @@ def _tables(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return {table: settings for table, settings in tables.items() if settings}
 
 
-def _duration(seconds: float | None) -> str | None:
+def _duration(seconds: Any) -> str | None:
     """
     >>> _duration(3725.2), _duration(19.5)
     ('1 h 2 min', '20 s')
     """
-    if seconds is None:
+    if not isinstance(seconds, (int, float)):
         return None
     if seconds < 90:
         return f"{seconds:.0f} s"

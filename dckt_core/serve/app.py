@@ -95,7 +95,7 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
     @app.get("/api/about")
     async def about() -> dict[str, Any]:
         sizes = {medium: len(gallery) for medium, gallery in searcher.galleries.items()}
-        return {"name": Path(searcher.origin).name, "sizes": sizes, "limits": {"upload": limits.upload}}
+        return {"name": Path(searcher.origin).absolute().name, "sizes": sizes, "limits": {"upload": limits.upload}}
 
     @app.post("/api/search/text")
     async def by_text(query: TextQuery) -> dict[str, Any]:
