@@ -40,10 +40,13 @@ def list_datasets(ctx: click.Context, /, as_json: bool) -> None:
 @datasets.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--layout", metavar="NAME", default="auto", help="The layout, where it is not recognised.")
+@click.option("--layout-opt", metavar="KEY=VALUE", multiple=True, help="An option of the layout.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.pass_context
-def check(ctx: click.Context, /, path: Path, layout: str, as_json: bool, quiet: bool) -> None:
+def check(
+    ctx: click.Context, /, path: Path, layout: str, layout_opt: tuple[str, ...], as_json: bool, quiet: bool
+) -> None:
     """Read the data set at PATH and decode every image.
 
     Every bad line and every bad file is named with its reason; if there is any, the exit code is 3.
@@ -53,14 +56,17 @@ def check(ctx: click.Context, /, path: Path, layout: str, as_json: bool, quiet: 
     from dckt_core.data.inspection import inspect_dataset
     from dckt_core.data.layouts import find_layout
     from dckt_core.data.pairs import PairSet
+    from dckt_core.options import parse_options, split_assignments
     from dckt_core.plugins import blame
     from dckt_core.protocols import DatasetContext
 
     registered = find_layout(path, ctx.obj.registry, layout)
+    said = split_assignments(layout_opt, option="--layout-opt")
+    options = parse_options(registered.spec, said, where=f"layout '{registered.name}'")
 
     def load() -> PairSet:
         with blame(registered):
-            options, context = registered.spec.options(), DatasetContext(cache_dir=default_cache_dir())
+            context = DatasetContext(cache_dir=default_cache_dir())
             pair_set: PairSet = registered.spec.load(path, options, context)
         return pair_set
 

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from dckt_cli.main import main
+from tests.plugins.datasets import folders
+from tests.plugins.datasets.folders import picture, write
 
 TEST_DATA = Path(os.environ.get("DCKT_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 
@@ -89,6 +91,8 @@ def test_what_it_cannot_serve_as_is_said_but_is_no_error(folder: Path, capsys: p
         (["."], 3, "no known layout"),
         (["set", "--layout", "jsnol"], 2, "unknown dataset 'jsnol': did you mean 'jsonl'?"),
         (["set", "--layout", "sample-source"], 2, "takes no path"),
+        (["set", "--layout-opt", "size=3"], 2, "unknown option 'size' of layout 'jsonl'"),
+        (["set", "--layout-opt", "size"], 2, "--layout-opt takes KEY=VALUE, not 'size'"),
         ([], 2, "Missing argument 'PATH'"),
     ],
 )
@@ -108,9 +112,30 @@ def test_bad_usage_is_one_line(
     assert captured.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["list"], ["check", "SET"]])
-def test_torch_is_not_imported(folder: Path, arguments: list[str]) -> None:
-    line = ["datasets", *(str(folder) if argument == "SET" else argument for argument in arguments)]
+def test_options_of_a_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture(tmp_path / "images/a.png", "red")
+    write(tmp_path / "pairs.csv", "image;text;label;split\na.png;one, two;red;train\n")
+    assert main(["datasets", "check", str(tmp_path), "--quiet"]) == 3
+    assert "pairs.csv:1: column 'image' is missing" in capsys.readouterr().out
+    assert main(["datasets", "check", str(tmp_path), "--quiet", "--layout-opt", "separator=;"]) == 0
+    assert capsys.readouterr().out.endswith("1 pairs read, 1 labels, 0 problems\n")
+
+
+@pytest.mark.parametrize("layout", ["image_folder_csv", "wikipedia", "pascal_sentences", "nus_wide", "xmedia"])
+def test_every_layout_is_recognised_without_its_name(
+    layout: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = getattr(folders, f"write_{layout}")(tmp_path / "set")
+    assert main(["datasets", "check", str(folder), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["layout"].replace("-", "_").startswith(layout)
+    assert (len(told["labels"]), told["problems"], told["unfit"]) == (2, [], {})
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["check", "SET"], ["check", "WIKIPEDIA"]])
+def test_torch_is_not_imported(folder: Path, tmp_path: Path, arguments: list[str]) -> None:
+    places = {"SET": folder, "WIKIPEDIA": folders.write_wikipedia(tmp_path / "wikipedia")}
+    line = ["datasets", *(str(places.get(argument, argument)) for argument in arguments)]
     program = f"import sys; from dckt_cli.main import main; sys.exit(main({line!r}) or 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

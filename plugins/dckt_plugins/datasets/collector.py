@@ -27,7 +27,7 @@ class Collector:
 
     def __init__(self, location: Path | None, layout: str) -> None:
         if location is None:
-            raise UsageError(f"data set '{layout}' needs a path: the folder that it lies in")
+            raise UsageError(f"data set '{layout}' needs a path: of a folder of that name say ./{layout}")
         if not location.is_dir():
             raise DataError(f"{location}: no such folder")
         self.folder = location
