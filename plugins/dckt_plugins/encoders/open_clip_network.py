@@ -11,9 +11,9 @@ from torch import nn
 from dckt_core.errors import UsageError, did_you_mean
 from dckt_core.protocols import Encoder, EncoderContext
 from dckt_core.rng import seeded_construction
-from dckt_plugins.encoders.extras import need, quiet_root_logger
 from dckt_plugins.encoders.image_network import image_encoder
 from dckt_plugins.encoders.weights import ALTERNATIVES, digest_of, downloaded, load_into, one_line, read_weights
+from dckt_plugins.extras import need, quiet_root_logger
 
 if TYPE_CHECKING:
     from dckt_plugins.encoders.open_clip import Options
@@ -30,7 +30,7 @@ def build(options: Options, context: EncoderContext) -> Encoder:
             weights cannot be downloaded.
         DataError: the weights file is missing or does not fit.
     """
-    open_clip: Any = need("open_clip", encoder="open-clip", extra="open-clip")
+    open_clip: Any = need("open_clip", of="encoder 'open-clip'", extra="open-clip")
     known = open_clip.list_models()
     if options.model not in known:
         raise UsageError(f"open_clip has no model '{options.model}': {did_you_mean(options.model, known)}")

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from dckt_core.data.pairs import TextItem
 from dckt_core.errors import DataError, UsageError
 from dckt_core.protocols import Encoder, EncoderContext
-from dckt_plugins.encoders.extras import need
 from dckt_plugins.encoders.weights import digest_of, downloaded, one_line
+from dckt_plugins.extras import need
 
 if TYPE_CHECKING:
     from dckt_plugins.encoders.sentence_transformers import Options
 
+WHO, EXTRA = "encoder 'sentence-transformers'", "sentence-transformers"
 ALTERNATIVES = "--text-encoder-opt model=FOLDER for one that is saved on disk, or another --text-encoder"
 
 
@@ -45,7 +46,7 @@ def build(options: Options, context: EncoderContext) -> Encoder:
         UsageError: the library is not installed, the model cannot be downloaded, or is of a kind without tokens.
         DataError: the folder does not hold a model that can be read.
     """
-    library: Any = need("sentence_transformers", encoder="sentence-transformers", extra="sentence-transformers")
+    library: Any = need("sentence_transformers", of=WHO, extra=EXTRA)
     folder = Path(options.model)
 
     def load() -> Any:
@@ -97,7 +98,9 @@ def _digest(network: Any) -> str:
 @contextmanager
 def _no_bars() -> Iterator[None]:
     """transformers draws a bar while it reads weights; the switch is the process's, so it is put back."""
-    logging: Any = need("transformers.utils.logging", encoder="sentence-transformers", extra="sentence-transformers")
+    logging: Any = need(
+        "transformers.utils.logging", of="encoder 'sentence-transformers'", extra="sentence-transformers"
+    )
     drawn = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

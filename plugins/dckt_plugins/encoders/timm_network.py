@@ -12,9 +12,9 @@ from torch import nn
 from dckt_core.errors import UsageError
 from dckt_core.protocols import Encoder, EncoderContext
 from dckt_core.rng import seeded_construction
-from dckt_plugins.encoders.extras import need
 from dckt_plugins.encoders.image_network import image_encoder
 from dckt_plugins.encoders.weights import ALTERNATIVES, digest_of, downloaded, load_into, read_weights
+from dckt_plugins.extras import need
 
 if TYPE_CHECKING:
     from dckt_plugins.encoders.timm import Options
@@ -28,7 +28,7 @@ def build(options: Options, context: EncoderContext) -> Encoder:
             be downloaded.
         DataError: the weights file is missing or does not fit.
     """
-    timm: Any = need("timm", encoder="timm", extra="timm")
+    timm: Any = need("timm", of="encoder 'timm'", extra="timm")
     _check_known(timm, options.model)
     sized: dict[str, Any] = {} if options.size is None else {"img_size": options.size}
 

@@ -55,7 +55,7 @@ class ExactIndex:
         known = [id_ for id_ in last if id_ in self._rows]
         if known:
             places = [self._rows[id_] for id_ in known]
-            self._vectors()[places] = unit[[last[id_] for id_ in known]]
+            self.vectors[places] = unit[[last[id_] for id_ in known]]
         new = [id_ for id_ in last if id_ not in self._rows]
         self._rows.update({id_: len(self) + offset for offset, id_ in enumerate(new)})
         self._ids += new
@@ -69,7 +69,7 @@ class ExactIndex:
         """
         gone = {self._rows[id_] for id_ in ids}
         stays = [row not in gone for row in range(len(self))]
-        self._parts = [self._vectors()[torch.tensor(stays, dtype=torch.bool)]]
+        self._parts = [self.vectors[torch.tensor(stays, dtype=torch.bool)]]
         self._name([id_ for row, id_ in enumerate(self._ids) if row not in gone])
 
     def search(self, queries: Tensor, k: int, /) -> tuple[list[list[str]], Tensor]:
@@ -89,11 +89,21 @@ class ExactIndex:
         names = [[self._ids[row] for row in rows.tolist()] for rows, _ in found]
         return names, torch.cat([cosines for _, cosines in found] or [unit[:0]]).reshape(-1, width)
 
+    def rank(self, queries: Tensor, rows: Tensor, k: int) -> tuple[list[list[str]], Tensor]:
+        """The best k of a few rows a query, [q, m >= k], as `search` gives them; queries [q, dim] as there."""
+        unit, names, cosines = self._unit(queries, len(queries)), [], []
+        for query, near in zip(unit, rows, strict=True):
+            exact = (self.vectors[near].double() * query).sum(dim=1)
+            order = exact.argsort(descending=True, stable=True)[:k]
+            names.append([self._ids[row] for row in near[order].tolist()])
+            cosines.append(exact[order])
+        return names, torch.stack(cosines) if cosines else unit.new_empty(0, k)
+
     def save(self, path: Path, /) -> None:
         """Writes `vectors.safetensors` and `ids.json` into a folder, which is made if need be."""
         path.mkdir(parents=True, exist_ok=True)
         listing = json.dumps({"format": FORMAT, "dim": self.dim, "ids": self._ids}, ensure_ascii=False)
-        vectors = {"vectors": self._vectors()}
+        vectors = {"vectors": self.vectors}
         metadata = {"ids": _digest(listing)}
         write_atomically(path / VECTORS, lambda temporary: save_file(vectors, temporary, metadata=metadata))
         write_text(path / IDS, listing)
@@ -138,7 +148,7 @@ class ExactIndex:
         least = torch.full((len(unit),), -torch.inf)  # the k-th best so far, where there are as many
         queries = unit.float()
         for start in range(0, len(self), VECTOR_CHUNK):
-            vectors = self._vectors()[start : start + VECTOR_CHUNK]
+            vectors = self.vectors[start : start + VECTOR_CHUNK]
             rough = _products(queries, vectors)
             top = rough.topk(min(k, len(vectors))).values
             floor = top[:, -1].maximum(least) - slack
@@ -153,7 +163,8 @@ class ExactIndex:
                     least[query] = cosines[order[-1]]
         return best
 
-    def _vectors(self) -> Tensor:
+    @property
+    def vectors(self) -> Tensor:
         """All vectors [size, dim] in one piece; putting the pieces together waits until somebody looks."""
         if len(self._parts) != 1:
             self._parts = [torch.cat([torch.empty(0, self.dim), *self._parts])]

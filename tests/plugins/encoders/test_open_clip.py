@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from dckt_core.data.features import compute_features
 from dckt_core.errors import DataError, UsageError
 from dckt_core.rng import seeded_construction
-from dckt_plugins.encoders.extras import quiet_root_logger
 from dckt_plugins.encoders.open_clip import dckt_encoders
+from dckt_plugins.extras import quiet_root_logger
 
 open_clip = pytest.importorskip("open_clip")
 FROM_DOWNLOAD = "open_clip.factory.download_pretrained"

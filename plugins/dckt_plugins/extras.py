@@ -1,4 +1,4 @@
-"""Packages that only some encoders need: imported when such an encoder is built, missed in one clear line."""
+"""Packages that only some plugins need: imported when such a plugin is built, missed in one clear line."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any
 from dckt_core.errors import UsageError
 
 
-def need(package: str, *, encoder: str, extra: str) -> Any:
+def need(package: str, *, of: str, extra: str) -> Any:
     """The package, imported.
+
+    of: who needs it, such as "encoder 'timm'".
 
     Raises:
         UsageError: it is not installed, or cannot be imported; the message names the extra that brings it.
@@ -22,7 +24,7 @@ def need(package: str, *, encoder: str, extra: str) -> Any:
     except ImportError as error:
         missing = isinstance(error, ModuleNotFoundError) and error.name == package
         reason = "is not installed" if missing else f"cannot be imported ({' '.join(str(error).split())})"
-        raise UsageError(f"encoder '{encoder}' needs {package}, which {reason}: pip install 'dckt[{extra}]'") from None
+        raise UsageError(f"{of} needs {package}, which {reason}: pip install 'dckt[{extra}]'") from None
 
 
 @contextmanager

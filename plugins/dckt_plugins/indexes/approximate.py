@@ -1,0 +1,148 @@
+"""What approximate indexes share. A library's structure proposes rows; ids, vectors and cosines are `exact`'s.
+
+So the cosines of what is found are exact and ids can be replaced and removed whatever the library: the structure is
+built anew, at the next search, once rows have moved. It costs the memory of the vectors twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dckt_core.errors import DataError
+from dckt_core.files import write_atomically
+from dckt_core.progress import logger
+from dckt_plugins.indexes.exact_search import ExactIndex
+
+STRUCTURE = "structure.safetensors"
+
+Rows = npt.NDArray[np.float32]
+
+
+class Structure(Protocol):
+    """A library's index over rows that are numbered as they come."""
+
+    def add(self, vectors: Rows, /) -> None:
+        """More rows [n, dim], of unit length."""
+        ...
+
+    def propose(self, queries: Rows, k: int, /) -> npt.NDArray[np.int64]:
+        """Rows [q, k] that may be the nearest; -1 where it finds no more."""
+        ...
+
+    def to_bytes(self) -> npt.NDArray[np.uint8]:
+        """Itself, for `from_bytes` of the same library."""
+        ...
+
+
+class ApproximateIndex:
+    """An index of width dim that compares queries with what a structure proposes.
+
+    Args:
+        make: a structure for vectors [n, dim], which it may learn from; they are added afterwards.
+        read: a structure from its bytes.
+        settings: names library and options; a stored structure of others is built anew.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        make: Callable[[Rows], Structure],
+        read: Callable[[npt.NDArray[np.uint8]], Structure],
+        settings: str,
+    ) -> None:
+        self._stored = ExactIndex(dim)
+        self._make, self._read, self._settings = make, read, settings
+        self._structure: Structure | None = None
+        self._inside = 0
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def add(self, ids: Sequence[str], vectors: Tensor, /) -> None:
+        """As `ExactIndex.add`."""
+        size = len(self)
+        self._stored.add(ids, vectors)
+        if len(self) < size + len(ids):  # some took another's place
+            self._structure = None
+
+    def remove(self, ids: Sequence[str], /) -> None:
+        """As `ExactIndex.remove`."""
+        self._stored.remove(ids)
+        if ids:
+            self._structure = None
+
+    def search(self, queries: Tensor, k: int, /) -> tuple[list[list[str]], Tensor]:
+        """As `ExactIndex.search`, but that a nearest neighbour may be missed."""
+        if len(self) == 0 or len(queries) == 0 or k < 1:
+            return self._stored.search(queries, k)
+        width = min(k, len(self))
+        structure = self._up_to_date()
+        rows = torch.from_numpy(structure.propose(_array(queries), width))
+        names, cosines = self._stored.rank(queries, rows.clamp_min(0), width)
+        for query in (rows < 0).any(dim=1).nonzero().flatten().tolist():  # it found fewer than there are
+            (names[query],), cosines[query : query + 1] = self._stored.search(queries[query : query + 1], width)
+        return names, cosines
+
+    def save(self, path: Path, /) -> None:
+        """As `ExactIndex.save`, and the structure beside it."""
+        self._stored.save(path)
+        if len(self):
+            content = torch.from_numpy(self._up_to_date().to_bytes())
+            metadata = {"settings": self._settings, "of": self._digest(), "sha256": _sha256(content)}
+            write_atomically(
+                path / STRUCTURE, lambda temporary: save_file({"bytes": content}, temporary, metadata=metadata)
+            )
+
+    def load(self, path: Path, /) -> None:
+        """As `ExactIndex.load`. A structure that is missing, broken or of other settings is built anew."""
+        self._stored.load(path)
+        self._structure = None
+        if len(self) == 0:
+            return
+        try:
+            with safe_open(path / STRUCTURE, framework="pt") as file:
+                said, content = file.metadata() or {}, file.get_tensor("bytes")
+            expected = {"settings": self._settings, "of": self._digest(), "sha256": _sha256(content)}
+            if said != expected:
+                raise DataError("it is of other vectors or settings, or broken")
+            self._structure, self._inside = self._read(content.numpy()), len(self)
+        except (SafetensorError, DataError, OSError, RuntimeError, ValueError) as error:
+            logger.warning("%s: %s; built anew", path / STRUCTURE, " ".join(str(error).split()))
+
+    def _up_to_date(self) -> Structure:
+        vectors = self._stored.vectors.numpy()
+        if self._structure is None:
+            self._structure, self._inside = self._make(vectors), 0
+        if self._inside < len(vectors):
+            self._structure.add(vectors[self._inside :])
+            self._inside = len(vectors)
+        return self._structure
+
+    def _digest(self) -> str:
+        return _sha256(self._stored.vectors)
+
+
+def settings(**values: object) -> str:
+    """Options by name, as text."""
+    return json.dumps(values, sort_keys=True)
+
+
+def _array(queries: Tensor) -> Rows:
+    unit: Rows = torch.nn.functional.normalize(queries.detach().cpu().double(), dim=1).float().numpy()
+    return unit
+
+
+def _sha256(tensor: Tensor) -> str:
+    return hashlib.sha256(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data).hexdigest()

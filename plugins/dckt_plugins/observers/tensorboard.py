@@ -1,0 +1,93 @@
+"""`tensorboard`: losses, mAP and the curriculum as scalars in the run folder's `tensorboard/`.
+
+A scalar is called after its phase and metric, such as `transfer/discrepancy_image_fc6`. Its step is the update, counted
+on over the iterations; for `selection` and `validation` it is the iteration. `tensorboard --logdir runs` shows all runs
+beside one another.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dckt_core import ObserverSpec, hookimpl
+from dckt_core.errors import StorageError
+from dckt_plugins.extras import need
+
+if TYPE_CHECKING:
+    from dckt_core.protocols import Observer, ObserverContext
+    from dckt_core.specs import NoOptions
+
+WHEN = ("phase", "iteration", "update")
+FOLDER = "tensorboard"
+WHO, EXTRA = "observer 'tensorboard'", "tensorboard"
+
+
+@hookimpl
+def dckt_observers() -> Iterable[ObserverSpec[Any]]:
+    return [
+        ObserverSpec(
+            name="tensorboard",
+            summary="scalars for TensorBoard in the run folder (extra: tensorboard)",
+            build=_build,
+            api="1.0",
+        )
+    ]
+
+
+class TensorBoardObserver:
+    """Writes event files, or writes them anew for a run that goes on."""
+
+    def __init__(self, run_dir: Path) -> None:
+        need("tensorboard", of=WHO, extra=EXTRA)
+        self._folder = run_dir / FOLDER
+        self._told: list[dict[str, Any]] = []
+        self._writer: Any = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """All rows: event files cannot be cut, so that a run that goes on writes them anew."""
+        return {"told": [dict(row) for row in self._told]}
+
+    def load_state_dict(self, state: Mapping[str, Any], /) -> None:
+        self._close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        rows, self._told = state["told"], []
+        for row in rows:
+            self.on_metrics(row)
+
+    def on_metrics(self, row: Mapping[str, Any], /) -> None:
+        self._told.append({key: value if key == "phase" else float(value) for key, value in row.items()})
+        step = self._step()
+        try:
+            if self._writer is None:
+                self._writer = need("torch.utils.tensorboard", of=WHO, extra=EXTRA).SummaryWriter(str(self._folder))
+            for name, value in row.items():
+                if name not in WHEN:
+                    self._writer.add_scalar(f"{row['phase']}/{name}", float(value), step)
+            self._writer.flush()
+        except OSError as error:
+            raise StorageError(self._folder, error.strerror or str(error)) from error
+
+    def on_selection(self, iteration: int, rows: Sequence[Mapping[str, Any]], /) -> None: ...
+
+    def on_end(self, summary: Mapping[str, Any], /) -> None:
+        self._close()
+
+    def _step(self) -> int:
+        """Of the row that was told last."""
+        last = self._told[-1]
+        if last["phase"] in ("selection", "validation"):
+            return int(last["iteration"])
+        ends = {row["iteration"]: row["update"] for row in self._told if row["phase"] == last["phase"]}
+        return int(sum(ends.values()))  # earlier iterations are over, and of this one it is the latest
+
+    def _close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+def _build(options: NoOptions, context: ObserverContext) -> Observer:
+    return TensorBoardObserver(context.run_dir)

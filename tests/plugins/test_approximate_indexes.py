@@ -1,0 +1,119 @@
+"""`faiss` and `usearch`: what they share, and what they find."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dckt_core.errors import UsageError
+from dckt_core.protocols import IndexContext
+from dckt_core.testing import assert_index_ok
+from dckt_plugins import extras
+from dckt_plugins.indexes import faiss, usearch
+from dckt_plugins.indexes.approximate import STRUCTURE
+from dckt_plugins.indexes.exact_search import ExactIndex
+
+(FAISS,), (USEARCH,) = faiss.dckt_indexes(), usearch.dckt_indexes()
+CHOICES = [
+    pytest.param("faiss", FAISS, faiss.Options(structure="hnsw"), id="faiss-hnsw"),
+    pytest.param("faiss", FAISS, faiss.Options(structure="ivf"), id="faiss-ivf"),
+    pytest.param("faiss", FAISS, faiss.Options(structure="flat"), id="faiss-flat"),
+    pytest.param("usearch", USEARCH, usearch.Options(values="f32"), id="usearch-f32"),
+    pytest.param("usearch", USEARCH, usearch.Options(values="f16"), id="usearch-f16"),
+]
+each = pytest.mark.parametrize(("package", "spec", "options"), CHOICES)
+
+
+def made(package: str, spec: Any, options: Any, dim: int = 24) -> Any:
+    pytest.importorskip(package)
+    return spec.build(options, IndexContext(dim=dim, seed=0))
+
+
+def clusters(count: int, dim: int = 24, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    centres = torch.randn(40, dim, generator=generator)
+    chosen = torch.randint(40, (count,), generator=generator)
+    return centres[chosen] + 0.4 * torch.randn(count, dim, generator=generator)
+
+
+@each
+def test_it_keeps_the_contract(package: str, spec: Any, options: Any) -> None:
+    pytest.importorskip(package)
+    assert_index_ok(spec, options)
+
+
+@each
+def test_it_finds_most_of_what_is_nearest_with_exact_cosines(package: str, spec: Any, options: Any) -> None:
+    index, exact = made(package, spec, options), ExactIndex(24)
+    vectors, queries = clusters(3000), clusters(50, seed=1)
+    for start in range(0, 3000, 700):  # a graph grows
+        names = [f"v{row}" for row in range(start, min(start + 700, 3000))]
+        index.add(names, vectors[start : start + 700])
+        exact.add(names, vectors[start : start + 700])
+        index.search(queries, 1)
+    found, cosines = index.search(queries, 10)
+    truth, best = exact.search(queries, 10)
+    hits = sum(len(set(a) & set(b)) for a, b in zip(found, truth, strict=True))
+    assert hits >= 0.95 * 500
+    same = torch.tensor([a == b for a, b in zip(found, truth, strict=True)])
+    assert same.any()
+    assert torch.equal(cosines[same], best[same])
+
+
+@each
+def test_a_stored_structure_is_read_back_or_built_anew(
+    package: str, spec: Any, options: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, logger="dckt")
+    index, queries = made(package, spec, options), clusters(5, seed=1)
+    index.add([str(row) for row in range(300)], clusters(300))
+    index.save(tmp_path)
+    names, cosines = index.search(queries, 7)
+
+    def loaded() -> tuple[list[list[str]], Tensor]:
+        caplog.clear()
+        other = made(package, spec, options)
+        other.load(tmp_path)
+        found: tuple[list[list[str]], Tensor] = other.search(queries, 7)
+        return found
+
+    found, again = loaded()
+    assert (found, caplog.messages) == (names, [])
+    assert torch.equal(again, cosines)
+    content = load_file(tmp_path / STRUCTURE)["bytes"]
+    content[len(content) // 2] ^= 255
+    save_file({"bytes": content}, tmp_path / STRUCTURE, metadata={"settings": "", "of": "", "sha256": ""})
+    for spoil in (lambda: None, (tmp_path / STRUCTURE).unlink):
+        spoil()
+        assert loaded()[0] == names
+        assert len(caplog.messages) == 1
+        assert "built anew" in caplog.text
+
+
+def test_more_probes_find_more(tmp_path: Path) -> None:
+    exact, queries, vectors = ExactIndex(24), clusters(60, seed=1), clusters(2000)
+    exact.add([str(row) for row in range(2000)], vectors)
+    truth, _ = exact.search(queries, 10)
+    hits = []
+    for probes in (1, 4, 44):
+        index = made("faiss", FAISS, faiss.Options(structure="ivf", probes=probes, lists=44))
+        index.add([str(row) for row in range(2000)], vectors)
+        found, _ = index.search(queries, 10)
+        hits.append(sum(len(set(a) & set(b)) for a, b in zip(found, truth, strict=True)))
+    assert hits[0] < hits[1] < hits[2] == 600
+
+
+@pytest.mark.parametrize(("spec", "extra"), [(FAISS, "faiss"), (USEARCH, "usearch")])
+def test_a_missing_package_is_one_line_with_the_extra(spec: Any, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr(extras.importlib, "import_module", missing)
+    with pytest.raises(UsageError, match=rf"index '{extra}' needs .* not installed: pip install 'dckt\[{extra}\]'"):
+        spec.build(spec.options(), IndexContext(dim=4, seed=0))
