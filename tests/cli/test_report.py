@@ -242,3 +242,22 @@ def test_in_a_browser_nothing_reaches_over_the_edge(reported: Path, browser: Bro
             ".map(it => it.getBoundingClientRect()).map(it => Math.min(it.width, it.height)).filter(it => it < 6)"
         )
         assert small == [], "letters of charts that nobody can read"
+
+
+@pytest.mark.slow
+def test_the_report_of_the_sample_data_in_a_browser(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--preset", "tuned", "--encoder", "vgg19", "--name", "sample", "--quiet"]) == 0
+    assert main(["report", "runs/sample", "--quiet"]) == 0
+    file = tmp_path / "runs/sample/report.html"
+    assert file.stat().st_size < 2_000_000
+    assert "Not in this report" not in file.read_text()
+    for dark in (False, True):
+        with browser.visit(file.as_uri(), width=390, dark=dark) as visit:
+            visit.page.evaluate("for (const it of document.querySelectorAll('details')) it.open = true")
+            assert visit.complaints == [] and visit.requests == [file.as_uri()]
+            assert visit.page.evaluate("document.scrollingElement.scrollWidth") <= 390
+            assert visit.page.evaluate("[...document.images].every(it => it.naturalWidth > 0)")
+            assert visit.page.evaluate(CONTRAST)["faults"] == []
