@@ -49,10 +49,9 @@ def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
         counts = ", ".join(f"{count} of the {role}" for role, count in summary["dropped"].items())
         console.print(f"bad pairs dropped: {counts}; see {run_dir / DROPPED}")
     console.print(f"run folder: {run_dir}")
-    console.print(
-        f'next: dckt report {run_dir}\n      dckt evaluate {run_dir}\n      dckt search {run_dir} --text "..." | --image FILE',
-        markup=False,
-    )
+    console.print(f"next: dckt report {run_dir}", markup=False)
+    console.print(f"      dckt evaluate {run_dir}", markup=False)
+    console.print(f'      dckt search {run_dir} --text "..." | --image FILE', markup=False)
 
 
 def _cell(value: Mapping[str, Any] | float) -> str:
