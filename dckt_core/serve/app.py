@@ -134,8 +134,8 @@ def _search_upload(searcher: Searcher, body: bytes, k: int, medium: Wanted, pixe
     with tempfile.TemporaryDirectory(prefix="dckt-serve-") as folder:
         file = Path(folder) / "query"
         file.write_bytes(body)
-        check_pixels(file, pixels)
         try:
+            check_pixels(file, pixels)
             return searcher.search_images([file], k, medium=medium)
         except DataError as error:
             raise DataError(str(error).replace(f"{file}: ", "").replace(str(folder), "")) from None

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image
-
-from dckt_core.data.images import FORMATS, open_image
+from dckt_core.data.images import image_size, open_image
 from dckt_core.errors import DataError
 from dckt_core.search.gallery import Hit
 
@@ -54,16 +52,9 @@ def check_pixels(path: Path, most: int) -> None:
     Raises:
         DataError: it tells of more, or is no picture.
     """
-    Image.init()
-    try:
-        with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
-            width, height = image.size
-    except Image.DecompressionBombError:
-        raise DataError(f"more than the {most} pixels that are taken") from None
-    except Exception:  # decoders of broken files raise whatever they run into
-        raise DataError("no picture of a known format") from None
+    width, height = image_size(path)
     if width * height > most:
-        raise DataError(f"{width} x {height} pixels are more than the {most} that are taken")
+        raise DataError(f"{path}: {width} x {height} pixels are more than the {most} that are taken")
 
 
 def _small(path: Path) -> bytes:

@@ -233,11 +233,18 @@ def bomb(width: int, height: int) -> bytes:
     return stream.getvalue()
 
 
-def test_too_many_pixels_are_refused_before_they_are_decoded(server: Server) -> None:
-    body = bomb(8000, 8000)
+@pytest.mark.parametrize(
+    ("side", "fault"),
+    [
+        (8000, "8000 x 8000 pixels are more than the 40000000 that are taken"),
+        (10_000, "10000 x 10000 pixels are more than the 40000000 that are taken"),
+        (14_000, "more pixels than the 178956970 that are opened"),
+    ],
+)
+def test_too_many_pixels_are_refused_before_they_are_decoded(server: Server, side: int, fault: str) -> None:
+    body = bomb(side, side)
     assert len(body) < 50_000
-    status, answer = server.json("/api/search/image", body)
-    assert (status, answer["error"]) == (422, "8000 x 8000 pixels are more than the 40000000 that are taken")
+    assert server.json("/api/search/image", body) == (422, {"error": fault})
 
 
 def test_too_many_bytes_are_refused(server: Server) -> None:

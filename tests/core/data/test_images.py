@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dckt_core.data import images
-from dckt_core.data.images import MAX_PIXELS, max_pixels, open_image
+from dckt_core.data.images import MAX_PIXELS, image_size, max_pixels, open_image
 from dckt_core.data.pairs import ImageItem
 from dckt_core.errors import DataError, UsageError
 
@@ -268,3 +268,13 @@ def test_warnings_stay_off_until_the_last_thread_is_out(monkeypatch: pytest.Monk
         leave.set()
         other.result()
     assert warnings.filters == before
+
+
+def test_the_size_is_read_from_the_header_alone(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    Image.new("L", (30, 20)).save(file)
+    file.write_bytes(file.read_bytes()[:48])  # no pixels are left
+    assert image_size(file) == (30, 20)
+    file.write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"a\.png: no picture of a known format"):
+        image_size(file)
