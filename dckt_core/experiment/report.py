@@ -75,7 +75,8 @@ def _arms(plan: Plan, rows: Sequence[Row], data: str, shots: str) -> str:
         if chosen is None or test is None:
             lines.append([arm, "0", *["-"] * 5])
             continue
-        validation[arm] = chosen.mean
+        if chosen.n == len(plan.seeds):  # means over other seeds are of other training pairs
+            validation[arm] = chosen.mean
         seconds = _estimate(figures("seconds"))
         shown = [chosen, _estimate(figures("map_i2t")), _estimate(figures("map_t2i"))]
         lines.append(
@@ -84,8 +85,9 @@ def _arms(plan: Plan, rows: Sequence[Row], data: str, shots: str) -> str:
         negative = figures("negative_transfer")
         if any(negative.values()):
             warned.append(f"- {arm}: in {sum(map(bool, negative.values()))} of {len(negative)} runs")
-    best = max(validation, key=lambda arm: validation[arm])
-    parts = [_table(lines), f"Best on validation: {best}."]
+    parts = [_table(lines)]
+    if validation:
+        parts.append(f"Best on validation, of arms with all seeds: {max(validation, key=lambda arm: validation[arm])}.")
     if warned:
         parts.append(
             "Warned of negative transfer (below its target-only control on validation):\n\n" + "\n".join(warned)

@@ -96,7 +96,7 @@ def test_the_report_says_means_contrasts_and_n(plan: Plan) -> None:
     assert f"| dckt - alone | 3 | +0.050 ({low:+.3f} to {high:+.3f}) | 3 of 3 |" in lines
     assert any(line.startswith("| linear - alone | 3 | -0.250 (") and line.endswith("| 0 of 3 |") for line in lines)
     assert any(line.startswith("| dckt | 3 | 0.600 | 0.550 | 0.650 | 0.600 (0.352 to 0.848) | 12 |") for line in lines)
-    assert "Best on validation: dckt." in text
+    assert "Best on validation, of arms with all seeds: dckt." in text
     assert "- dckt: in 1 of 3 runs" in text
     assert "Chance is 0.100." in text
     assert "Nothing is done yet." in text, "of all training pairs"
@@ -108,6 +108,7 @@ def test_what_is_missing_is_said_and_contrasts_use_common_seeds(plan: Plan) -> N
     text = report(plan, cells(plan), rows, {"another": "no matter", broken.task.key: "the loss is nan"})
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "5 of 9 cells are done." in text
+    assert "Best on validation, of arms with all seeds: alone." in text
     assert "- dckt on photos, 5 shots, seed 1: the loss is nan" in text
     assert any(line.startswith("| dckt - alone | 2 | +0.055 (") for line in lines)
     assert "| linear | 0 | - | - | - | - | - |" in lines
@@ -116,4 +117,6 @@ def test_what_is_missing_is_said_and_contrasts_use_common_seeds(plan: Plan) -> N
 
 def test_a_single_seed_has_no_interval(plan: Plan) -> None:
     rows = [row for row in gathered(plan) if row.seed == 0]
-    assert "+0.050 (one seed)" in report(plan, cells(plan), rows, {})
+    text = report(plan, cells(plan), rows, {})
+    assert "+0.050 (one seed)" in text
+    assert "Best on validation" not in text
