@@ -90,7 +90,8 @@ class Registry:
 
         Raises:
             UsageError: the name is unknown, or several distributions offer it.
-            PluginError: the plugin of that name was left out, or its options are unsound.
+            PluginError: the plugin of that name was left out, or an entry point of the distribution that is named, or
+                the plugin's options are unsound.
         """
         from dckt_core.options import check_options
 
@@ -116,10 +117,17 @@ class Registry:
 
     def _unknown(self, kind: str, name: str) -> DcktError:
         distribution, colon, bare = name.rpartition(":")
-        for failure in self.failures:
-            asked = not colon or canonical(failure.distribution) == canonical(distribution)
-            if asked and failure.name == bare and failure.kind in (None, kind):
+        theirs = [
+            failure
+            for failure in self.failures
+            if not colon or canonical(failure.distribution) == canonical(distribution)
+        ]
+        for failure in theirs:
+            if failure.name == bare and failure.kind in (None, kind):
                 return PluginError(str(failure))
+        for failure in theirs:
+            if colon and failure.kind is None:  # nobody knows what else it would have offered
+                return PluginError(f"unknown {kind} '{name}': {failure}")
         known = [entry.spec.name for entry in self.all(kind)] + [entry.name for entry in self.clashing(kind)]
         return UsageError(f"unknown {kind} '{name}': {did_you_mean(name, known)}")
 

@@ -370,6 +370,18 @@ def test_a_registry_is_made_by_hand_too() -> None:
         Registry(failures=[failure]).find("sampler", "s")
 
 
+def test_a_name_of_a_distribution_that_is_left_out_is_no_typo() -> None:
+    whole = Failure("their.s", "1.0", "point", "because", name="point")
+    one_spec = Failure("others", "1.0", "point", "because", name="s", kind="sampler")
+    registry = Registry(failures=[one_spec, whole])
+    said = r"^unknown sampler 'their-s:t': plugin 'point' of their\.s 1\.0 is left out: because$"
+    with pytest.raises(PluginError, match=said):
+        registry.find("sampler", "their-s:t")
+    for name in ("t", "others:t"):
+        with pytest.raises(UsageError, match=f"^unknown sampler '{name}': "):
+            registry.find("sampler", name)
+
+
 def test_kinds_are_kept_apart() -> None:
     other = Registered(
         DiscrepancySpec(name="s", summary="", build=lambda options, context: None, api="1.0"),  # type: ignore[arg-type,return-value]
