@@ -12,8 +12,11 @@ A query with no relevant item has no AP. Its figures here are 0, never NaN, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,10 +25,16 @@ from torch import Tensor
 
 from dckt_core.errors import DataError
 
-CHUNK_ENTRIES = 2**22
-"""Query-gallery pairs ranked at once where the caller does not say: 32 MiB for each float64 array of them."""
+CHUNK_ENTRIES = 2**20
+"""Query-gallery pairs that a thread ranks at once where the caller does not say: 8 MiB for each array of them."""
 
 BOOTSTRAP_DRAWS = 2000
+
+BEHIND_ALL = -1.5
+"""In the place of a cosine, of an item that is no candidate."""
+
+JobT = TypeVar("JobT")
+DoneT = TypeVar("DoneT")
 
 
 @dataclass(frozen=True)
@@ -95,16 +104,26 @@ def rank(
     candidates = len(gallery) - (leave_out is not None)
     repeated, original = _repeated_rows(gallery)
     figures = torch.zeros(2 + 3 * len(ks), len(queries), dtype=torch.float64)
-    for label in torch.unique(query_labels).tolist():
-        matches = gallery_labels == label
-        if candidates < 1 or not matches.any():
-            continue
-        for rows in torch.split((query_labels == label).nonzero().squeeze(1), chunk or _chunk(len(gallery))):
-            cosine = queries[rows] @ gallery.T
-            cosine[:, repeated] = cosine[:, original]
-            if leave_out is not None:
-                cosine.scatter_(1, leave_out.cpu()[rows, None], -torch.inf)  # goes last, behind all candidates
-            figures[:, rows] = _figures(_positions(cosine, matches), candidates, ks)
+
+    def jobs() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for label in torch.unique(query_labels).tolist():
+            matches = gallery_labels == label
+            if candidates < 1 or not matches.any():
+                continue
+            for rows in torch.split((query_labels == label).nonzero().squeeze(1), chunk or _chunk(len(gallery))):
+                cosine = queries[rows] @ gallery.T
+                if len(repeated):
+                    cosine[:, repeated] = cosine[:, original]
+                if leave_out is not None:
+                    cosine.scatter_(1, leave_out.cpu()[rows, None], BEHIND_ALL)
+                yield rows, cosine, matches
+
+    def work(job: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        rows, cosine, matches = job
+        return rows, _figures(_positions(cosine, matches), candidates, ks)
+
+    for rows, found in _in_threads(work, jobs()):
+        figures[:, rows] = found
     ap, relevant, *cuts = figures
     return Ranking(ap, relevant.long(), {k: AtK(*cuts[3 * n : 3 * n + 3]) for n, k in enumerate(ks)})
 
@@ -143,23 +162,39 @@ def _figures(positions: Tensor, candidates: int, ks: Sequence[int]) -> Tensor:
 def _positions(cosine: Tensor, matches: Tensor) -> Tensor:
     """Positions, from 1, of the R matching gallery items [g] in the ranking of each query [q, g]: [q, R], ascending.
 
-    Sorting values is faster than sorting indices, and a match's place among them is its position. Only where matches
-    tie with other items does it matter who is who.
+    Sorting values is faster than sorting indices, so each value takes along, as its last bit, whether it is a match.
+    Only where a match and another item differ in nothing else does it matter who is who.
     """
     size = cosine.shape[1]
-    own = cosine[:, matches].sort(dim=1).values
-    ranked = torch.from_numpy(np.sort(cosine.numpy(), axis=1))
-    changes = own[:, 1:] != own[:, :-1]
-    first, last = F.pad(changes, (1, 0), value=True), F.pad(changes, (0, 1), value=True)  # among equal matches
-    number = torch.arange(own.shape[1])
-    slot = torch.searchsorted(ranked, own) + number - (first * number).cummax(dim=1).values
-    beyond = ranked.gather(1, (slot + 1).clamp_max(size - 1))
-    mixed = (last & (slot < size - 1) & (beyond == own)).any(dim=1)
-    positions = (size - slot).flip(1)
-    if mixed.any():
-        order = cosine[mixed].argsort(dim=1, descending=True, stable=True)
-        positions[mixed] = matches[order].nonzero()[:, 1].reshape(-1, own.shape[1]) + 1
+    tagged = (cosine.numpy() + 2).view(np.int64)  # of positive numbers, greater ones have greater bits
+    tagged &= ~1
+    tagged |= matches.numpy()
+    tagged.sort(axis=1)
+    row, place = (tagged & 1).nonzero()
+    behind = tagged[row, np.maximum(place, 1) - 1]
+    positions = torch.from_numpy(size - place).reshape(len(cosine), -1).flip(1)
+    for mixed in np.unique(row[(behind ^ tagged[row, place]) == 1]).tolist():
+        order = cosine[mixed].argsort(descending=True, stable=True)
+        positions[mixed] = matches[order].nonzero().squeeze(1) + 1
     return positions
+
+
+def _in_threads(work: Callable[[JobT], DoneT], jobs: Iterator[JobT]) -> Iterator[DoneT]:
+    """What comes of each job, in order. Jobs are made here, one more of them than torch has threads, and worked at in
+    those threads: numpy sorts on one core, and lets others do so meanwhile.
+    """
+    threads = torch.get_num_threads()
+    if threads == 1:
+        yield from map(work, jobs)
+        return
+    waiting: deque[Future[DoneT]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for job in jobs:
+            waiting.append(pool.submit(work, job))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        for future in waiting:
+            yield future.result()
 
 
 def _chunk(gallery: int) -> int:

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from dckt_core.errors import DataError
-from dckt_core.metrics import average_precisions, bootstrap_interval, chance_ap, chance_map, rank
+from dckt_core.metrics import _positions, average_precisions, bootstrap_interval, chance_ap, chance_map, rank
 
 RIGHT, WRONG = 1, 0
 
@@ -204,6 +204,33 @@ def test_chunks_change_nothing(chunk: int | None) -> None:
     for k in (5, 9):
         for name in ("ap", "precision", "recall"):
             assert torch.equal(getattr(whole.at[k], name), getattr(parts.at[k], name))
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_change_nothing(threads: int) -> None:
+    generator = torch.Generator().manual_seed(5)
+    rows, labels = torch.randn(90, 8, generator=generator), torch.randint(4, (90,), generator=generator)
+    given: dict[str, Any] = {"ks": [5], "leave_out": torch.arange(90), "chunk": 7}
+    before = torch.get_num_threads()
+    alone = rank(rows, rows, labels, labels, **given)
+    try:
+        torch.set_num_threads(threads)
+        together = rank(rows, rows, labels, labels, **given)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(alone.ap, together.ap)
+    assert torch.equal(alone.at[5].recall, together.at[5].recall)
+
+
+def test_cosines_that_differ_in_the_last_bit_are_told_apart() -> None:
+    """A match is tagged in a bit of its cosine, which must cost no order."""
+    cosines = torch.tensor([[1 - 2.0**-53, 1.0, 2.0**-60, 0.0, -(2.0**-55), 0.0]], dtype=torch.float64)
+    for wanted in ([0], [1], [2, 5], [3, 4], [0, 4, 5]):
+        matches = torch.zeros(6, dtype=torch.bool)
+        matches[wanted] = True
+        order = cosines[0].argsort(descending=True, stable=True)
+        expected = (matches[order].nonzero().squeeze(1) + 1).tolist()
+        assert _positions(cosines.clone(), matches).tolist() == [expected]
 
 
 @pytest.mark.parametrize("entries", [1, 700, 10_000])
