@@ -73,7 +73,7 @@ class Browser:
         )
         try:
             visit = Visit(context.new_page())
-            visit.page.set_default_timeout(20_000)
+            visit.page.set_default_timeout(60_000)  # reached on a machine that is very busy alone
             visit.page.on(
                 "console", lambda said: said.type in ("error", "warning") and visit.complaints.append(said.text)
             )

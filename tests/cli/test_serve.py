@@ -315,7 +315,7 @@ def test_in_a_browser_a_text_finds_pictures(server: Server, browser: Browser) ->
         page.fill("#text", "a green square")
         page.press("#text", "Enter")
         page.wait_for_selector("#results li")
-        page.wait_for_load_state("networkidle")
+        page.wait_for_function("[...document.querySelectorAll('#results img')].every(it => it.complete)")
         assert page.inner_text("#status") == "12 results, the nearest first"
         pictures = page.evaluate("[...document.querySelectorAll('#results img')].map(it => [it.naturalWidth, it.alt])")
         assert len(pictures) == 12 and all(width > 0 and alt for width, alt in pictures)
@@ -333,7 +333,7 @@ def test_in_a_browser_a_picture_is_chosen_and_dropped(server: Server, browser: B
         page.wait_for_function("document.getElementById('name').textContent")
         page.set_input_files("#file", home / "target/red-test-1.png")
         page.wait_for_selector("#results.texts li")
-        assert page.evaluate("document.getElementById('preview').naturalWidth") == 32
+        page.wait_for_function("document.getElementById('preview').naturalWidth === 32")
         page.evaluate(
             """async () => {
               const canvas = new OffscreenCanvas(20, 20);

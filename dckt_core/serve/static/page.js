@@ -59,10 +59,11 @@ function paragraph(kind, text) {
 
 function present(picture) {
   const preview = at("preview");
-  if (preview.src) URL.revokeObjectURL(preview.src);
-  if (picture) preview.src = URL.createObjectURL(picture);
-  else preview.removeAttribute("src");
   preview.hidden = !picture;
+  if (!picture) return;
+  const address = URL.createObjectURL(picture);
+  preview.onload = preview.onerror = () => URL.revokeObjectURL(address);
+  preview.src = address;
 }
 
 const medium = () => document.querySelector("[name=medium]:checked")?.value ?? "other";
