@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from dckt_cli.main import main
+from tests.cli.test_plugins import LEFT_OUT
 from tests.conftest import Dckt
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 210)}
@@ -98,7 +99,7 @@ def test_a_strangers_encoder_discrepancy_and_sampler_train(
     [
         ({"discrepancy": "no-gradient"}, 1, "discrepancy 'no-gradient' of dckt-misbehaving 1.0: the value at "),
         ({"discrepancy": "exits"}, 1, "discrepancy 'exits' of dckt-misbehaving 1.0 raised SystemExit: a plugin has no"),
-        ({"discrepancy": "nan"}, 4, "nan"),
+        ({"discrepancy": "nan"}, 4, "is nan, which discrepancy 'nan' of dckt-misbehaving 1.0 gave"),
         ({"sampler": "out-of-range"}, 1, "sampler 'out-of-range' of dckt-misbehaving 1.0: target rows are out of"),
         ({"encoder": "no-encoder"}, 1, "encoder 'no-encoder' of dckt-misbehaving 1.0: build must return an Encoder"),
         ({"encoder": "shape-shifter"}, 1, "encoder 'shape-shifter' of dckt-misbehaving 1.0: its module gave "),
@@ -121,6 +122,47 @@ def test_a_misbehaving_plugin_ends_the_run_with_its_name(
     assert last.startswith("dckt: error: ")
     assert said in last
     assert not (home / "runs" / "bad").exists(), "a failed run blocks the next of its name"
+
+
+@pytest.mark.parametrize(
+    ("role", "distribution"),
+    [
+        ("encoder", "dckt-broken-import"),
+        ("encoder", "dckt-broken-exit"),
+        ("encoder", "dckt-wrong-signature"),
+        ("encoder", "dckt-misspelled-hook"),
+        ("encoder", "dckt-unmarked-hook"),
+        ("sampler", "dckt-raising-hook"),
+        ("discrepancy", "dckt-nonsense-hook"),
+    ],
+)
+def test_training_with_what_is_left_out_repeats_the_reason(
+    role: str,
+    distribution: str,
+    data: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DCKT_LOAD_PLUGINS", f"{distribution},dckt-stranger")
+    assert main([*arguments(data, **{role: f"{distribution}:anything"}), "--name", "bad"]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"dckt: error: unknown {role} '{distribution}:anything': plugin '")
+    assert f" of {distribution} 1.0 is left out: {LEFT_OUT[distribution]}" in last
+    assert not (home / "runs" / "bad").exists()
+
+
+def test_training_goes_on_beside_everything_that_is_broken(
+    data: Path, home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("DCKT_LOAD_PLUGINS", raising=False)
+    assert main([*arguments(data, discrepancy="coral", sampler="all"), "--name", "mine"]) == 0
+    for distribution in LEFT_OUT:
+        assert len([line for line in caplog.messages if f" of {distribution} 1.0 is left out: " in line]) == 1
+    config = tomllib.loads((home / "runs" / "mine" / "config.toml").read_text())
+    assert config["encoder"]["name"] == "dckt-stranger:thumbnail"
+    assert (config["discrepancy"]["name"], config["sampler"]["name"]) == ("coral", "all")
+    assert kept(selections(home / "runs" / "mine"), 1) == 12
 
 
 def test_a_clashing_name_is_trained_with_by_its_distribution(
