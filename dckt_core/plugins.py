@@ -243,10 +243,12 @@ def _signature_fault(message: str) -> str:
 @contextlib.contextmanager
 def _timed(found: _Found, what: str, trace: bool) -> Iterator[None]:
     began = time.perf_counter()
-    yield
-    if trace:
-        took = (time.perf_counter() - began) * 1000
-        print(f"dckt: trace: {found.distribution}:{found.name} {what} {took:.2f} ms", file=sys.stderr)
+    try:
+        yield
+    finally:  # what raises has taken its time too
+        if trace:
+            took = (time.perf_counter() - began) * 1000
+            print(f"dckt: trace: {found.distribution}:{found.name} {what} {took:.2f} ms", file=sys.stderr)
 
 
 # --- specs ----------------------------------------------------------------------------------------------------

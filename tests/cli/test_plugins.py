@@ -153,9 +153,15 @@ def test_strict_turns_the_warning_into_an_error(dckt: Dckt) -> None:
 
 
 def test_trace_names_every_call(dckt: Dckt) -> None:
-    done = dckt("plugins", load=["dckt-stranger"], DCKT_TRACE_PLUGINS="1")
-    for what in ("import", "dckt_encoders", "dckt_discrepancies", "dckt_samplers"):
-        assert re.search(rf"^dckt: trace: dckt-stranger:stranger {what} \d+\.\d\d ms$", done.stderr, re.MULTILINE)
+    done = dckt("plugins", load=["dckt-stranger", "dckt-broken-exit", "dckt-raising-hook"], DCKT_TRACE_PLUGINS="1")
+    traced = re.findall(r"^dckt: trace: dckt-(\S+) (\w+) \d+\.\d\d ms$", done.stderr, re.MULTILINE)
+    assert traced == [
+        ("broken-exit:broken-exit", "import"),
+        ("raising-hook:raising-hook", "import"),
+        ("raising-hook:raising-hook", "dckt_samplers"),
+        ("stranger:stranger", "import"),
+        *(("stranger:stranger", hook) for hook in ("dckt_discrepancies", "dckt_encoders", "dckt_samplers")),
+    ]
     assert re.search(r"^dckt: trace: dckt:mmd dckt_discrepancies ", done.stderr, re.MULTILINE)
 
 
