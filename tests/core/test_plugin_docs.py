@@ -12,13 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
-from dckt_core import API_VERSION, hookspecs, protocols, specs
+from dckt_core import API_VERSION, hookspecs, protocols, pytest_plugin, specs
 from dckt_core.config import ENV_NOT_CONFIG
 from dckt_core.data.pairs import ImageItem, PairSet
 from dckt_core.guards import GuardedDiscrepancy, GuardedSampler
 from dckt_core.options import parse_options
 from dckt_core.plugins import HOOKS, Registered, discover
 from dckt_core.rng import generator_for
+from dckt_core.testing import CHECKS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text("utf-8")
 EXAMPLES = {
@@ -108,6 +109,34 @@ def test_every_member_of_a_protocol_is_named(title: str, cls: type[Any]) -> None
 def test_environment_variables_are_those_of_the_loader() -> None:
     written = set(re.findall(r"^\| `DCKT_(\w+)=", section("Environment variables"), re.MULTILINE))
     assert written == {name for name in ENV_NOT_CONFIG if name.endswith("_PLUGINS")}
+
+
+@pytest.mark.parametrize("kind", EXAMPLES.values())
+def test_every_check_is_named_with_what_it_takes(kind: str) -> None:
+    check = CHECKS[kind]
+    (row,) = [line for line in section("Test yours").splitlines() if line.startswith(f"| `{check.__name__}` |")]
+    assert re.findall(r"`(\w+)`", row) == [check.__name__, *list(inspect.signature(check).parameters)[1:]]
+    assert hasattr(pytest_plugin, check.__name__)
+
+
+def test_every_kind_can_be_started() -> None:
+    (line,) = [line for line in section("Start one").splitlines() if line.startswith("dckt new-plugin ")]
+    named = re.sub(r"dckt new-plugin \S+ --kind|[#,]|\bor\b", "", line).split()
+    assert sorted(named) == sorted(EXAMPLES.values())
+
+
+@pytest.mark.parametrize("plugin", ["A discrepancy"], indirect=True)
+def test_the_test(plugin: Registered) -> None:
+    namespace: dict[str, Any] = {}
+    exec(code("Test yours"), namespace)
+    asked = []
+
+    def dckt_plugin(kind: str, name: str) -> Any:
+        asked.append((kind, name))
+        return plugin.spec
+
+    namespace["test_the_contract"](dckt_plugin)
+    assert asked == [("discrepancy", "means")] == [(plugin.kind, plugin.spec.name)]
 
 
 @pytest.mark.parametrize("title", EXAMPLES)
