@@ -23,6 +23,13 @@ TITLES = {"before": "before transfer", "control": "target-only control", "after"
 @click.option(
     "--pairs", metavar="N", type=click.IntRange(min=2), default=500, show_default=True, help="Of each domain, at most."
 )
+@click.option(
+    "--statistics",
+    type=click.Choice(["running", "batch"]),
+    default="running",
+    show_default=True,
+    help="Of BatchNorm: the averages that training left, or those of the rows at hand, as in training.",
+)
 @click.option("--seed", metavar="INTEGER", type=click.IntRange(min=0), default=0, show_default=True, help="Of both.")
 @click.option("--source", metavar="PATH", help="Where the source data set lies, if it was moved.")
 @click.option("--target", metavar="PATH", help="Where the target data set lies, if it was moved.")
@@ -33,10 +40,10 @@ TITLES = {"before": "before transfer", "control": "target-only control", "after"
 def gap(ctx: click.Context, /, run: Path, **flags: Any) -> None:
     """Measure the MMD between the domains of RUN on each layer, with a permutation p-value.
 
-    Training pairs of each domain pass their own network in eval mode. The squared MMD is the biased one of five kernels
-    around the mean distance, whatever discrepancy the run was trained with, so that runs can be compared. p is the
-    share of random dealings of the pooled pairs whose MMD is as large: small where the domains can be told apart, which
-    two real data sets always can. What transfer does is the difference between the rows, not p.
+    Training pairs of each domain pass their own network. The squared MMD is the biased one of five kernels around the
+    mean distance, whatever discrepancy the run was trained with, so that runs can be compared. p is the share of random
+    dealings of the pooled pairs whose MMD is as large: small where the domains can be told apart, which two real data
+    sets always can. What transfer does is the difference between the columns, not p.
     """
     from dckt_cli.console import watching
     from dckt_core.data.cache import default_cache_dir
@@ -52,6 +59,7 @@ def gap(ctx: click.Context, /, run: Path, **flags: Any) -> None:
             registry=ctx.obj.registry,
             pairs=flags["pairs"],
             seed=flags["seed"],
+            statistics=flags["statistics"],
             source=flags["source"],
             target=flags["target"],
             device=str(Engine(flags["device"]).device),

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dckt_core.assembly import load_screened, make_domain, make_networks
 from dckt_core.checkpoints import checkpoint_file, load_weights
 from dckt_core.data.domain import SplitData
 from dckt_core.data.pairs import PairSet, Role
 from dckt_core.model import Checkpoint, TrainedModel, load
-from dckt_core.network import LAYERS
+from dckt_core.network import LAYERS, DomainNetwork
 from dckt_core.plugins import Registry
 from dckt_core.progress import Progress, silent
 from dckt_core.rng import generator_for
 from dckt_core.training.views import layer_outputs
+
+Statistics = Literal["running", "batch"]
 
 SOURCE_OF: dict[Checkpoint, str] = {"before": "source-before", "control": "source", "after": "source"}
 """Which source network stands beside each target network. The control has none of its own, and meets the one that it
@@ -27,7 +30,7 @@ did not learn from."""
 
 @dataclass(frozen=True)
 class LayerRows:
-    """The outputs of one layer for training pairs of both domains, each through its own network in eval mode.
+    """The outputs of one layer for training pairs of both domains, each through its own network.
 
     Attributes:
         weight: of the discrepancy on this layer in the run's loss; 0 where none is attached.
@@ -49,6 +52,7 @@ def layer_rows(
     registry: Registry,
     pairs: int,
     seed: int = 0,
+    statistics: Statistics = "running",
     source: str | None = None,
     target: str | None = None,
     device: str = "cpu",
@@ -59,6 +63,8 @@ def layer_rows(
 
     Args:
         pairs: at most so many of each domain, drawn by `seed` where there are more.
+        statistics: what the networks' BatchNorm goes by. "running": the averages that training left, as the networks
+            are used. "batch": the rows at hand, all at once, as in training, where the discrepancy is minimised.
         source, target: where the data sets lie, if not where the configuration says.
 
     Raises:
@@ -77,10 +83,26 @@ def layer_rows(
         for role, file in files.items():
             load_weights(file, networks[role])
             networks[role].to(model.device).eval()
+        outputs = {role: _outputs(networks[role], data[role], statistics, model.device) for role in data}
         for layer in LAYERS:
-            rows = {role: layer_outputs(networks[role], data[role], layer, model.device) for role in data}
+            rows = {role: outputs[role](layer) for role in data}
             stacked = 2 if layer.startswith("common_") else 1
             yield LayerRows(checkpoint, layer, weights.get(layer, 0.0), rows["source"], rows["target"], stacked)
+
+
+def _outputs(
+    network: DomainNetwork, data: SplitData, statistics: Statistics, device: torch.device
+) -> Callable[[str], Tensor]:
+    """The outputs of all pairs by layer."""
+    if statistics == "running":
+        return lambda layer: layer_outputs(network, data, layer, device)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.train()
+    batch = data.batch(torch.arange(len(data)), device)
+    with torch.no_grad():
+        outputs = network(batch.image, batch.text)
+    return lambda layer: cast(Tensor, getattr(outputs, layer)).cpu()
 
 
 def _source(model: TrainedModel, moved: str | None) -> PairSet:

@@ -72,6 +72,25 @@ def test_rows_are_what_each_domain_s_own_network_puts_out(run: str) -> None:
     torch.testing.assert_close(found["after", "common_fc9"].source, found["control", "common_fc9"].source)
 
 
+def test_batch_statistics_are_those_of_training(run: str, capsys: Capture) -> None:
+    found = layer_rows(
+        Path(run), registry=load_registry(plugins=False), pairs=100, statistics="batch", cache_dir=Path("cache")
+    )
+    by_name = {(one.checkpoint, one.layer): one for one in found}
+    model = load(run, checkpoint="after", cache_dir=Path("cache"))
+    pairs = model.target().split("train")
+    images, texts = [pair.image_item for pair in pairs], [pair.text_item for pair in pairs]
+    assert model.text_encoder.trainable, "its module is part of the network"
+    with torch.no_grad():
+        features = model.image_encoder.module(model.image_encoder.prepare(images))
+        outputs = model.space.target.train()(features, model.text_encoder.prepare(texts))
+    torch.testing.assert_close(by_name["after", "image_fc6"].target, outputs.image_fc6)
+    torch.testing.assert_close(by_name["after", "common_fc9"].target, outputs.common_fc9)
+    running = gap(capsys, run, "--permutations", "1")
+    batch = gap(capsys, run, "--permutations", "1", "--statistics", "batch")
+    assert running["layers"]["after"] != batch["layers"]["after"]
+
+
 def test_the_table(run: str, capsys: Capture) -> None:
     assert main(["gap", run, "--permutations", "19"]) == 0
     told = capsys.readouterr().out
