@@ -6,6 +6,7 @@ With R relevant items, R_k of them among the first k:
 
     AP = (1/R) sum_k (R_k / k) rel_k, over the whole ranking; cut at k the sum ends there and R becomes min(R, k)
     precision@k = R_k / k, recall@k = R_k / R; in a gallery of fewer than k items k is its size
+    interpolated precision at recall r = max over k with R_k / R >= r of R_k / k
 
 A query with no relevant item has no AP. Its figures here are 0, never NaN, and `Ranking.relevant` tells it apart.
 """
@@ -56,6 +57,8 @@ class Ranking:
     """How many relevant items the gallery holds, int64."""
     at: Mapping[int, AtK] = field(default_factory=dict)
     """At each cut k that was asked for."""
+    curve: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.float64))
+    """Interpolated precision at each level of recall that was asked for [q, levels], in [0, 1], float64."""
 
 
 def average_precisions(
@@ -82,6 +85,7 @@ def rank(
     gallery_labels: Tensor,
     *,
     ks: Sequence[int] = (),
+    levels: Sequence[float] = (),
     leave_out: Tensor | None = None,
     chunk: int | None = None,
 ) -> Ranking:
@@ -91,19 +95,22 @@ def rank(
         query_labels: classes [q], int64.
         gallery_labels: classes [g], int64.
         ks: also AP, precision and recall at these cuts, each 1 or more.
+        levels: also interpolated precision at these levels of recall, each in [0, 1].
         leave_out: gallery row [q] that is no candidate for each query (its own, within one medium), int64.
         chunk: queries ranked at once; None for as many as `CHUNK_ENTRIES` allows.
 
     Raises:
         DataError: a query or gallery row holds numbers that are not finite.
-        ValueError: shapes that do not go together, or a k < 1.
+        ValueError: shapes that do not go together, a k < 1, or a level outside [0, 1].
     """
+    if not all(0 <= level <= 1 for level in levels):
+        raise ValueError(f"levels of recall must lie in [0, 1], not {list(levels)}")
     _check(queries, gallery, query_labels, gallery_labels, ks, leave_out)
     queries, gallery = (F.normalize(rows.double().cpu(), dim=1) for rows in (queries, gallery))
     query_labels, gallery_labels = query_labels.cpu(), gallery_labels.cpu()
     candidates = len(gallery) - (leave_out is not None)
     repeated, original = _repeated_rows(gallery)
-    figures = torch.zeros(2 + 3 * len(ks), len(queries), dtype=torch.float64)
+    figures = torch.zeros(2 + 3 * len(ks) + len(levels), len(queries), dtype=torch.float64)
 
     def jobs() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         for label in torch.unique(query_labels).tolist():
@@ -120,12 +127,13 @@ def rank(
 
     def work(job: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         rows, cosine, matches = job
-        return rows, _figures(_positions(cosine, matches), candidates, ks)
+        return rows, _figures(_positions(cosine, matches), candidates, ks, levels)
 
     for rows, found in _in_threads(work, jobs()):
         figures[:, rows] = found
     ap, relevant, *cuts = figures
-    return Ranking(ap, relevant.long(), {k: AtK(*cuts[3 * n : 3 * n + 3]) for n, k in enumerate(ks)})
+    at = {k: AtK(*cuts[3 * n : 3 * n + 3]) for n, k in enumerate(ks)}
+    return Ranking(ap, relevant.long(), at, figures[2 + 3 * len(ks) :].T)
 
 
 def _repeated_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,10 +149,11 @@ def _repeated_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
     return repeated, earliest[repeated]
 
 
-def _figures(positions: Tensor, candidates: int, ks: Sequence[int]) -> Tensor:
-    """AP, R, then AP, precision and recall at each k, of rankings whose matches stand at `positions` [q, R], ascending.
+def _figures(positions: Tensor, candidates: int, ks: Sequence[int], levels: Sequence[float]) -> Tensor:
+    """AP, R, then AP, precision and recall at each k, then precision at each level of recall, of rankings whose
+    matches stand at `positions` [q, R], ascending.
 
-    [2 + 3 len(ks), q].
+    [2 + 3 len(ks) + len(levels), q].
     """
     present = positions <= candidates
     relevant = present.sum(dim=1).double()
@@ -156,6 +165,12 @@ def _figures(positions: Tensor, candidates: int, ks: Sequence[int]) -> Tensor:
         near = positions <= cut
         found = near.sum(dim=1).double()
         figures += [(gains * near).sum(dim=1) / relevant.clamp(1, cut), found / cut, found / some]
+    if levels:
+        best = (gains * present).flip(1).cummax(dim=1).values.flip(1)  # from each match on
+    for level in levels:
+        # The first match by which the recall is reached; 0.7 * 10 is a little more than 7.
+        match = (level * relevant - 1e-9).ceil().clamp_min(1).long() - 1
+        figures.append(best.gather(1, match[:, None]).squeeze(1))
     return torch.stack(figures)
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from dckt_core.data.pairs import Pair
     from dckt_core.evaluation import Evaluation, TaskSummary
 
@@ -24,6 +26,9 @@ ROWS = {
     "image_to_all": "image->all",
     "text_to_all": "text->all",
 }
+BY_CLASS = ("image_to_text", "text_to_image", "mean")
+"""What --per-class shows; --json has all tasks."""
+
 NAMED_AT_MOST = 5
 """Queries with no relevant item that the table names; --per-query and --json have them all."""
 
@@ -38,6 +43,14 @@ NAMED_AT_MOST = 5
     show_default=True,
     help="The target network before transfer, after it, or its target-only control.",
 )
+@click.option(
+    "--tasks",
+    type=click.Choice(["all", "across"]),
+    default="all",
+    show_default=True,
+    help="All six, or the two across media alone, which take a quarter of the time.",
+)
+@click.option("--per-class", is_flag=True, help="Also mAP across media by class of the query.")
 @click.option("--k", "ks", type=click.IntRange(min=1), multiple=True, help="Also figures at this cut; repeatable.")
 @click.option(
     "--self-hit", is_flag=True, help="Count a query in its own gallery as a hit, as the authors' release does."
@@ -59,7 +72,8 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
     Mean average precision over the whole ranking by cosine; relevant = same class. Across media the query's own partner
     is a legitimate hit; where the gallery holds the query itself, it is left out. Equal cosines keep the order of the
     data set. Intervals are 95 % bootstrap intervals over queries, chance is the expectation of a random ranking.
-    The figures at a cut k are mAP, precision and recall among the k best.
+    The figures at a cut k are mAP, precision and recall among the k best. --json has precision-recall curves besides:
+    interpolated precision at 21 levels of recall, and mAP by class.
     """
     per_query = flags["per_query"]
     if per_query is not None and not per_query.absolute().parent.is_dir():
@@ -69,6 +83,7 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
 
     from dckt_cli.console import watching
     from dckt_core.errors import DataError
+    from dckt_core.evaluation import CROSS_MEDIA, TASKS
     from dckt_core.evaluation import evaluate as evaluate_pairs
     from dckt_core.model import load
     from dckt_core.protocols import Representation
@@ -93,7 +108,9 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
             model.encode_texts([pair.text_item for pair in pairs], cache=True),
         )
         ids, cuts = [pair.id for pair in pairs], sorted(set(ks))
-        evaluation = evaluate_pairs(view, labels, ids, ks=cuts, self_hit=flags["self_hit"])
+        how: dict[str, Any] = {"ks": cuts, "self_hit": flags["self_hit"], "classes": data.classes}
+        tasks = CROSS_MEDIA if flags["tasks"] == "across" else tuple(TASKS)
+        evaluation = evaluate_pairs(view, labels, ids, tasks=tasks, **how)
     seed = model.config.seed
     if per_query is not None:
         _write_per_query(per_query, evaluation, pairs)
@@ -102,10 +119,10 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
         click.echo(json.dumps(about | evaluation.as_json(seed), ensure_ascii=False))
     else:
         title = f"{run}: target network '{flags['checkpoint']}' on {len(pairs)} {flags['split']} pairs"
-        _show(title, evaluation.summary(seed))
+        _show(title, evaluation.summary(seed), per_class=flags["per_class"])
 
 
-def _show(title: str, summary: dict[str, TaskSummary]) -> None:
+def _show(title: str, summary: dict[str, TaskSummary], *, per_class: bool) -> None:
     import sys
 
     from rich.console import Console
@@ -117,7 +134,8 @@ def _show(title: str, summary: dict[str, TaskSummary]) -> None:
         growing.add_column("task")
         for column in columns:
             growing.add_column(column, justify="right", no_wrap=True)
-    for name, text in ROWS.items():
+    rows = {name: text for name, text in ROWS.items() if name in summary}
+    for name, text in rows.items():
         row, style = summary[name], "bold" if name == "mean" else None
         table.add_row(text, _interval(row), _figure(row.chance), style=style)
         for cut in row.at:
@@ -126,7 +144,9 @@ def _show(title: str, summary: dict[str, TaskSummary]) -> None:
     console.print(table)
     if at_k.row_count:
         console.print(at_k)
-    for name, text in ROWS.items():
+    if per_class:
+        console.print(_by_class(summary))
+    for name, text in rows.items():
         ids = summary[name].unanswerable
         if ids and name != "mean":
             more = f" and {len(ids) - NAMED_AT_MOST} more" if len(ids) > NAMED_AT_MOST else ""
@@ -134,6 +154,17 @@ def _show(title: str, summary: dict[str, TaskSummary]) -> None:
             click.echo(
                 f"{text}: {found} no relevant item, left out of the means: {', '.join(ids[:NAMED_AT_MOST])}{more}"
             )
+
+
+def _by_class(summary: dict[str, TaskSummary]) -> Table:
+    from rich.table import Table
+
+    table = Table("class")
+    for column in ("queries", *(ROWS[name] for name in BY_CLASS)):
+        table.add_column(column, justify="right", no_wrap=True)
+    for label, first in summary["mean"].classes.items():
+        table.add_row(label, str(first.queries), *(_figure(summary[name].classes[label].map) for name in BY_CLASS))
+    return table
 
 
 def _interval(row: TaskSummary) -> str:

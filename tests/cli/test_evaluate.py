@@ -147,3 +147,26 @@ def test_an_empty_split_is_named(run: str, capsys: Capture, tmp_path: Path) -> N
     capsys.readouterr()
     assert main(["evaluate", run, "--target", str(folder), "--quiet"]) == 3
     assert capsys.readouterr().err == f"dckt: error: {folder}: split 'test' is empty\n"
+
+
+def test_the_two_tasks_across_media_alone(run: str, capsys: Capture) -> None:
+    everything, across = told(capsys, run)["tasks"], told(capsys, run, "--tasks", "across")["tasks"]
+    assert across == {name: everything[name] for name in ("image_to_text", "text_to_image", "mean")}
+    assert main(["evaluate", run, "--tasks", "across", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "mean of both" in out
+    assert "image->all" not in out
+
+
+def test_classes_and_curves(run: str, capsys: Capture) -> None:
+    answer = told(capsys, run)
+    assert answer["recalls"] == [step / 20 for step in range(21)]
+    assert answer["ties"] == "items of equal cosine keep the order of the gallery"
+    task = answer["tasks"]["image_to_text"]
+    assert len(task["curve"]) == 21
+    assert {name: row["queries"] for name, row in task["classes"].items()} == {"green": 4, "red": 4}
+    assert sum(row["map"] for row in task["classes"].values()) / 2 == pytest.approx(task["map"])
+    assert main(["evaluate", run, "--per-class", "--quiet"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│ green")]
+    figures = [answer["tasks"][name]["classes"]["green"]["map"] for name in [*TASKS[:2], "mean"]]
+    assert [line.split()[1::2] for line in lines] == [["green", "4", *(f"{figure:.3f}" for figure in figures)]]

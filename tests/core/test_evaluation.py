@@ -159,10 +159,31 @@ def test_json_holds_plain_values() -> None:
     assert (told["pairs"], told["ks"], told["self_hit"]) == (6, [2], False)
     assert list(told["tasks"]) == [*TASKS, MEAN]
     assert set(told["tasks"][MEAN]) == {
-        "map", "interval", "chance", "at", "unanswerable",
+        "map", "interval", "chance", "at", "unanswerable", "curve", "classes",
     }  # fmt: skip
     assert [set(cut) for cut in told["tasks"][MEAN]["at"]] == [{"k", "map", "precision", "recall"}]
     assert small().as_json(0)["tasks"][MEAN]["at"] == ()
+
+
+def test_precision_is_told_at_levels_of_recall_and_map_by_class() -> None:
+    view, labels, ids = made_up([0, 0, 1, 2, 2, 2, 0])
+    summary = evaluate(view, labels, ids, classes=["a", "b", "c"]).summary(0)
+    row, ranking = summary["text_to_text"], evaluate(view, labels, ids).tasks["text_to_text"].ranking
+    answered = torch.tensor([0, 1, 3, 4, 5, 6])
+    assert row.curve == pytest.approx(ranking.curve[answered].mean(dim=0).tolist())
+    assert list(row.curve or ()) == sorted(row.curve or (), reverse=True)
+    of_a, of_c = float(ranking.ap[[0, 1, 6]].mean()), float(ranking.ap[[3, 4, 5]].mean())
+    assert {name: one.queries for name, one in row.classes.items()} == {"a": 3, "b": 1, "c": 3}
+    assert [row.classes[name].map for name in "ac"] == pytest.approx([of_a, of_c])
+    assert row.classes["b"].map is None
+    both = [summary[task].classes["a"].map or 0 for task in CROSS_MEDIA]
+    assert summary[MEAN].classes["a"].map == pytest.approx(sum(both) / 2)
+
+
+def test_some_tasks_alone() -> None:
+    whole, across = small().summary(0), small(tasks=CROSS_MEDIA).summary(0)
+    assert across == {name: whole[name] for name in (*CROSS_MEDIA, MEAN)}
+    assert list(small(tasks=["text_to_all"]).summary(0)) == ["text_to_all"]
 
 
 def test_one_pair_and_none() -> None:

@@ -131,6 +131,27 @@ def test_equals_the_definition(problem: dict[str, Any], k: int, chunk: int) -> N
             )
 
 
+@given(seed=st.integers(0, 2**32), queries=st.integers(1, 6), size=st.integers(1, 30), own=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_precision_at_recall_is_the_best_from_there_on(seed: int, queries: int, size: int, own: bool) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    rows, gallery = torch.randn(queries, 3, generator=generator), torch.randn(size, 3, generator=generator)
+    asked = torch.randint(3, (queries,), generator=generator)
+    labels = torch.randint(3, (size,), generator=generator)
+    without = torch.randint(size, (queries,), generator=generator) if own else None
+    levels = [step / 10 for step in range(11)]
+    curve = rank(rows, gallery, asked, labels, levels=levels, leave_out=without).curve
+    assert curve.shape == (queries, 11)
+    for query in range(queries):
+        order = torch.cosine_similarity(rows[query].double(), gallery.double()).argsort(descending=True).tolist()
+        relevance = [bool(labels[item] == asked[query]) for item in order if without is None or item != without[query]]
+        total = sum(relevance)
+        for level, found in zip(range(11), curve[query].tolist(), strict=True):
+            hits = [sum(relevance[:cut]) for cut in range(1, len(relevance) + 1)]
+            reached = [hit / cut for cut, hit in enumerate(hits, start=1) if hit and hit * 10 >= level * total]
+            assert found == pytest.approx(max(reached, default=0), abs=1e-12)
+
+
 def _shortest(row: list[int]) -> list[int]:
     import math
 
@@ -279,6 +300,13 @@ def test_one_row_gallery_and_no_queries() -> None:
     assert average_precisions(one, one, torch.tensor([1]), label).tolist() == [0.0]
     assert average_precisions(torch.empty(0, 2), one, torch.empty(0).long(), label).shape == (0,)
     assert rank(one, torch.empty(0, 2), label, torch.empty(0).long()).relevant.tolist() == [0]
+
+
+def test_levels_of_recall_lie_between_0_and_1() -> None:
+    one, label = torch.ones(1, 2), torch.tensor([0])
+    assert rank(one, one, label, label).curve.shape == (1, 0)
+    with pytest.raises(ValueError, match=r"levels of recall must lie in \[0, 1\], not \[0.5, 1.1\]"):
+        rank(one, one, label, label, levels=[0.5, 1.1])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
