@@ -10,8 +10,12 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: tiny networks only lose to more threads
 
+import hypothesis
 import pytest
 import rich.style  # noqa: F401  # draws from Python's global generator when it is imported, once
+
+hypothesis.settings.register_profile("dckt", deadline=None)  # no test is timed: another machine is busier
+hypothesis.settings.load_profile("dckt")
 
 DISTRIBUTIONS = Path(__file__).parent / "distributions"
 DCKT = Path(sysconfig.get_path("scripts"), "dckt")

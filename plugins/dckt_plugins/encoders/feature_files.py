@@ -135,7 +135,8 @@ def _read_npy(file: Path) -> Arrays:
 
 
 def _read_npz(file: Path) -> Arrays:
-    with np.load(file, allow_pickle=False) as stored:
+    # NumPy leaves a file open that it opened and could not read.
+    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 
 

@@ -25,8 +25,8 @@ def test_one_step_moves_a_bias_by_twice_the_rate_and_a_weight_by_rate_and_decay(
     optimizer = sgd(module, 0.1, tiny.config().optimizer)
     module(torch.ones(1, 1)).sum().backward()
     optimizer.step()
-    assert float(module.bias) == pytest.approx(2.0 - 0.2 * 1.0)
-    assert float(module.weight) == pytest.approx(2.0 - 0.1 * (1.0 + 5e-4 * 2.0))
+    assert module.bias.item() == pytest.approx(2.0 - 0.2 * 1.0)
+    assert module.weight.item() == pytest.approx(2.0 - 0.1 * (1.0 + 5e-4 * 2.0))
 
 
 def test_the_rate_falls_as_the_release_has_it_and_biases_keep_their_factor():
