@@ -163,6 +163,15 @@ def named(run: Run) -> str:
     return " ".join(run)
 
 
+def test_the_box_is_in_it() -> None:
+    """By name, so that a plugin which drops out of the registry, or is taken for one of an extra, is missed."""
+    images, texts, discrepancies, samplers = (set(factor) for factor in FACTORS)
+    assert images >= {"vgg19", "torchvision", "precomputed-image"}
+    assert texts >= {"wordcnn", "mean-vectors", "precomputed-text"}
+    assert discrepancies >= {"mmd", "coral", "jmmd", "adversarial"}
+    assert samplers >= {"ap-progressive", "all", "uniform", "self-paced", "class-progressive"}
+
+
 def test_all_that_can_meet_meets() -> None:
     chosen = covering(EVERY_RUN)
     assert set().union(*map(pairs_of, chosen)) == set().union(*map(pairs_of, EVERY_RUN))
