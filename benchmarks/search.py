@@ -2,8 +2,8 @@
 
 python benchmarks/search.py [--vectors 1000000] [--dim 128] [--threads 1]
 
-Rounds alternate between the three in one process; seconds are medians of processor time, of all threads. Memory is the highest that a process of its own
-holds while it searches, beyond what it held before. All of them must find the same.
+Rounds alternate between the three in one process; seconds are medians of processor time, of all threads. Memory is the
+highest that a process of its own holds while it searches, beyond what it held before. All must find the same.
 """
 
 from __future__ import annotations

@@ -185,7 +185,7 @@ def _positions(cosine: Tensor, matches: Tensor) -> Tensor:
     tagged &= ~1
     tagged |= matches.numpy()
     tagged.sort(axis=1)
-    row, place = (tagged & 1).nonzero()
+    row, place = np.divmod(np.flatnonzero((tagged & 1).astype(bool)), size)
     behind = tagged[row, np.maximum(place, 1) - 1]
     positions = torch.from_numpy(size - place).reshape(len(cosine), -1).flip(1)
     for mixed in np.unique(row[(behind ^ tagged[row, place]) == 1]).tolist():
