@@ -186,6 +186,31 @@ def test_vectors_that_were_extracted_before(run: str, built: Path, capsys: Captu
     assert (code, "rows: holds no texts" in said) == (3, True)
 
 
+@pytest.mark.parametrize(("name", "option"), [("faiss", "structure=hnsw"), ("usearch", "values=f16")])
+def test_recall_of_an_approximate_index_is_told(
+    run: str, built: Path, capsys: Capture, tmp_path: Path, name: str, option: str
+) -> None:
+    pytest.importorskip(name)
+    out = tmp_path / "index"
+    build = ["index", run, "--gallery", "target", "-o", str(out), "--index", name, "--index-opt", option, "--quiet"]
+    assert main(build) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines[-2:]] == [f"recall@10 of {medium}s against exact" for medium in
+                                                              ("image", "text")]  # fmt: skip
+    header = read_header(out)
+    key, value = option.split("=")
+    assert (header.index, header.options[key]) == (name, value)
+    for found in header.history[0]["recall_at_10"].values():
+        assert 0.9 <= found["value"] <= 1, "there are two dozen vectors"
+        assert found["queries"] == 24
+    exact = told(capsys, "search", built, "--text", "a red square", "-k", "5")["results"]
+    answer = told(capsys, "search", out, "--text", "a red square", "-k", "5")["results"]
+    assert [row["cosine"] for row in answer] == pytest.approx([row["cosine"] for row in exact], abs=2e-3)
+    assert main(["index", str(out), "--remove", answer[0]["id"], "--quiet"]) == 0
+    again = told(capsys, "search", out, "--text", "a red square", "-k", "24")["results"]
+    assert answer[0]["id"] not in {row["id"] for row in again}
+
+
 def test_a_build_that_was_stopped_goes_on(
     run: str, built: Path, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

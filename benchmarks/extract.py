@@ -1,0 +1,81 @@
+"""Throughput of `dckt extract` against the bare forward pass of the same encoder on inputs that lie ready.
+
+python benchmarks/extract.py [--encoder torchvision] [--option model=efficientnet_b0 ...] [--images 256] [--batch 64]
+
+Pictures are JPEG files of 640 x 480 pixels. What is measured of extract is everything: decoding and resizing, the
+forward pass, checksums and files. Rounds alternate; images a second are medians by the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from dckt_core.data.prepare import prepare
+from dckt_core.extract.extractor import by_encoder
+from dckt_core.extract.work import extract
+from dckt_core.items import list_items
+from dckt_core.options import split_assignments
+from dckt_core.plugins import load_registry
+
+
+def write_pictures(folder: Path, count: int) -> None:
+    """Smooth colours with some noise, so that files are as large as photos are."""
+    generator = np.random.default_rng(0)
+    for number in range(count):
+        coarse = Image.fromarray(generator.integers(0, 256, (12, 16, 3), dtype=np.uint8))
+        picture = np.asarray(coarse.resize((640, 480), Image.Resampling.BICUBIC), dtype=np.int16)
+        noisy = picture + generator.integers(-12, 13, picture.shape, dtype=np.int16)
+        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"{number:05}.jpg", quality=90)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--encoder", default="torchvision")
+    parser.add_argument("--option", action="append", default=[])
+    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    registry, device = load_registry(), torch.device("cpu")
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        (home / "pictures").mkdir()
+        write_pictures(home / "pictures", given.images)
+        options = split_assignments(given.option or ["weights=none"], option="--option")
+        extractor = by_encoder(registry, given.encoder, options, cache_dir=home, device=device)
+        listing = list_items(str(home / "pictures"), "image", registry, cache_dir=home)
+        items = [entry.item for entry in listing.entries]
+        inputs = prepare(extractor.encoder, items).split(given.batch)
+        rates: dict[str, list[float]] = {"forward": [], "extract": [], "decode": []}
+        for number in range(given.rounds + 1):
+            began = time.perf_counter()
+            with torch.no_grad():
+                for batch in inputs:
+                    extractor.rows(batch)
+            rates["forward"].append(given.images / (time.perf_counter() - began))
+            began = time.perf_counter()
+            extract(extractor, listing, home / f"out-{number}", batch=given.batch)
+            rates["extract"].append(given.images / (time.perf_counter() - began))
+            began = time.perf_counter()
+            prepare(extractor.encoder, items[: given.batch])
+            rates["decode"].append(given.batch / (time.perf_counter() - began))
+    medians = {way: statistics.median(measured[1:]) for way, measured in rates.items()}  # the first round warms up
+    print(f"{given.encoder} {options}, {given.images} pictures, batches of {given.batch}, {given.threads} threads")
+    for way, rate in medians.items():
+        print(f"{way:8} {rate:8.1f} images/s  {rate / medians['forward']:6.3f} of the forward pass")
+    ratios = sorted(one / other for one, other in zip(rates["extract"][1:], rates["forward"][1:], strict=True))
+    print(f"extract / forward, round by round: {', '.join(f'{ratio:.3f}' for ratio in ratios)}")
+
+
+if __name__ == "__main__":
+    main()
