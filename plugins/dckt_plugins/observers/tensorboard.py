@@ -44,6 +44,7 @@ class TensorBoardObserver:
         need("tensorboard", of=WHO, extra=EXTRA)
         self._folder = run_dir / FOLDER
         self._told: list[dict[str, Any]] = []
+        self._updates: dict[str, dict[int, int]] = {}
         self._writer: Any = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -53,13 +54,13 @@ class TensorBoardObserver:
     def load_state_dict(self, state: Mapping[str, Any], /) -> None:
         self._close()
         shutil.rmtree(self._folder, ignore_errors=True)
-        rows, self._told = state["told"], []
-        for row in rows:
+        self._told, self._updates = [], {}
+        for row in state["told"]:
             self.on_metrics(row)
 
     def on_metrics(self, row: Mapping[str, Any], /) -> None:
         self._told.append({key: value if key == "phase" else float(value) for key, value in row.items()})
-        step = self._step()
+        step = self._step(self._told[-1])
         try:
             if self._writer is None:
                 self._writer = need("torch.utils.tensorboard", of=WHO, extra=EXTRA).SummaryWriter(str(self._folder))
@@ -75,13 +76,13 @@ class TensorBoardObserver:
     def on_end(self, summary: Mapping[str, Any], /) -> None:
         self._close()
 
-    def _step(self) -> int:
-        """Of the row that was told last."""
-        last = self._told[-1]
-        if last["phase"] in ("selection", "validation"):
-            return int(last["iteration"])
-        ends = {row["iteration"]: row["update"] for row in self._told if row["phase"] == last["phase"]}
-        return int(sum(ends.values()))  # earlier iterations are over, and of this one it is the latest
+    def _step(self, row: Mapping[str, Any]) -> int:
+        iteration, update = int(row["iteration"]), int(row["update"])
+        if row["phase"] in ("selection", "validation"):
+            return iteration
+        latest = self._updates.setdefault(row["phase"], {})  # of each iteration; those before are over
+        latest[iteration] = update
+        return sum(latest.values())
 
     def _close(self) -> None:
         if self._writer is not None:
