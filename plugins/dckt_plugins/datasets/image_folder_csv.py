@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NAME = "image-folder-csv"
 TABLE, IMAGES = "pairs.csv", "images"
+_NAMED = 50
+"""Columns that an error tells of."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ def _places(header: list[str], columns: dict[str, str]) -> dict[str, int]:
     names = [name.strip() for name in header]
     for column in columns.values():
         if column not in names:
-            raise ValueError(f"column {shown(column)} is missing: {did_you_mean(column, names)}")
+            known = [shown(name)[1:-1] for name in names[:_NAMED]]  # a header may hold anything
+            raise ValueError(f"column {shown(column)} is missing: {did_you_mean(column, known)}")
         if names.count(column) > 1:
             raise ValueError(f"column {shown(column)} is there twice")
     return {field: names.index(column) for field, column in columns.items()}
