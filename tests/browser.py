@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,3 +102,13 @@ def open_browser() -> Iterator[Browser]:
             yield Browser(browser)
         finally:
             browser.close()
+
+
+def until(page: Any, expression: str, seconds: float = 30.0) -> None:
+    """Waits for a JavaScript expression to be true. Playwright's own way evaluates text in the page, which its Content
+    Security Policy forbids as soon as the first look is too early.
+    """
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"not true after {seconds:g} s: {expression}"
+        page.wait_for_timeout(50)

@@ -22,7 +22,7 @@ def need(package: str, *, of: str, extra: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        missing = isinstance(error, ModuleNotFoundError) and error.name == package
+        missing = isinstance(error, ModuleNotFoundError) and error.name in (package, package.partition(".")[0])
         reason = "is not installed" if missing else f"cannot be imported ({' '.join(str(error).split())})"
         raise UsageError(f"{of} needs {package}, which {reason}: pip install 'dckt[{extra}]'") from None
 

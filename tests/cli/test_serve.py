@@ -22,7 +22,7 @@ from PIL import Image
 
 from dckt_cli.main import main
 from dckt_core.model import load
-from tests.browser import CONTRAST, Browser, open_browser
+from tests.browser import CONTRAST, Browser, open_browser, until
 from tests.conftest import DCKT
 
 pytest.importorskip("fastapi")
@@ -310,12 +310,12 @@ def test_without_its_packages_it_names_the_extra(monkeypatch: pytest.MonkeyPatch
 def test_in_a_browser_a_text_finds_pictures(server: Server, browser: Browser) -> None:
     with browser.visit(server.address + "/") as visit:
         page = visit.page
-        page.wait_for_function("document.title === 'Search index – dckt'")
+        until(page, "document.title === 'Search index – dckt'")
         assert page.inner_text("#about") == "24 images and 24 texts"
         page.fill("#text", "a green square")
         page.press("#text", "Enter")
         page.wait_for_selector("#results li")
-        page.wait_for_function("[...document.querySelectorAll('#results img')].every(it => it.complete)")
+        until(page, "[...document.querySelectorAll('#results img')].every(it => it.complete)")
         assert page.inner_text("#status") == "12 results, the nearest first"
         pictures = page.evaluate("[...document.querySelectorAll('#results img')].map(it => [it.naturalWidth, it.alt])")
         assert len(pictures) == 12 and all(width > 0 and alt for width, alt in pictures)
@@ -330,10 +330,10 @@ def test_in_a_browser_a_text_finds_pictures(server: Server, browser: Browser) ->
 def test_in_a_browser_a_picture_is_chosen_and_dropped(server: Server, browser: Browser, home: Path) -> None:
     with browser.visit(server.address + "/") as visit:
         page = visit.page
-        page.wait_for_function("document.getElementById('name').textContent")
+        until(page, "document.getElementById('name').textContent")
         page.set_input_files("#file", home / "target/red-test-1.png")
         page.wait_for_selector("#results.texts li")
-        page.wait_for_function("document.getElementById('preview').naturalWidth === 32")
+        until(page, "document.getElementById('preview').naturalWidth === 32")
         page.evaluate(
             """async () => {
               const canvas = new OffscreenCanvas(20, 20);
@@ -345,7 +345,7 @@ def test_in_a_browser_a_picture_is_chosen_and_dropped(server: Server, browser: B
             }"""
         )
         page.wait_for_selector("#results.texts li")
-        page.wait_for_function("document.getElementById('preview').naturalWidth === 20")
+        until(page, "document.getElementById('preview').naturalWidth === 20")
         page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": b"x" * 60_000})
         page.wait_for_selector("#status.fault")
         assert "more than the 0.05 MB" in page.inner_text("#status")

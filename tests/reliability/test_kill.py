@@ -138,11 +138,15 @@ def test_a_naive_writer_would_be_caught(home: Path, tmp_path: Path, record_prope
         while True:
             save_file(tensors, tmp_path / "naive.safetensors")
 
-    for _ in range(20):
-        in_child(home, write, kill_after=draw.uniform(0.02, 0.2))
+    kills = 0
+    while kills < 20 or (torn == 0 and kills < 200):  # a busy machine may kill it before it writes
+        in_child(home, write, kill_after=draw.uniform(0.02, 0.2 + kills / 100))
+        kills += 1
         try:
             load_file(tmp_path / "naive.safetensors")
+        except FileNotFoundError:
+            continue
         except Exception:
             torn += 1
-    record_property("note", f"a writer in place left {torn} torn files in 20 kills")
+    record_property("note", f"a writer in place left {torn} torn files in {kills} kills")
     assert torn >= 1
