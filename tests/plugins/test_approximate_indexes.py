@@ -109,6 +109,24 @@ def test_more_probes_find_more(tmp_path: Path) -> None:
     assert hits[0] < hits[1] < hits[2] == 600
 
 
+@pytest.mark.parametrize("lists", [0, 30])
+def test_lists_are_made_anew_once_there_are_many_more_vectors(lists: int, tmp_path: Path) -> None:
+    options = faiss.Options(structure="ivf", probes=1, lists=lists)
+    grown, fresh = made("faiss", FAISS, options), made("faiss", FAISS, options)
+    vectors, queries, names = clusters(1500), clusters(50, seed=1), [str(row) for row in range(1500)]
+    grown.add(names[:20], vectors[:20])
+    grown.save(tmp_path)
+    grown.load(tmp_path)
+    grown.add(names[20:], vectors[20:])
+    fresh.add(names, vectors)
+    assert grown.search(queries, 10)[0] == fresh.search(queries, 10)[0]
+    some = made("faiss", FAISS, options)
+    some.add(names[:1400], vectors[:1400])
+    some.search(queries, 10)
+    some.add(names[1400:], vectors[1400:])
+    assert some.search(queries, 10)[0] != fresh.search(queries, 10)[0], "a few more are not worth it"
+
+
 @pytest.mark.parametrize(("spec", "extra"), [(FAISS, "faiss"), (USEARCH, "usearch")])
 def test_a_missing_package_is_one_line_with_the_extra(spec: Any, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:

@@ -1,7 +1,8 @@
 """What approximate indexes share. A library's structure proposes rows; ids, vectors and cosines are `exact`'s.
 
 So the cosines of what is found are exact and ids can be replaced and removed whatever the library: the structure is
-built anew, at the next search, once rows have moved. It costs the memory of the vectors twice.
+built anew, at the next search, once rows have moved or it has outgrown what it learnt. It costs the memory of the
+vectors twice.
 """
 
 from __future__ import annotations
@@ -40,8 +41,12 @@ class Structure(Protocol):
         """Rows [q, k] that may be the nearest; -1 where it finds no more."""
         ...
 
+    def outgrown(self, size: int, /) -> bool:
+        """Whether one that is made of as many vectors would differ so much that it pays."""
+        ...
+
     def to_bytes(self) -> npt.NDArray[np.uint8]:
-        """Itself, for `from_bytes` of the same library."""
+        """Itself, for `read` of the same library."""
         ...
 
 
@@ -123,7 +128,7 @@ class ApproximateIndex:
 
     def _up_to_date(self) -> Structure:
         vectors = self._stored.vectors.numpy()
-        if self._structure is None:
+        if self._structure is None or self._structure.outgrown(len(vectors)):
             self._structure, self._inside = self._make(vectors), 0
         if self._inside < len(vectors):
             self._structure.add(vectors[self._inside :])

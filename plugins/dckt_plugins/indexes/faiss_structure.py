@@ -37,13 +37,17 @@ def _made(faiss: Any, options: Options, context: IndexContext, vectors: Rows) ->
         graph = faiss.IndexHNSWFlat(context.dim, options.neighbours, metric)
         graph.hnsw.efConstruction = options.build_width
         return graph
-    lists = min(options.lists or round(len(vectors) ** 0.5), len(vectors))
+    lists = _lists(options, len(vectors))
     made = faiss.IndexIVFFlat(faiss.IndexFlatIP(context.dim), context.dim, lists, metric)
     made.cp.seed = context.seed % 2**31
     made.cp.min_points_per_centroid = 1  # it warns on stderr where there are fewer than 39
     with _one_thread(faiss):
         made.train(vectors)
     return made
+
+
+def _lists(options: Options, size: int) -> int:
+    return min(options.lists or round(size**0.5), size)
 
 
 class FaissStructure:
@@ -64,6 +68,10 @@ class FaissStructure:
             how = self._faiss.SearchParametersIVF(nprobe=options.probes)
         rows: npt.NDArray[np.int64] = self._index.search(queries, k, params=how)[1]
         return rows
+
+    def outgrown(self, size: int, /) -> bool:
+        """For lists, twice the vectors are too many: centroids were learnt from those that were there."""
+        return self._options.structure == "ivf" and _lists(self._options, size) ** 2 > 2 * self._index.nlist**2
 
     def to_bytes(self) -> npt.NDArray[np.uint8]:
         content: npt.NDArray[np.uint8] = self._faiss.serialize_index(self._index)

@@ -58,5 +58,8 @@ class USearchStructure:
             row[: len(found)] = found
         return rows
 
+    def outgrown(self, size: int, /) -> bool:
+        return False  # a graph learns from each vector
+
     def to_bytes(self) -> npt.NDArray[np.uint8]:
         return np.frombuffer(bytes(self._index.save()), dtype=np.uint8).copy()
