@@ -28,6 +28,7 @@ from dckt_plugins.encoders.words import read_vectors
 from tests.core import tiny
 from tests.core.training.test_resume import trainer
 from tests.reliability.mutations import WAYS, Way, said
+from tests.reliability.readers_search import readers_of_search
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def readers(work: Path) -> dict[str, Reader]:
         "word vectors": Reader("v.txt", lambda folder: read_vectors(folder / "v.txt", {"dog"}), [TEXT_VECTORS, GLOVE]),
         "word vectors, binary": Reader("v.bin", lambda folder: read_vectors(folder / "v.bin", {"dog"}), [BINARY]),
         "image": Reader("image", lambda folder: open_image(folder / "image"), images()),
+        **{name: Reader(*one) for name, one in readers_of_search(work).items()},
     }
 
 

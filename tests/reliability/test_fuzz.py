@@ -19,6 +19,7 @@ from tests.reliability.readers import Reader, readers
 READERS = (
     "manifest", "config", "checkpoint", "snapshot", "snapshot, restored", "feature cache", "verdict cache", "model",
     "weights", "weights, safetensors", "word vectors", "word vectors, binary", "image",
+    "extraction", "shard", "index", "items", "queries", "queries, plain",
 )  # fmt: skip
 
 
