@@ -131,6 +131,14 @@ class TrainedModel:
         texts = [item if isinstance(item, TextItem) else TextItem(str(n), item) for n, item in enumerate(items)]
         return self._encode(self.text_encoder, texts, cache)
 
+    def predict_images(self, items: Sequence[ImageItem | Path | str]) -> list[str]:
+        """The class of each image, one of `classes`, that the target network holds most probable."""
+        return self._predict(self.encode_images(items))
+
+    def predict_texts(self, items: Sequence[TextItem | str]) -> list[str]:
+        """The class of each text, as for images."""
+        return self._predict(self.encode_texts(items))
+
     def represent(self, medium: Modality, inputs: Tensor) -> Tensor:
         """Common representations [n, D] of one medium's features [n, d], or of the inputs [n, ...] of an encoder that
         trains along; both on the model's device.
@@ -174,6 +182,10 @@ class TrainedModel:
         if pair_set.classes != self.classes:
             raise DataError(f"{pair_set.origin}: its classes are not those that {self.run_dir} was trained on")
         return pair_set
+
+    def _predict(self, rows: Tensor) -> list[str]:
+        """By the first columns, which are the target network's class probabilities, up to a factor of each row."""
+        return [self.classes[column] for column in rows[:, : len(self.classes)].argmax(dim=1).tolist()]
 
     def _encode(self, encoder: Encoder, items: Sequence[Any], cache: bool) -> Tensor:
         if not items:

@@ -13,6 +13,7 @@ import torch
 
 import dckt_core
 from dckt_cli.main import main
+from dckt_core.data.inputs import inputs_for
 
 PAGE = (Path(__file__).parents[2] / "docs" / "search.md").read_text("utf-8")
 Capture = pytest.CaptureFixture[str]
@@ -74,6 +75,19 @@ def test_python(home: Path, capsys: Capture) -> None:
     dckt_core.remove_from_index("photos.index", ["red-test-0.png"])
     assert dckt_core.add_to_index("photos.index", "more-photos", model) == {"image": (10, 0)}
     assert len(dckt_core.open_index("photos.index").search_texts(["a"], k=100)[0]) == 17
+
+
+def test_classes_are_those_of_the_target_network(home: Path, tmp_path: Path) -> None:
+    model = dckt_core.load("runs/squares")
+    texts = [pair.text_item for pair in model.target().pairs]
+    device = torch.device("cpu")
+    inputs = inputs_for(model.text_encoder, texts, device=device, batch=8, cache_dir=tmp_path / "cache")
+    probabilities = model.space.target.represent(None, inputs[torch.arange(len(texts))]).text
+    assert model.predict_texts(texts) == [model.classes[row.index(max(row))] for row in probabilities.tolist()]
+    photos = sorted(Path("photos").iterdir())
+    columns = model.encode_images(photos).argmax(dim=1)
+    assert model.predict_images(photos) == [model.classes[column] for column in columns.tolist()]
+    assert model.predict_texts([]) == []
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
