@@ -129,6 +129,7 @@ def test_killed_a_hundred_times_every_run_ends_as_if_never_killed(home: Path, re
     assert hit == 120
 
 
+@pytest.mark.slow
 def test_a_naive_writer_would_be_caught(home: Path, tmp_path: Path, record_property: Record) -> None:
     """The control: writing in place leaves torn files under the same treatment."""
     tensors = {"weights": torch.zeros(2**24)}
