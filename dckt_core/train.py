@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -69,15 +70,15 @@ def train(
         DivergedError: a loss was not finite; what was written is moved aside.
         StoppedError: a signal asked to stop; `resume` goes on from here.
     """
-    engine = Engine(config.device, config.precision)
-    name = engine.from_main(name or default_name())
-    if engine.is_main:
-        check_name(runs_dir, name)
-    job = _Job(config, engine, registry, cache_dir, progress)
-    # The input is good: from here on there is a run folder, and only one process writes to it.
-    folder = RunFolder.create(runs_dir, name, job.describe) if engine.is_main else None
-    engine.wait()
-    return job.run(runs_dir / name, folder)
+    with closing(Engine(config.device, config.precision)) as engine:
+        name = engine.from_main(name or default_name())
+        if engine.is_main:
+            check_name(runs_dir, name)
+        job = _Job(config, engine, registry, cache_dir, progress)
+        # The input is good: from here on there is a run folder, and only one process writes to it.
+        folder = RunFolder.create(runs_dir, name, job.describe) if engine.is_main else None
+        engine.wait()
+        return job.run(runs_dir / name, folder)
 
 
 def resume(run_dir: Path, *, registry: Registry, cache_dir: Path, progress: Progress = silent) -> Result:
@@ -89,10 +90,10 @@ def resume(run_dir: Path, *, registry: Registry, cache_dir: Path, progress: Prog
         Otherwise as `train`.
     """
     config = read_config(run_dir / "config.toml")
-    engine = Engine(config.device, config.precision)
-    folder = RunFolder.reopen(run_dir) if engine.is_main else None
-    engine.wait()
-    return _Job(config, engine, registry, cache_dir, progress).run(run_dir, folder, resumed=True)
+    with closing(Engine(config.device, config.precision)) as engine:
+        folder = RunFolder.reopen(run_dir) if engine.is_main else None
+        engine.wait()
+        return _Job(config, engine, registry, cache_dir, progress).run(run_dir, folder, resumed=True)
 
 
 class _Job:

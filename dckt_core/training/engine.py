@@ -127,6 +127,11 @@ class Engine:
     def wait(self) -> None:
         self._accelerator.wait_for_everyone()
 
+    def close(self) -> None:
+        """Takes leave of the other processes; one that exits without may be aborted by its own network threads."""
+        if self.processes > 1 and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
     @contextmanager
     def evaluating(self, network: nn.Module) -> Iterator[Any]:
         """The bare network in eval mode, with the main process's BatchNorm statistics on every process."""

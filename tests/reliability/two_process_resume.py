@@ -97,6 +97,7 @@ def main(folder: Path) -> None:
     control.restore(Snapshot({**kept_whole.tensors, **other}, kept_whole.facts))
     told["control: a generator lost"] = differing(whole, ending(control))
     (folder / f"told-{os.environ['RANK']}.json").write_text(json.dumps(told))
+    engine.close()
 
 
 if __name__ == "__main__":

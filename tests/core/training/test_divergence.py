@@ -157,6 +157,7 @@ try:
     made.run()
 except DivergedError as error:
     open(f"{sys.argv[1]}/{os.environ['RANK']}", "w").write(str(error))
+made.engine.close()
 """
 
 

@@ -42,6 +42,7 @@ def main(folder: Path, changes: dict[str, object], kind: str) -> None:
     for role in ("source", "target", "control"):
         weights = {name: tensor.contiguous() for name, tensor in trainer._bare(role).state_dict().items()}
         save_file(weights, folder / f"{role}-{os.environ.get('RANK', '0')}-of-{engine.processes}.safetensors")
+    engine.close()
 
 
 if __name__ == "__main__":
