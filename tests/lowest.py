@@ -1,8 +1,8 @@
 """Runs the fast tests with the lowest versions that pyproject.toml declares: `make test-lowest`.
 
 Makes a fresh environment in .venv-lowest, some 5 GB, and leaves it there for a look; `make clean` removes it. What the
-tests themselves need (the extra `dev`) comes in its newest versions: nobody installs dckt with an old pytest. Words
-after the command go to pytest.
+tests themselves need (the extra `dev`) comes in its newest versions: nobody installs dckt with an old pytest. Warnings
+are no errors here, since old packages warn of their newer neighbours. Words after the command go to pytest.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     subprocess.run([sys.executable, "-m", "venv", HOME], check=True)
     pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--progress-bar", "off"]
     subprocess.run([*pip, *pins, "-e", f"{ROOT}[dev]"], check=True)
-    return subprocess.run([PYTHON, "-m", "pytest", *arguments], cwd=ROOT).returncode
+    return subprocess.run([PYTHON, "-m", "pytest", "-W", "default", *arguments], cwd=ROOT).returncode
 
 
 if __name__ == "__main__":
