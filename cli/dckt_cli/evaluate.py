@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dckt_cli import options
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -36,13 +38,7 @@ NAMED_AT_MOST = 5
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
-@click.option(
-    "--checkpoint",
-    type=click.Choice(["before", "after", "control"]),
-    default="after",
-    show_default=True,
-    help="The target network before transfer, after it, or its target-only control.",
-)
+@options.checkpoint()
 @click.option(
     "--tasks",
     type=click.Choice(["all", "across"]),
@@ -61,10 +57,10 @@ NAMED_AT_MOST = 5
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the figures of every query to this CSV file.",
 )
-@click.option("--target", metavar="PATH", help="Where the target data set lies, if it was moved.")
-@click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--quiet", is_flag=True, help="Warnings and the outcome alone.")
-@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
+@options.moved("target")
+@options.device
+@options.quiet()
+@options.as_json()
 @click.pass_context
 def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any) -> None:
     """Score the target network of RUN on a split of its target data set.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dckt_cli import options
 from dckt_core.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="A value of the plan: seeds=[0,1].")
 @click.option("--arm", "arms", metavar="NAME", multiple=True, help="Train these arms alone, now.")
 @click.option("--dry-run", is_flag=True, help="Check the plan, say what is to be trained, and train nothing.")
-@click.option("--quiet", is_flag=True, help="Warnings and the outcome alone.")
-@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
+@options.quiet()
+@options.as_json()
 @click.pass_context
 def experiment(ctx: click.Context, /, **flags: Any) -> int:
     """Compare ways of training over seeds, numbers of pairs and data sets.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dckt_cli import options
 from dckt_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,13 +20,7 @@ if TYPE_CHECKING:
 @click.option("--encoder", metavar="NAME", help="Features under this encoder.")
 @click.option("--encoder-opt", metavar="KEY=VALUE", multiple=True, help="An option of the encoder.")
 @click.option("--run", metavar="RUN", type=click.Path(path_type=Path), help="Places in this run's common space.")
-@click.option(
-    "--checkpoint",
-    type=click.Choice(["before", "after", "control"]),
-    default="after",
-    show_default=True,
-    help="The run's target network before transfer, after it, or its target-only control.",
-)
+@options.checkpoint("The run's target network before transfer, after it, or its target-only control.")
 @click.option(
     "--input",
     "location",
@@ -37,23 +32,15 @@ if TYPE_CHECKING:
     "--medium", type=click.Choice(["image", "text"]), help="[default: the encoder's, or the only one that there is]"
 )
 @click.option("-o", "--output", "out", metavar="OUT", type=click.Path(path_type=Path), required=True, help="A folder.")
-@click.option("--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True)
-@click.option(
-    "--max-bad-fraction",
-    metavar="SHARE",
-    type=click.FloatRange(0, 1),
-    default=0.01,
-    show_default=True,
-    help="How much skip may leave out.",
-)
-@click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Items encoded at once.")
+@options.on_error
+@options.batch
 @click.option(
     "--shard-size", type=click.IntRange(min=1), default=4096, show_default=True, help="Items in a file of features."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For an encoder that draws.")
-@click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--quiet", is_flag=True, help="Warnings and the outcome alone.")
-@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
+@options.device
+@options.quiet()
+@options.as_json()
 @click.pass_context
 def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flags: Any) -> None:
     """Write the features of images or of texts, shard by shard, with what they were made by.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dckt_cli import options
+
 if TYPE_CHECKING:
     from dckt_core.experiment.gap import LayerRows
     from dckt_kernels import TwoSampleTest
@@ -31,11 +33,11 @@ TITLES = {"before": "before transfer", "control": "target-only control", "after"
     help="Of BatchNorm: the averages that training left, or those of the rows at hand, as in training.",
 )
 @click.option("--seed", metavar="INTEGER", type=click.IntRange(min=0), default=0, show_default=True, help="Of both.")
-@click.option("--source", metavar="PATH", help="Where the source data set lies, if it was moved.")
-@click.option("--target", metavar="PATH", help="Where the target data set lies, if it was moved.")
-@click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--quiet", is_flag=True, help="Warnings and the outcome alone.")
-@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
+@options.moved("source")
+@options.moved("target")
+@options.device
+@options.quiet()
+@options.as_json()
 @click.pass_context
 def gap(ctx: click.Context, /, run: Path, **flags: Any) -> None:
     """Measure the MMD between the domains of RUN on each layer, with a permutation p-value.

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dckt_cli import options
+
 if TYPE_CHECKING:
     from dckt_core.plugins import Registry
     from dckt_core.progress import Progress
@@ -33,27 +35,13 @@ OF_A_CHANGE = ("add", "remove", "run")
 @click.option("--medium", type=click.Choice(["image", "text"]), help="This medium alone.  [default: all that there is]")
 @click.option("--index", metavar="NAME", default="exact", show_default=True, help="How neighbours are found.")
 @click.option("--index-opt", metavar="KEY=VALUE", multiple=True, help="An option of the index.")
-@click.option(
-    "--checkpoint",
-    type=click.Choice(["before", "after", "control"]),
-    default="after",
-    show_default=True,
-    help="The run's target network before transfer, after it, or its target-only control.",
-)
+@options.checkpoint("The run's target network before transfer, after it, or its target-only control.")
 @click.option("--run", metavar="RUN", type=click.Path(path_type=Path), help="The run that made INDEX, if it was moved.")
-@click.option("--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True)
-@click.option(
-    "--max-bad-fraction",
-    metavar="SHARE",
-    type=click.FloatRange(0, 1),
-    default=0.01,
-    show_default=True,
-    help="How much skip may leave out.",
-)
-@click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Items encoded at once.")
-@click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--quiet", is_flag=True, help="Warnings and the outcome alone.")
-@click.option("--json", "as_json", is_flag=True, help="The index's description as JSON on stdout.")
+@options.on_error
+@options.batch
+@options.device
+@options.quiet()
+@options.as_json("The index's description")
 @click.pass_context
 def index(ctx: click.Context, /, place: Path, **flags: Any) -> None:
     """Build an index of a gallery, encoded by RUN, or add items to INDEX and take some out.

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from dckt_cli import options
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -17,10 +19,10 @@ import click
     type=click.Path(path_type=Path, dir_okay=False),
     help="[default: report.html in the run's folder]",
 )
-@click.option("--target", metavar="PATH", help="Where the target data set lies, if it was moved.")
-@click.option("--source", metavar="PATH", help="Where the source data set lies, if it was moved.")
-@click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--quiet", is_flag=True, help="Warnings and the outcome alone.")
+@options.moved("target")
+@options.moved("source")
+@options.device
+@options.quiet()
 @click.pass_context
 def report(ctx: click.Context, /, run: Path, output: Path | None, **flags: Any) -> None:
     """Write what RUN did into one HTML file that opens offline.

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dckt_cli import options
+
 if TYPE_CHECKING:
     from dckt_core.plugins import Registry
     from dckt_core.progress import Progress
@@ -42,26 +44,11 @@ OF_RUNS = ("split", "index", "index_opt", "checkpoint", "target")
     help="What to find; by default images for a text and texts for an image, or all that there is.",
 )
 @click.option("-k", "--k", type=click.IntRange(min=1), default=10, show_default=True, help="How many to show.")
-@click.option("--run", metavar="RUN", type=click.Path(path_type=Path), help="The run that made INDEX, if it was moved.")
-@click.option(
-    "--split",
-    type=click.Choice(["all", "train", "val", "test"]),
-    default="all",
-    show_default=True,
-    help="Of a run: the part of the target data set to search.",
-)
+@options.place
 @click.option("--index", metavar="NAME", default="exact", show_default=True, help="Of a run: how neighbours are found.")
 @click.option("--index-opt", metavar="KEY=VALUE", multiple=True, help="Of a run: an option of the index.")
-@click.option(
-    "--checkpoint",
-    type=click.Choice(["before", "after", "control"]),
-    default="after",
-    show_default=True,
-    help="Of a run: the target network before transfer, after it, or its target-only control.",
-)
-@click.option("--target", metavar="PATH", help="Of a run: where the target data set lies, if it was moved.")
-@click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--quiet", is_flag=True, help="Warnings and the results alone.")
+@options.device
+@options.quiet("the results")
 @click.option("--json", "as_json", is_flag=True, help="The results as JSON on stdout, a line for each query.")
 @click.pass_context
 def search(ctx: click.Context, /, place: Path, **flags: Any) -> None:

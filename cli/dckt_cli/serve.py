@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dckt_cli import options
 from dckt_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,24 +46,9 @@ WAITING = 32
     show_default=True,
     help="The largest picture that may be sent.",
 )
-@click.option("--run", metavar="RUN", type=click.Path(path_type=Path), help="The run that made INDEX, if it was moved.")
-@click.option(
-    "--split",
-    type=click.Choice(["all", "train", "val", "test"]),
-    default="all",
-    show_default=True,
-    help="Of a run: the part of the target data set to search.",
-)
-@click.option(
-    "--checkpoint",
-    type=click.Choice(["before", "after", "control"]),
-    default="after",
-    show_default=True,
-    help="Of a run: the target network before transfer, after it, or its target-only control.",
-)
-@click.option("--target", metavar="PATH", help="Of a run: where the target data set lies, if it was moved.")
-@click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--quiet", is_flag=True, help="Warnings and the address alone.")
+@options.place
+@options.device
+@options.quiet("the address")
 @click.pass_context
 def serve(ctx: click.Context, /, place: Path, **flags: Any) -> None:
     """Search an index, or the target data set of a run, on a page in the browser: type a text or drop a picture.

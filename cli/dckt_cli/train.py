@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from dckt_cli import options
 from dckt_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ PLUGIN_FLAGS = ("encoder", "text_encoder", "discrepancy", "sampler")
 @click.option("--name", metavar="NAME", help="The run's name. [default: the time it starts]")
 @click.option("--resume", "run", metavar="RUN", type=click.Path(path_type=Path), help="Go on with a stopped run.")
 @click.option("--runs-dir", metavar="DIR", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
-@click.option("--quiet", is_flag=True, help="Warnings and the outcome alone.")
-@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
+@options.quiet()
+@options.as_json()
 @click.pass_context
 def train(ctx: click.Context, /, **flags: Any) -> None:
     """Train a target network with the help of a source domain, and score it.

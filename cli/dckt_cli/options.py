@@ -1,0 +1,68 @@
+"""Options that several commands have, each written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+Flag = Callable[[CommandT], CommandT]
+
+
+def device(command: CommandT) -> CommandT:
+    text = "auto, cpu, cuda or mps."
+    return click.option("--device", metavar="NAME", default="auto", show_default=True, help=text)(command)
+
+
+def quiet(what: str = "the outcome") -> Flag[Any]:
+    return click.option("--quiet", is_flag=True, help=f"Warnings and {what} alone.")
+
+
+def as_json(what: str = "The outcome") -> Flag[Any]:
+    return click.option("--json", "as_json", is_flag=True, help=f"{what} as JSON on stdout.")
+
+
+def checkpoint(text: str = "The target network before transfer, after it, or its target-only control.") -> Flag[Any]:
+    choice = click.Choice(["before", "after", "control"])
+    return click.option("--checkpoint", type=choice, default="after", show_default=True, help=text)
+
+
+def moved(role: str, text: str = "Where the {role} data set lies, if it was moved.") -> Flag[Any]:
+    """`--source` or `--target` of a command on a run, which knows where its data sets lay."""
+    return click.option(f"--{role}", metavar="PATH", help=text.format(role=role))
+
+
+def on_error(command: CommandT) -> CommandT:
+    """`--on-error` and what limits it."""
+    share = click.FloatRange(0, 1)
+    text = "How much skip may leave out."
+    for flag in (
+        click.option("--max-bad-fraction", metavar="SHARE", type=share, default=0.01, show_default=True, help=text),
+        click.option("--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True),
+    ):
+        command = flag(command)
+    return command
+
+
+def batch(command: CommandT) -> CommandT:
+    kind, text = click.IntRange(min=1), "Items encoded at once."
+    return click.option("--batch", type=kind, default=64, show_default=True, help=text)(command)
+
+
+def place(command: CommandT) -> CommandT:
+    """Options of a command that searches an index or, where it is given a run, the run's target data set."""
+    run = click.Path(path_type=Path)
+    splits = click.Choice(["all", "train", "val", "test"])
+    part = "Of a run: the part of the target data set to search."
+    network = "Of a run: the target network before transfer, after it, or its target-only control."
+    for flag in (
+        moved("target", "Of a run: where the target data set lies, if it was moved."),
+        checkpoint(network),
+        click.option("--split", type=splits, default="all", show_default=True, help=part),
+        click.option("--run", metavar="RUN", type=run, help="The run that made INDEX, if it was moved."),
+    ):
+        command = flag(command)
+    return command
