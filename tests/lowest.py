@@ -7,6 +7,7 @@ are no errors here, since old packages warn of their newer neighbours. Words aft
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     subprocess.run([sys.executable, "-m", "venv", HOME], check=True)
     pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--progress-bar", "off"]
     subprocess.run([*pip, *pins, "-e", f"{ROOT}[dev]"], check=True)
-    return subprocess.run([PYTHON, "-m", "pytest", "-W", "default", *arguments], cwd=ROOT).returncode
+    os.environ["PYTEST_ADDOPTS"] = "-W default"  # a pytest that a test starts reads it too
+    return subprocess.run([PYTHON, "-m", "pytest", *arguments], cwd=ROOT).returncode
 
 
 if __name__ == "__main__":

@@ -120,11 +120,14 @@ def _workloads(shapes: Sequence[str]) -> list[Workload]:
 
 def _static(as_json: bool, csv_file: Path | None) -> int:
     """What compiling tells: registers, spills, shared memory, instructions, launches, bytes, computed times."""
-    from dckt_kernels.gpu.static import report
+    from dckt_kernels.gpu.static import MissingLinkerError, report
 
     click.echo("compiling the kernels for each chip ...", err=True)
-    with redirect_stdout(sys.stderr):
-        records = [dict(record) for record in report()]
+    try:
+        with redirect_stdout(sys.stderr):
+            records = [dict(record) for record in report()]
+    except MissingLinkerError as error:
+        raise UsageError(str(error)) from None
     columns = list(dict.fromkeys(key for record in records for key in record))
     if csv_file is not None:
         _write_csv(csv_file, columns, records)

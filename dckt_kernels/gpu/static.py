@@ -30,6 +30,10 @@ H100_BYTES = 3.35e12
 LAUNCH_SECONDS = 5e-6
 
 
+class MissingLinkerError(RuntimeError):
+    """Code for AMD's chips cannot be linked: older versions of Triton call a program of ROCm for it."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One kernel in one configuration."""
@@ -88,7 +92,11 @@ def cases(target: str) -> Iterator[Case]:
 
 
 def compile_case(case: Case, target: str) -> KernelReport:
-    """Compiles a case for `sm_80`, `sm_90` or `gfx942` and holds it to the bars."""
+    """Compiles a case for `sm_80`, `sm_90` or `gfx942` and holds it to the bars.
+
+    Raises:
+        MissingLinkerError: this Triton has no linker of its own for AMD's chips, and the machine has none.
+    """
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -107,7 +115,12 @@ def compile_case(case: Case, target: str) -> KernelReport:
     chip = GPUTarget("hip", target, 64) if amd else GPUTarget("cuda", int(target.removeprefix("sm_")), 32)
     source = ASTSource(function, signature=signature, constexprs=constants, attrs=aligned)
     options = {"num_warps": case.launch.num_warps, "num_stages": case.launch.num_stages}
-    compiled = triton.compile(source, target=chip, options=options)
+    try:
+        compiled = triton.compile(source, target=chip, options=options)
+    except Exception as error:  # Triton raises no class of its own here
+        if "ld.lld not found" not in str(error):
+            raise
+        raise MissingLinkerError(f"{target} needs a newer Triton than {triton.__version__}, or ROCm: {error}") from None
     shared = int(compiled.metadata.shared)
     read = _read_amd(compiled.asm["amdgcn"]) if amd else _read_nvidia(compiled.asm["cubin"])
     matrix = len(re.findall(MATRIX[target], read.code))

@@ -92,7 +92,7 @@ def test_success(command: Callable[[BaseException | None], None], capsys: pytest
     ("args", "said"),
     [
         (["trian"], "no command 'trian': did you mean 'train'? (known: "),
-        (["act", "--cuont", "1"], "No such option '--cuont'"),
+        (["act", "--cuont", "1"], "--cuont"),
         (["act", "--count", "x"], "'x' is not a valid integer"),
         (["act", "more"], "Got unexpected extra argument"),
         (["--nonsense"], "No such option"),

@@ -29,7 +29,7 @@ FONTS = {
     "STIXGeneralBolIta": "bold slanted serif",
     "cmr10": "plain serif",
     "cmb10": "bold serif",
-    "cmti10": "slanted serif",
+    "cmmi10": "slanted serif",
     "cmss10": "plain sans-serif",
     "cmtt10": "plain typewriter",
 }

@@ -72,7 +72,12 @@ def test_grey(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["png", "tiff", "pgm"])
 def test_16_bit_grey_keeps_its_upper_bits(tmp_path: Path, suffix: str) -> None:
     samples = np.array([[0, 255, 256], [0x1234, 0x8000, 0xFFFF]], dtype=np.uint16)
-    picture = open_image(save(tmp_path / f"x.{suffix}", Image.fromarray(samples)))
+    path = tmp_path / f"x.{suffix}"
+    if suffix == "pgm":  # by hand: not every Pillow writes 16 bits of it
+        path.write_bytes(b"P5 3 2 65535\n" + samples.astype(">u2").tobytes())
+    else:
+        Image.fromarray(samples).save(path)
+    picture = open_image(path)
     assert np.array_equal(np.asarray(picture)[..., 0], samples >> 8)
 
 

@@ -128,7 +128,7 @@ def test_another_process_that_is_faster_does_no_harm(tmp_path: Path) -> None:
             load("sample-target", tmp_path)
 
     assert len(load("sample-target", tmp_path, progress=faster).pairs) == 750
-    assert [entry.name for entry in (tmp_path / "sample").iterdir()] == ["sample-target-v1"]
+    assert [entry.name for entry in (tmp_path / "sample").iterdir()] == ["sample-target-v2"]
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_damaged_folder_is_named(tmp_path: Path) -> None:
     load("sample-target", tmp_path).pairs[0].image.unlink()
-    with pytest.raises(DataError, match=r"no such file; delete .*sample-target-v1 to have it made anew"):
+    with pytest.raises(DataError, match=r"no such file; delete .*sample-target-v2 to have it made anew"):
         load("sample-target", tmp_path)
 
 
