@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dckt_core.errors import ExitCode, did_you_mean
+from dckt_core.errors import ExitCode, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from dckt_kernels.bench.measure import Row
