@@ -11,7 +11,8 @@ y_i the one-hot label, S_ij = 1 where i and j are of one class and 0 elsewhere, 
     J  = J1 + lambda J2 + eta J3,  lambda = 1e-3, eta = 1e-1
 
 Norms are Euclidean. Adam, rate 1e-4, betas (0.5, 0.999), batches of 100 pairs, 500 epochs, 1024 values a layer. Ours:
-features are standardised first, He normal weights start the ReLU layers, and the epoch is chosen on validation.
+features are standardised first, weights and biases start uniform in ±1/sqrt(inputs) (He normal ones, which are larger,
+did far worse on validation: .30 where these reach .51, with 40 photos a class), and the epoch is chosen on validation.
 """
 
 from __future__ import annotations
@@ -41,12 +42,10 @@ class Network(nn.Module):
         super().__init__()
         self.image, self.text = _linear(image, WIDTH), _linear(text, WIDTH)
         self.shared, self.classifier = _linear(WIDTH, WIDTH), _linear(WIDTH, classes)
-        for layer in (self.image, self.text):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
-        for layer in (self.shared, self.classifier):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="linear", generator=generator)
         for layer in (self.image, self.text, self.shared, self.classifier):
-            nn.init.zeros_(layer.bias)
+            bound = layer.in_features**-0.5
+            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
 
     def forward(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised features [n, d] and [m, e] to common representations [n, WIDTH] and [m, WIDTH]."""
