@@ -86,6 +86,13 @@ class Header:
 
 
 def is_index(path: Path) -> bool:
+    """Whether an index lies there, and no run.
+
+    Raises:
+        DataError: nothing lies there.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: no such index or run")
     return (path / HEADER).is_file()
 
 

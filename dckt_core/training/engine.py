@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar, cast
@@ -15,6 +16,7 @@ from dckt_core.errors import MachineError, UsageError
 
 T = TypeVar("T")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+REST = 0.5  # seconds
 
 
 class Engine:
@@ -131,6 +133,9 @@ class Engine:
         """Takes leave of the other processes; one that exits without may be aborted by its own network threads."""
         if self.processes > 1 and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+            # DistributedDataParallel keeps the group's threads alive beyond this. One that is still letting go of a
+            # tensor when the interpreter ends aborts the process: let them come to rest.
+            time.sleep(REST)
 
     @contextmanager
     def evaluating(self, network: nn.Module) -> Iterator[Any]:

@@ -298,7 +298,7 @@ def test_another_model_is_refused(index: Path, run: str, capsys: Capture, tmp_pa
         (["index", "RUN", "--gallery", "gone", "-o", "OUT"], 3, "gone: no such path"),
         (["index", "RUN", "--gallery", "target", "-o", "OUT", "--index", "exat"], 2, "did you mean 'exact'?"),
         (["index", "RUN", "--gallery", "target", "-o", "OUT", "--index-opt", "a=1"], 2, "unknown option 'a' of index"),
-        (["index", "gone", "--gallery", "target", "-o", "OUT"], 3, "gone: no such run"),
+        (["index", "gone", "--gallery", "target", "-o", "OUT"], 3, "gone: no such index or run"),
         (["index", "INDEX"], 2, "say --add PATH or --remove ID"),
         (["index", "INDEX", "--gallery", "target"], 2, "--gallery goes with a run"),
         (["index", "INDEX", "--remove", "red-test-0", "-o", "OUT"], 2, "--output goes with a run"),
@@ -312,7 +312,7 @@ def test_another_model_is_refused(index: Path, run: str, capsys: Capture, tmp_pa
         (["search", "INDEX", "--batch", "gone.txt"], 3, "gone.txt: no such file"),
         (["search", "INDEX", "--text", "a", "--split", "test"], 2, "--split goes with a run"),
         (["search", "RUN", "--text", "a", "--run", "RUN"], 2, "--run goes with an index, and runs/squares is none"),
-        (["search", "gone", "--text", "a"], 3, "gone: no such run"),
+        (["search", "gone", "--text", "a"], 3, "gone: no such index or run"),
     ],
 )
 def test_bad_usage_is_one_line(

@@ -113,7 +113,7 @@ def test_the_features_that_training_left_are_found(run: str, capsys: Capture) ->
         (["RUN", "--text", "a", "--medium", "sound"], 2, "'sound' is not one of"),
         (["RUN", "--image", "gone.png"], 3, "gone.png: no such file"),
         (["RUN", "--image", "target/pairs.jsonl"], 3, "target/pairs.jsonl"),
-        (["gone", "--text", "a"], 3, "gone: no such run"),
+        (["gone", "--text", "a"], 3, "gone: no such index or run"),
         (["RUN", "--text", "a", "-k", "0"], 2, "0 is not in the range"),
         (["RUN", "--text", "a", "--index", "exat"], 2, "unknown index 'exat': did you mean 'exact'?"),
         (["RUN", "--text", "a", "--index-opt", "x=1"], 2, "unknown option 'x' of index 'exact'"),

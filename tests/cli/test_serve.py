@@ -281,7 +281,7 @@ def test_the_command_serves_a_run_like_an_index(home: Path, trained: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "code", "fault"),
     [
-        (["nowhere"], 3, "nowhere: no such run"),
+        (["nowhere"], 3, "nowhere: no such index or run"),
         (["index", "--split", "test"], 2, "--split goes with a run, and index is none"),
         (["runs/squares", "--run", "x"], 2, "--run goes with an index, and runs/squares is none"),
         (["index", "--host", "192.0.2.1"], 2, "--host 192.0.2.1 --port 0: "),
