@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -23,6 +22,7 @@ from dckt_kernels.dense import dense
 from dckt_kernels.options import Options
 from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.panels import panels
+from dckt_kernels.product import full_precision, product
 
 NO_SECOND_DERIVATIVE = "this MMD backend has no second derivatives: pass backend='reference', which has them"
 DENSE_ROWS = 1024  # up to so many pooled rows N the N x N matrix is kept
@@ -72,7 +72,7 @@ def values_and_factors(layers: Sequence[Layer], options: Options, gradient: bool
 def gradients(factors: Sequence[Tensor]) -> list[Tensor]:
     """The gradient [N, d] of each layer, from the factors of `values_and_factors`."""
     pairs = zip(factors[::2], factors[1::2], strict=True)
-    return [torch.mm(m, z) if m.ndim == 2 else z for m, z in pairs]
+    return [product(m, z) if m.ndim == 2 else z for m, z in pairs]
 
 
 class ClosedForm(torch.autograd.Function):
@@ -133,18 +133,11 @@ def _layer_gradient(
         return [None, None]
     n = x.shape[0]
     kept = slice(0 if need_x else n, None if need_y else n)
-    grad = torch.mm(m[kept] * incoming, z) if m.ndim == 2 else z[kept] * incoming
+    grad = product(m[kept] * incoming, z) if m.ndim == 2 else z[kept] * incoming
     return [
         grad[:n].to(x.dtype) if need_x else None,
         grad[grad.shape[0] - y.shape[0] :].to(y.dtype) if need_y else None,
     ]
-
-
-def full_precision(device_type: str) -> AbstractContextManager[object]:
-    """Autocast off: its bfloat16 products would undo the float32 accumulation."""
-    if torch.is_autocast_enabled(device_type):
-        return torch.autocast(device_type, enabled=False)
-    return nullcontext()
 
 
 # `apply` asks for the signature of a forward that has a setup_context on every call; working it out takes 40 us.

@@ -11,6 +11,7 @@ from dckt_kernels.ladder import ladder_of
 from dckt_kernels.options import Options
 from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.pooled import anchor_, collapsed, drowned, mean_distance, pool
+from dckt_kernels.product import product
 
 GRAM_ROWS = 64  # only the upper triangle of the Gram matrix is multiplied out, in strips of so many rows
 
@@ -90,7 +91,7 @@ def _gram(z: Tensor, weights: PairWeights) -> tuple[Tensor, float, float]:
     gram = z.new_empty(rows, rows)
     for start in range(0, rows, GRAM_ROWS):
         stop = min(start + GRAM_ROWS, rows)
-        torch.mm(z[start:stop], z[start:].t(), out=gram[start:stop, start:])
+        gram[start:stop, start:] = product(z[start:stop], z[start:].t())
         gram[stop:, start:stop].copy_(gram[start:stop, stop:].t())
     v = weights.v
     return gram, float(gram.diagonal().dot(v)), float(torch.mv(gram, v).dot(v))

@@ -8,10 +8,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from dckt_kernels.closed_form import full_precision
 from dckt_kernels.options import Estimator, Options, check_pairs, check_sigma
 from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.panels import panels
+from dckt_kernels.product import full_precision
 
 
 def global_mk_mmd(

@@ -15,6 +15,7 @@ from dckt_kernels.ladder import ladder_of
 from dckt_kernels.options import Options
 from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.pooled import anchor_, collapsed, drowned, mean_distance, pool
+from dckt_kernels.product import product
 
 BLOCK_ROWS = 1024
 NORM_ROWS = 4096  # rows squared at once
@@ -52,17 +53,15 @@ def panels(
     shrink = (2 / (sigma * ladder.widest)) ** 0.5
     z.mul_(shrink)
     half = _squared_norms(z).div_(2)
-    product = torch.zeros_like(z) if gradient else None  # A Z, up to a factor
+    az = torch.zeros_like(z) if gradient else None  # A Z, up to a factor
     row_sums = torch.zeros_like(v) if gradient else None  # A 1, up to the same factor
 
     value = 0.0
-    block = z.new_empty(2 if gradient else 1, BLOCK_ROWS * BLOCK_ROWS)
+    room = z.new_empty(BLOCK_ROWS * BLOCK_ROWS) if gradient else None
     for rows, columns in _upper_triangle(n, z.shape[0]) if own is None else _strips(n, z.shape[0], own):
-        shape = (rows.stop - rows.start, columns.stop - columns.start)
-        cells = shape[0] * shape[1]
-        exponent = torch.addmm(-half[columns], z[rows], z[columns].t(), out=block[0, :cells].view(shape))
+        exponent = product(z[rows], z[columns].t(), -half[columns])
         exponent.sub_(half[rows, None])
-        slope = block[1, :cells].view(shape) if gradient else None
+        slope = room[: exponent.numel()].view_as(exponent) if room is not None else None
         on_diagonal = rows == columns
         mirrored = own is None and not on_diagonal
         if on_diagonal:
@@ -72,25 +71,26 @@ def panels(
             sums.add_(t.sum(1) if weights.uniform else torch.mv(t, v[columns]))
             if slope is not None:
                 slope.copy_(t) if rung == 0 else slope.add_(t, alpha=power)
+        del exponent, t  # before the next block is made
         c = weights.block(rows.start, columns.start)
         value += (2 if mirrored else 1) * c * float(sums.double().dot(v[rows].double()))
-        if product is None or row_sums is None or slope is None:
+        if az is None or row_sums is None or slope is None:
             continue
         if on_diagonal:
             slope.fill_diagonal_(0)  # cancels in A - diag(A 1): leave it out rather than subtract it again
         if not weights.uniform:
             slope.mul_(v[columns]).mul_(v[rows, None])
-        product[rows].addmm_(slope, z[columns], alpha=c)
+        az[rows].add_(product(slope, z[columns]), alpha=c)
         row_sums[rows].add_(slope.sum(1), alpha=c)  # sum() adds pairwise: a product with ones is 6 times less exact
         if mirrored:
-            product[columns].addmm_(slope.t(), z[rows], alpha=c)
+            az[columns].add_(product(slope.t(), z[rows]), alpha=c)
             row_sums[columns].add_(slope.sum(0), alpha=c)
 
     result = z.new_tensor(total(value) / options.kernel_num - weights.diagonal)
-    if product is None or row_sums is None:
+    if az is None or row_sums is None:
         return result, None
     # Scaled z stands for shrink * z, so one factor of 4 / (K sigma_max) = 2 shrink^2 / K is left as 2 shrink / K.
-    grad = product.addcmul_(row_sums[:, None], z, value=-1).mul_(2 * shrink / options.kernel_num)
+    grad = az.addcmul_(row_sums[:, None], z, value=-1).mul_(2 * shrink / options.kernel_num)
     if through_bandwidth:
         # MMD^2 is unchanged when Z grows by s and sigma by s^2, so dMMD^2/dsigma = -(Z . grad) / (2 sigma).
         slope_sigma = -total(float(torch.dot(z.view(-1), grad.view(-1)))) / (2 * sigma * shrink)
