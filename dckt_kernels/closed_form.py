@@ -69,10 +69,10 @@ def values_and_factors(layers: Sequence[Layer], options: Options, gradient: bool
     return torch.stack(values), factors
 
 
-def gradients(factors: Sequence[Tensor]) -> list[Tensor]:
-    """The gradient [N, d] of each layer, from the factors of `values_and_factors`."""
+def gradients(factors: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:
+    """The gradient [N, d] of each layer in `dtype`, from the factors of `values_and_factors`."""
     pairs = zip(factors[::2], factors[1::2], strict=True)
-    return [product(m, z) if m.ndim == 2 else z for m, z in pairs]
+    return [(product(m, z, batch=[len(m)]) if m.ndim == 2 else z).to(dtype) for m, z in pairs]
 
 
 class ClosedForm(torch.autograd.Function):
@@ -133,7 +133,7 @@ def _layer_gradient(
         return [None, None]
     n = x.shape[0]
     kept = slice(0 if need_x else n, None if need_y else n)
-    grad = product(m[kept] * incoming, z) if m.ndim == 2 else z[kept] * incoming
+    grad = product(m[kept] * incoming, z, batch=[len(m), n]) if m.ndim == 2 else z[kept] * incoming
     return [
         grad[:n].to(x.dtype) if need_x else None,
         grad[grad.shape[0] - y.shape[0] :].to(y.dtype) if need_y else None,

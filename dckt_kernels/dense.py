@@ -10,14 +10,17 @@ from torch import Tensor
 from dckt_kernels.ladder import ladder_of
 from dckt_kernels.options import Options
 from dckt_kernels.pair_weights import PairWeights
-from dckt_kernels.pooled import anchor_, collapsed, drowned, mean_distance, pool
+from dckt_kernels.pooled import anchor_, collapsed, drowned, mean_distance, pool, too_coarse
 from dckt_kernels.product import product
 
 GRAM_ROWS = 64  # only the upper triangle of the Gram matrix is multiplied out, in strips of so many rows
 
 
 class Dense(NamedTuple):
-    """value [], and the two factors of the gradient M Z: M [N, N] (None if not asked for), Z [N, d]."""
+    """value [], and the two factors of the gradient M Z: M [N, N] (None if not asked for), Z [N, d].
+
+    The factors are float64 where float32 would not do.
+    """
 
     value: Tensor
     m: Tensor | None
@@ -33,12 +36,15 @@ def dense(x: Tensor, y: Tensor, options: Options, sigma: float | None, weights: 
     if drowned(rest, norms, weights):
         anchor_(z, weights)
         gram, norms, rest = _gram(z, weights)
+    ladder, given = ladder_of(options), sigma
     if sigma is None:
         sigma = mean_distance(norms, rest, weights)
         if collapsed(sigma, z.dtype):
             return Dense(z.new_zeros(()), torch.zeros_like(gram) if gradient else None, z)
+    if too_coarse(float(gram.diagonal().max()), sigma * ladder.narrowest, z.dtype):
+        value, exact_m, exact_z = dense(x.double(), y.double(), options, given, weights.double(), gradient)
+        return Dense(value.to(z.dtype), exact_m, exact_z)
 
-    ladder = ladder_of(options)
     widest = sigma * ladder.widest
     exponent = gram.mul_(2 / widest)
     half = exponent.diagonal() / 2
@@ -91,7 +97,7 @@ def _gram(z: Tensor, weights: PairWeights) -> tuple[Tensor, float, float]:
     gram = z.new_empty(rows, rows)
     for start in range(0, rows, GRAM_ROWS):
         stop = min(start + GRAM_ROWS, rows)
-        gram[start:stop, start:] = product(z[start:stop], z[start:].t())
+        gram[start:stop, start:] = product(z[start:stop], z[start:].t(), batch=[rows])
         gram[stop:, start:stop].copy_(gram[start:stop, stop:].t())
     v = weights.v
     return gram, float(gram.diagonal().dot(v)), float(torch.mv(gram, v).dot(v))

@@ -14,13 +14,13 @@ from dckt_kernels.options import Options
 class Ladder:
     """K Gaussians exp(-D / sigma_k), sigma_k = sigma * steps[k], as powers of the widest, t = exp(-D / sigma_max).
 
-    `widest` = sigma_max / sigma; `powers` = sigma_max / sigma_k, ascending from 1. For kernel_mul 2 (or 1/2) they are
-    1, 2, 4, 8, ..., and each Gaussian is the square of the one before it.
+    `widest` = sigma_max / sigma, `narrowest` = sigma_min / sigma; `powers` = sigma_max / sigma_k, ascending from 1. For
+    kernel_mul 2 (or 1/2) they are 1, 2, 4, 8, ..., and each Gaussian is the square of the one before it.
     """
 
     def __init__(self, options: Options) -> None:
         steps = options.ladder
-        self.widest = max(steps)
+        self.widest, self.narrowest = max(steps), min(steps)
         self.powers = sorted(self.widest / step for step in steps)
         self.doubling = options.kernel_mul in (2.0, 0.5)
 

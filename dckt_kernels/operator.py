@@ -58,7 +58,7 @@ def _mk_mmd(
         Layer(x, y, sigma, u, w) for (x, y), sigma, u, w in zip(pairs, given, weights[::2], weights[1::2], strict=True)
     ]
     values, factors = values_and_factors(layers, options, gradient)
-    return values, gradients(factors)
+    return values, gradients(factors, values.dtype)
 
 
 def _triton(

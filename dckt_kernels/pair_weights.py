@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -56,6 +56,10 @@ class PairWeights:
             yy=yy,
             diagonal=xx * x_squares + yy * y_squares if unbiased else 0.0,
         )
+
+    def double(self) -> PairWeights:
+        """The same for rows in float64."""
+        return replace(self, v=self.v.double())
 
     def block(self, i: int, j: int) -> float:
         """c_ij / (v_i v_j) for rows i and j of Z = [X; Y]."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from dckt_kernels.ladder import ladder_of
 from dckt_kernels.options import Options
 from dckt_kernels.pair_weights import PairWeights
-from dckt_kernels.pooled import anchor_, collapsed, drowned, mean_distance, pool
+from dckt_kernels.pooled import anchor_, collapsed, drowned, mean_distance, pool, too_coarse
 from dckt_kernels.product import product
 
 BLOCK_ROWS = 1024
@@ -43,23 +43,27 @@ def panels(
     if drowned(rest, norms, weights):
         anchor_(z, weights)
         norms, rest = _moments(z, weights)
+    ladder, given = ladder_of(options), sigma
     if sigma is None:
         sigma = mean_distance(norms, rest, weights)
         if collapsed(sigma, z.dtype):
             return z.new_zeros(()), torch.zeros_like(z) if gradient else None
+    if too_coarse(float(_squared_norms(z).max()), sigma * ladder.narrowest, z.dtype):
+        value, grad = panels(x.double(), y.double(), options, given, weights.double(), gradient, own, total)
+        return value.to(z.dtype), None if grad is None else grad.to(z.dtype)
 
     # With Z scaled by sqrt(2 / sigma_max), -D_ij / sigma_max = z_i . z_j - h_i - h_j, h = ||z||^2 / 2.
-    ladder = ladder_of(options)
     shrink = (2 / (sigma * ladder.widest)) ** 0.5
     z.mul_(shrink)
     half = _squared_norms(z).div_(2)
     az = torch.zeros_like(z) if gradient else None  # A Z, up to a factor
     row_sums = torch.zeros_like(v) if gradient else None  # A 1, up to the same factor
 
-    value = 0.0
+    summed = 0.0
     room = z.new_empty(BLOCK_ROWS * BLOCK_ROWS) if gradient else None
     for rows, columns in _upper_triangle(n, z.shape[0]) if own is None else _strips(n, z.shape[0], own):
-        exponent = product(z[rows], z[columns].t(), -half[columns])
+        batch = [rows.stop - rows.start, columns.stop - columns.start]
+        exponent = product(z[rows], z[columns].t(), -half[columns], batch=batch)
         exponent.sub_(half[rows, None])
         slope = room[: exponent.numel()].view_as(exponent) if room is not None else None
         on_diagonal = rows == columns
@@ -73,20 +77,20 @@ def panels(
                 slope.copy_(t) if rung == 0 else slope.add_(t, alpha=power)
         del exponent, t  # before the next block is made
         c = weights.block(rows.start, columns.start)
-        value += (2 if mirrored else 1) * c * float(sums.double().dot(v[rows].double()))
+        summed += (2 if mirrored else 1) * c * float(sums.double().dot(v[rows].double()))
         if az is None or row_sums is None or slope is None:
             continue
         if on_diagonal:
             slope.fill_diagonal_(0)  # cancels in A - diag(A 1): leave it out rather than subtract it again
         if not weights.uniform:
             slope.mul_(v[columns]).mul_(v[rows, None])
-        az[rows].add_(product(slope, z[columns]), alpha=c)
+        az[rows].add_(product(slope, z[columns], batch=batch), alpha=c)
         row_sums[rows].add_(slope.sum(1), alpha=c)  # sum() adds pairwise: a product with ones is 6 times less exact
         if mirrored:
-            az[columns].add_(product(slope.t(), z[rows]), alpha=c)
+            az[columns].add_(product(slope.t(), z[rows], batch=batch), alpha=c)
             row_sums[columns].add_(slope.sum(0), alpha=c)
 
-    result = z.new_tensor(total(value) / options.kernel_num - weights.diagonal)
+    result = z.new_tensor(total(summed) / options.kernel_num - weights.diagonal)
     if az is None or row_sums is None:
         return result, None
     # Scaled z stands for shrink * z, so one factor of 4 / (K sigma_max) = 2 shrink^2 / K is left as 2 shrink / K.

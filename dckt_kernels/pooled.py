@@ -7,6 +7,9 @@ from torch import Tensor
 
 from dckt_kernels.pair_weights import PairWeights
 
+COARSEST = 64
+"""Pairs (i, j) at which (||z_i||^2 + ||z_j||^2) / sigma is larger are computed in float64: k would be off by 4e-6."""
+
 
 def pool(x: Tensor, y: Tensor, weights: PairWeights, twice: bool = False) -> Tensor:
     """Z [N, d] in the dtype of the computation, less its mean row: no large offset is left to cancel later.
@@ -48,6 +51,14 @@ def mean_distance(norms: float, rest: float, weights: PairWeights) -> float:
     From sum_ij v_i v_j ||z_i - z_j||^2 = 2 (sum v) sum_i v_i ||z_i||^2 - 2 ||sum_i v_i z_i||^2.
     """
     return (2 * weights.total * norms - 2 * rest) / weights.off_diagonal if weights.off_diagonal > 0 else 0.0
+
+
+def too_coarse(norm: float, sigma: float, dtype: torch.dtype) -> bool:
+    """True if float32 resolves distances too coarsely for a bandwidth: `norm` = max ||z_i||^2, `sigma` the narrowest.
+
+    A distance that is told from a Gram matrix is off by some eps (||z_i||^2 + ||z_j||^2), eps = 6e-8, whatever it is.
+    """
+    return dtype == torch.float32 and 2 * norm > COARSEST * sigma
 
 
 def collapsed(sigma: float, dtype: torch.dtype) -> bool:

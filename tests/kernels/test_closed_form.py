@@ -244,3 +244,32 @@ def test_blocks_never_cross_from_x_to_y(monkeypatch: pytest.MonkeyPatch) -> None
         assert not cells & block
         cells |= block
     assert len(cells) == 13 * 13
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("estimator", ["biased", "unbiased"])
+@pytest.mark.parametrize("sigma", [0.005, 0.5, 5.0])
+def test_a_bandwidth_too_narrow_for_float32(rows: Rows, sigma: float, estimator: str) -> None:
+    """Near-duplicates under a fixed bandwidth far below their lengths, where a Gram matrix in float32 says nothing."""
+    x, _ = rows(41, 37, 127)
+    y = x[:37] + 1e-3 * rows(37, 41, 127)[0]
+    value, grad = relative_errors(x, y, incoming=-2.5, sigma=sigma, estimator=estimator)
+    assert value < 2e-6
+    assert grad < 2e-6
+
+
+@pytest.mark.usefixtures("way")
+def test_what_is_computed_in_float64_comes_back_in_the_rows_dtype(rows: Rows) -> None:
+    x, y = (z.requires_grad_() for z in rows(9, 8, 30))
+    value = mk_mmd(x, y, sigma=1e-4)
+    value.backward()
+    assert x.grad is not None
+    assert value.dtype == x.grad.dtype == torch.float32
+
+
+@pytest.mark.usefixtures("way")
+def test_two_domains_far_apart_under_the_bandwidth_of_one(rows: Rows) -> None:
+    x, y = rows(50, 40, 64)
+    value, grad = relative_errors(x, y + 1000, sigma=50.0)
+    assert value < 2e-6
+    assert grad < 2e-6

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from dckt_kernels import mk_mmd
 from dckt_kernels import product as module
@@ -14,13 +21,13 @@ from dckt_kernels.product import full_precision, product
 from tests.kernels.conftest import Rows
 from tests.kernels.yardstick import relative_errors
 
-needs_onednn = pytest.mark.skipif(not module._onednn_is_faster(), reason="oneDNN is not used on this processor")
+needs_onednn = pytest.mark.skipif(not module.onednn_is_faster(), reason="oneDNN is not used on this processor")
 
 
 @pytest.fixture(params=["onednn", "blas"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each library, for products of any size."""
-    if request.param == "onednn" and not module._onednn_is_faster():
+    if request.param == "onednn" and not module.onednn_is_faster():
         pytest.skip("oneDNN is not used on this processor")
     monkeypatch.setattr(module, "SMALL", 0)
     monkeypatch.setattr(torch.backends.mkldnn, "enabled", request.param == "onednn")
@@ -46,8 +53,8 @@ def test_both_libraries_give_the_product(
     b = numbers(columns, inner, seed=1).t() if strides[1] else numbers(inner + 1, columns, seed=1)[1:]
     bias = numbers(columns, 2, seed=2)[:, 1] if biased else None  # as a stranger may pass it: not contiguous
     expected = a.double() @ b.double() + (0 if bias is None else bias.double())
-    found = [product(a, b, bias)]
-    if module._onednn_is_faster():
+    found = [product(a, b, bias, batch=[rows])]
+    if module.onednn_is_faster():
         found.append(module._by_onednn(a, b, bias))
     for value in found:
         torch.testing.assert_close(value.double(), expected, rtol=1e-5, atol=1e-5 * inner**0.5)
@@ -63,33 +70,86 @@ def test_large_products_of_float32_go_to_onednn(monkeypatch: pytest.MonkeyPatch)
         return by_onednn(a, b, bias)
 
     monkeypatch.setattr(module, "_by_onednn", spy)
-    large, small = numbers(128, 200), numbers(8, 200)
-    product(large, large.t())
-    product(small, small.t())
-    product(large.double(), large.double().t())
+
+    def square(rows: Tensor) -> None:
+        product(rows, rows.t(), batch=[len(rows)])
+
+    large = numbers(128, 200)
+    square(large)
+    square(large[:16])  # too little work
+    square(large.double())
+    square(large[:127])  # a size of its own
     monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
-    product(large, large.t())
+    square(large)
     assert asked == [(128, 200)]
 
 
 def test_a_torch_without_the_operator_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = module.onednn_is_faster()
+
     def missing(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
         raise AttributeError("no such operator")
 
-    monkeypatch.setattr(module, "_by_onednn", missing)
-    module._onednn_is_faster.cache_clear()
-    try:
-        assert not module._onednn_is_faster()
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_by_onednn", missing)
+        module._probe.cache_clear()
         a = numbers(128, 200)
-        assert torch.equal(product(a, a.t()), a @ a.t())
+        if before:
+            assert not module.onednn_is_faster()
+        assert torch.equal(product(a, a.t(), batch=[128]), a @ a.t())
+    assert module.onednn_is_faster() == before, "what was not there for a while is not remembered as missing"
+
+
+@pytest.mark.parametrize("what", ["double", "fake"])
+def test_the_probe_does_not_depend_on_what_surrounds_it(what: str) -> None:
+    before = module.onednn_is_faster()
+    module._probe.cache_clear()
+    try:
+        if what == "double":
+            torch.set_default_dtype(torch.float64)
+            assert module.onednn_is_faster() == before
+        else:
+            with FakeTensorMode():
+                module.onednn_is_faster()
     finally:
-        module._onednn_is_faster.cache_clear()
+        torch.set_default_dtype(torch.float32)
+    assert module.onednn_is_faster() == before
+
+
+@needs_onednn
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+def test_batches_of_many_sizes_do_not_fill_the_memory() -> None:
+    """Each new shape costs oneDNN a megabyte of code that it keeps: 300 of them would be 500 MB."""
+    code = """
+import random, re
+from pathlib import Path
+import torch
+from dckt_kernels import mk_mmd
+
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+torch.set_num_threads(1)
+draw = random.Random(0)
+
+def call(n, m):
+    mk_mmd(torch.randn(n, 256, requires_grad=True), torch.randn(m, 256)).backward()
+
+call(500, 500)
+before = resident()
+for _ in range(300):
+    call(draw.randint(100, 500), draw.randint(100, 500))
+print(resident() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 150
 
 
 @pytest.mark.usefixtures("way", "library")
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
-def test_the_mmd_is_exact_with_either(rows: Rows, offset: float) -> None:
-    value, grad = relative_errors(*rows(41, 37, 1271, offset=offset))
+@pytest.mark.parametrize(("n", "m"), [(41, 37), (32, 48)])
+def test_the_mmd_is_exact_with_either(rows: Rows, n: int, m: int, offset: float) -> None:
+    value, grad = relative_errors(*rows(n, m, 1271, offset=offset))
     assert value < 2e-6
     assert grad < 2e-6
 
@@ -100,17 +160,68 @@ def test_the_same_bits_each_time(rows: Rows) -> None:
     assert len({float(mk_mmd(x, y)) for _ in range(3)}) == 1
 
 
-@pytest.mark.parametrize("precision", ["bf16", "tf32", "ieee", "none"])
-def test_products_are_in_full_precision_and_the_setting_comes_back(precision: str) -> None:
-    setting = torch.backends.mkldnn.matmul
-    before = setting.fp32_precision
-    try:
+class TestFullPrecision:
+    """The setting of oneDNN's products, which inherits from that of oneDNN, which inherits from that of torch."""
+
+    @pytest.fixture(autouse=True)
+    def _settings(self) -> Iterator[None]:
+        places = (torch.backends, torch.backends.mkldnn, torch.backends.mkldnn.matmul)
+        yield
+        for place in places:
+            place.fp32_precision = "none"
+
+    @pytest.mark.parametrize("precision", ["bf16", "tf32", "ieee"])
+    def test_a_setting_of_its_own_comes_back(self, precision: str) -> None:
+        setting = torch.backends.mkldnn.matmul
         setting.fp32_precision = precision
         with full_precision("cpu"):
-            assert setting.fp32_precision in ("ieee", "none")
+            assert setting.fp32_precision == "ieee"
         assert setting.fp32_precision == precision
-    finally:
-        setting.fp32_precision = before
+
+    def test_an_inherited_one_stays_inherited(self) -> None:
+        setting = torch.backends.mkldnn.matmul
+        torch.backends.mkldnn.fp32_precision = "bf16"
+        with full_precision("cpu"):
+            assert setting.fp32_precision == "ieee"
+        assert setting.fp32_precision == "bf16"
+        torch.backends.mkldnn.fp32_precision = "ieee"
+        assert setting.fp32_precision == "ieee"
+
+    def test_it_holds_until_the_last_thread_is_done(self) -> None:
+        setting = torch.backends.mkldnn.matmul
+        setting.fp32_precision = "bf16"
+        inside, leave = threading.Event(), threading.Event()
+
+        def other() -> None:
+            with full_precision("cpu"):
+                inside.set()
+                assert leave.wait(10)
+
+        thread = threading.Thread(target=other)
+        with full_precision("cpu"):
+            thread.start()
+            assert inside.wait(10)
+        assert setting.fp32_precision == "ieee"
+        leave.set()
+        thread.join()
+        assert setting.fp32_precision == "bf16"
+
+    def test_the_setting_comes_back_after_an_error(self) -> None:
+        setting = torch.backends.mkldnn.matmul
+        setting.fp32_precision = "bf16"
+        with pytest.raises(ValueError, match="first"), full_precision("cpu"):
+            raise ValueError("first")
+        assert setting.fp32_precision == "bf16"
+
+    def test_the_mmd_asks_for_it(self, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+        setting, seen = torch.backends.mkldnn.matmul, []
+        setting.fp32_precision = "bf16"
+        mm = torch.mm
+        monkeypatch.setattr(torch, "mm", lambda *given: (seen.append(setting.fp32_precision), mm(*given))[1])
+        x, y = rows(5, 6, 7)
+        mk_mmd(x.requires_grad_(), y).backward()
+        assert len(seen) == 2
+        assert set(seen) == {"ieee"}
 
 
 def test_autocast_is_off_within() -> None:
