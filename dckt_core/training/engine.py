@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar, cast
 
@@ -17,6 +17,20 @@ from dckt_core.errors import MachineError, UsageError
 T = TypeVar("T")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 REST = 0.5  # seconds
+
+
+class _Together:
+    """Several optimizers as one. They share the loss scale of fp16, which may change once an update only, and networks
+    that learn from one another must not fall out of step.
+    """
+
+    def __init__(self, optimizers: Collection[torch.optim.Optimizer]) -> None:
+        self._optimizers = optimizers
+        self.param_groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+
+    def step(self) -> None:
+        for optimizer in self._optimizers:
+            optimizer.step()
 
 
 class Engine:
@@ -50,12 +64,17 @@ class Engine:
         return bool(self._accelerator.is_main_process)
 
     @property
+    def process(self) -> int:
+        """The number of this process, from 0, the main one's."""
+        return int(self._accelerator.process_index)
+
+    @property
     def processes(self) -> int:
         return int(self._accelerator.num_processes)
 
-    def prepare(self, *objects: Any) -> Any:
-        """Networks and optimizers, placed and wrapped for this process."""
-        return self._accelerator.prepare(*objects)
+    def prepare(self, network: nn.Module) -> nn.Module:
+        """The network, placed and wrapped for this process."""
+        return cast(nn.Module, self._accelerator.prepare(network))
 
     def bare(self, network: nn.Module) -> nn.Module:
         """The network inside the wrapper."""
@@ -63,10 +82,21 @@ class Engine:
 
     def share(self, rows: Tensor) -> Tensor:
         """This process's part of a batch's rows."""
-        return rows[self._accelerator.process_index :: self.processes]
+        return rows[self.process :: self.processes]
 
     def backward(self, loss: Tensor) -> None:
         self._accelerator.backward(loss)
+
+    def step(self, optimizers: Collection[torch.optim.Optimizer]) -> None:
+        """One update by all of these, or by none where fp16 overflowed; their gradients are gone then."""
+        together, scaler = _Together(optimizers), self._accelerator.scaler
+        if scaler is None:
+            together.step()
+        else:
+            scaler.step(together)
+            scaler.update()
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
 
     def micro_batches(self, count: int, networks: Sequence[nn.Module]) -> Iterator[int]:
         """Counts the batches of one update; gradients are exchanged between processes on the last one only."""

@@ -253,7 +253,7 @@ class Trainer:
         phase, batch = f"pretrain {role}", self.config.pretrain.batch
         rows = torch.arange(len(self.domains[role].train))
         self.streams = {role: RowStream(rows, batch, self.generators[phase])}
-        self.optimizers = {role: self._optimizer(self._bare(role), self.config.pretrain.lr)}
+        self.optimizers = {role: sgd(self._bare(role), self.config.pretrain.lr, self.config.optimizer)}
 
     # --- steps 1a to 1c -------------------------------------------------------------------------------------
 
@@ -296,7 +296,8 @@ class Trainer:
         learning: dict[str, nn.Module] = {role: self._bare(role) for role in ROLES if role in self.networks}
         if self.discrepancy.module is not None:
             learning["discrepancy"] = self.discrepancy.module.to(self.engine.device)
-        self.optimizers = {name: self._optimizer(module, self.config.transfer.lr) for name, module in learning.items()}
+        lr, choice = self.config.transfer.lr, self.config.optimizer
+        self.optimizers = {name: sgd(module, lr, choice) for name, module in learning.items()}
 
     def _choose_rows(self, selection: Selection) -> None:
         """The source's rows, and the kept target rows repeated in order to the full count."""
@@ -380,7 +381,7 @@ class Trainer:
             **{f"momentum/{name}": momentum_tensors(optimizer) for name, optimizer in self.optimizers.items()},
             **{f"stream/{role}": stream.state_dict() for role, stream in self.streams.items()},
             "discrepancy": self.discrepancy.state_dict(),
-            "running": {name: torch.stack(values) for name, values in self._running.items()},
+            "running": self._running_everywhere(),
         }
         for part, members in parts.items():
             tensors |= {f"{part}/{name}": value for name, value in members.items()}
@@ -426,6 +427,8 @@ class Trainer:
                 generator.set_state(snapshot.tensors[f"generator/{name}"])
             self._running = defaultdict(list)
             for name, values in snapshot.under("running").items():
+                if values.ndim == 2:  # once there were the main process's alone
+                    values = values[self.engine.process % len(values)]
                 self._running[name] = list(values.to(self.engine.device).unbind())
             self.discrepancy.load_state_dict(snapshot.under("discrepancy"))
             guilty = first_not_finite(snapshot.under("network").items())
@@ -437,6 +440,12 @@ class Trainer:
                 observer.load_state_dict(state)
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
             raise DataError(f"the checkpoint is of another configuration: {' '.join(str(error).split())}") from None
+
+    def _running_everywhere(self) -> dict[str, Tensor]:
+        """The terms that the learning curve has yet to tell of, as every process saw them: [processes, updates]."""
+        own = {name: torch.stack(values).cpu() for name, values in self._running.items()}
+        everywhere = self.engine.from_all(own)
+        return {name: torch.stack([seen[name] for seen in everywhere]) for name in own}
 
     def _check_position(self, facts: Facts) -> None:
         """Raises ValueError where this training never comes to the place that a snapshot tells of."""
@@ -456,7 +465,8 @@ class Trainer:
         """Between two updates: keeps a snapshot where it is time, and stops where that was asked for."""
         self.at = at
         due = time.monotonic() - self._kept >= self.config.checkpoint_minutes * 60
-        stop, due = self.engine.from_main((self.stop(), due))  # one answer, as every process has its own clock
+        asked = self.engine.from_all((self.stop(), due))  # one answer: each has its own clock, and may get the signal
+        stop, due = any(stop for stop, _ in asked), asked[0][1]
         if stop or due:
             self._check_weights()
             self.keep(self.snapshot())
@@ -472,13 +482,7 @@ class Trainer:
         fault = self._watch.fault(modules)
         if fault is not None:
             raise self._diverged(phase, update, fault)
-        for optimizer in self.optimizers.values():
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-
-    def _optimizer(self, module: nn.Module, lr: float) -> torch.optim.Optimizer:
-        optimizer: torch.optim.Optimizer = self.engine.prepare(sgd(module, lr, self.config.optimizer))
-        return optimizer
+        self.engine.step(self.optimizers.values())
 
     def _add_control(self) -> None:
         self.networks["control"] = self.engine.prepare(deepcopy(self._bare("target")))

@@ -11,12 +11,14 @@ from typing import Any
 import torch
 
 from dckt_core.errors import StoppedError
+from dckt_core.training import trainer as module
 from dckt_core.training.engine import Engine
 from dckt_core.training.snapshot import Snapshot, SnapshotFolder
 from dckt_core.training.trainer import Trainer
 from tests.core import tiny
 from tests.core.training.test_resume import Drawing, Remembering
 
+module.CURVE_POINTS = 2  # so that some stops come between two rows of the learning curve
 STOPS = {
     "in pre-training of the source": 3,
     "in pre-training of the target": 9,
@@ -27,7 +29,8 @@ STOPS = {
 CHANGES: dict[str, Any] = {"pretrain__accumulation": 2, "transfer__accumulation": 3, "checkpoint_minutes": 1e9}
 
 
-def trainer(engine: Engine, folder: Path, stop_after: int | None = None) -> Trainer:
+def trainer(engine: Engine, folder: Path, stop_after: int | None = None, signalled: str = "0") -> Trainer:
+    """A training that the process of rank `signalled` is asked to stop after some updates."""
     config = tiny.config(**CHANGES)
     source, target = tiny.domain("source", classes=4, per_class=6), tiny.domain("target", classes=3, per_class=5)
     sampler, discrepancy = tiny.guarded(Remembering(), Drawing())
@@ -36,7 +39,7 @@ def trainer(engine: Engine, folder: Path, stop_after: int | None = None) -> Trai
     def stop() -> bool:
         nonlocal asked
         asked += 1
-        return asked == stop_after
+        return asked == stop_after and os.environ["RANK"] == signalled
 
     def keep(snapshot: Snapshot) -> None:
         if engine.is_main:
@@ -67,7 +70,7 @@ def ending(made: Trainer) -> dict[str, Any]:
         if everything or not ("running_" in name or "num_batches" in name)
     }
     best = [outcome.before, outcome.after, outcome.control]
-    return weights | {"history": repr(outcome.history), "scores": repr(best)}
+    return weights | {"history": outcome.history, "scores": repr(best)}
 
 
 def differing(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
@@ -82,7 +85,7 @@ def main(folder: Path) -> None:
         kept = folder / str(update)
         kept.mkdir(exist_ok=True)
         try:
-            trainer(engine, kept, stop_after=update).run()
+            trainer(engine, kept, stop_after=update, signalled=str(update % 2)).run()
         except StoppedError:
             engine.wait()
         snapshot = SnapshotFolder(kept).latest()

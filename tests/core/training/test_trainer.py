@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -108,6 +109,17 @@ def test_the_start_competes_where_it_may():
     _, without, *_ = run(**ruins)
     assert without.after.iteration > 0
     assert without.after.score.mean < outcome.before.mean
+
+
+def test_the_momentum_of_pre_training_is_let_go():
+    def optimizers() -> set[int]:
+        gc.collect()
+        return {id(thing) for thing in gc.get_objects() if type(thing) is torch.optim.SGD}
+
+    before = optimizers()
+    trainer, *_ = run()
+    assert optimizers() - before == {id(optimizer) for optimizer in trainer.optimizers.values()}
+    assert len(trainer.optimizers) == 3
 
 
 def test_same_seed_same_bits_another_seed_others():
