@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dckt_core.common_space import CommonSpace
 from dckt_core.config import Config, DataChoice, Part, PluginChoice
@@ -20,10 +21,11 @@ from dckt_core.data.screening import Screened, screen
 from dckt_core.data.shots import few_shot
 from dckt_core.errors import DataError, PluginError, UsageError
 from dckt_core.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
+from dckt_core.memory import advising
 from dckt_core.network import LAYERS, DomainNetwork
 from dckt_core.options import parse_options
 from dckt_core.plugins import Registered, Registry, blame
-from dckt_core.progress import Progress
+from dckt_core.progress import Progress, logger
 from dckt_core.protocols import (
     DatasetContext,
     DiscrepancyContext,
@@ -34,6 +36,9 @@ from dckt_core.protocols import (
     SamplerContext,
 )
 from dckt_core.rng import generator_for
+
+CORRELATION_PAIRS = 4096
+"""Of features with more values than this so many pairs are correlated: time grows with the smaller number's cube."""
 
 # --- data sets ------------------------------------------------------------------------------------------------
 
@@ -233,11 +238,26 @@ def make_correlation(
                 f"representation.correlation = {choice.correlation} needs encoders that do not train along: give "
                 f"{flag} another one or the option trainable=false, or set representation.correlation to 0"
             )
-    rows = {role: torch.arange(len(domain.train)) for role, domain in (("source", source), ("target", target))}
-    images = torch.cat([source.train.image[rows["source"]], target.train.image[rows["target"]]])
-    texts = torch.cat([source.train.text[rows["source"]], target.train.text[rows["target"]]])
-    correlation = Correlation(encoders["image"].dim, encoders["text"].dim, choice.correlation_width)
-    return correlation.fit(images, texts, choice.correlation_ridge)
+    domains = {"source": source, "target": target}
+    rows = {role: torch.arange(len(domain.train)) for role, domain in domains.items()}
+    widest = max(encoders[medium].dim for medium in ("image", "text"))
+    if widest > CORRELATION_PAIRS:
+        rows = _some_rows(rows, CORRELATION_PAIRS)
+    count = sum(map(len, rows.values()))
+    logger.info("correlation of images and texts: %d pairs, up to %d values each", count, widest)
+    advice = f"set representation.correlation to 0 (now {choice.correlation}), or take an encoder with fewer values"
+    with advising(lambda: "in the correlation of images and texts", advice):
+        images = torch.cat([domain.train.image[rows[role]] for role, domain in domains.items()])
+        texts = torch.cat([domain.train.text[rows[role]] for role, domain in domains.items()])
+        correlation = Correlation(encoders["image"].dim, encoders["text"].dim, choice.correlation_width)
+        return correlation.fit(images, texts, choice.correlation_ridge)
+
+
+def _some_rows(rows: Mapping[str, Tensor], most: int) -> dict[str, Tensor]:
+    """At most so many of both domains' row numbers, evenly spaced in each, half of them or more of the target's."""
+    target = min(len(rows["target"]), max(most // 2, most - len(rows["source"])))
+    counts = {"source": min(len(rows["source"]), most - target), "target": target}
+    return {role: rows[role][torch.arange(count) * len(rows[role]) // max(count, 1)] for role, count in counts.items()}
 
 
 def make_common_space(

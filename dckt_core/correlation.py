@@ -6,7 +6,8 @@ the pairs, covariances C_xx, C_yy, C_xy and a ridge r (Vinod, 1976),
     U S V^T = (C_xx + r I)^-1/2  C_xy  (C_yy + r I)^-1/2
     x -> diag(S) U^T (C_xx + r I)^-1/2 x        y -> diag(S) V^T (C_yy + r I)^-1/2 y
 
-where only the largest singular values are kept: an axis counts as much as it correlates.
+where only the largest singular values are kept: an axis counts as much as it correlates. All of it happens in the
+principal axes of each medium, at most as many as there are pairs: in any other the pairs do not differ.
 """
 
 from __future__ import annotations
@@ -45,11 +46,15 @@ class Correlation(nn.Module):
         x, image_scale, image_mean = _standardise(images)
         y, text_scale, text_mean = _standardise(texts)
         white_x, white_y = _whitening(x, ridge), _whitening(y, ridge)
-        u, s, vh = torch.linalg.svd(white_x @ (x.T @ y / len(x)) @ white_y, full_matrices=False)
+        u, s, vh = torch.linalg.svd((x @ white_x).T @ (y @ white_y) / len(x), full_matrices=False)
+        for axes, scale, white, turned in (
+            (self.image_axes, image_scale, white_x, u[:, :width]),
+            (self.text_axes, text_scale, white_y, vh[:width].T),
+        ):
+            axes.zero_()  # fewer pairs than axes leave some empty
+            axes[:, : turned.shape[1]] = scale[:, None] * (white @ turned * s[:width])
         self.image_mean.copy_(image_mean)
-        self.image_axes.copy_(image_scale[:, None] * (white_x @ u[:, :width] * s[:width]))
         self.text_mean.copy_(text_mean)
-        self.text_axes.copy_(text_scale[:, None] * (white_y @ vh[:width].T * s[:width]))
         return self
 
     def images(self, rows: Tensor) -> Tensor:
@@ -63,16 +68,23 @@ class Correlation(nn.Module):
 
 def _standardise(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Rows of mean 0 and variance 1 in each column, float64; the factor and the mean of each column."""
-    rows = rows.double()
+    lowest, highest = rows.aminmax(dim=0)
+    largest = torch.maximum(lowest.abs(), highest.abs()).double()
+    rows = rows.to(torch.float64, copy=True)
     mean = rows.mean(dim=0)
-    centred = rows - mean
-    spread = centred.square().mean(dim=0).sqrt()
-    scale = torch.where(spread > 1e-12 * rows.abs().amax(dim=0), 1 / spread, 0.0)
-    return centred * scale, scale, mean
+    rows -= mean
+    spread = torch.linalg.vector_norm(rows, dim=0) / len(rows) ** 0.5
+    scale = torch.where(spread > 1e-12 * largest, 1 / spread, 0.0)
+    rows *= scale
+    return rows, scale, mean
 
 
 def _whitening(rows: Tensor, ridge: float) -> Tensor:
-    """(C + ridge I)^-1/2 of centred rows [n, d]: [d, d]."""
-    values, vectors = torch.linalg.eigh(rows.T @ rows / len(rows))
-    root: Tensor = vectors @ torch.diag((values.clamp_min(0) + ridge).rsqrt()) @ vectors.T
-    return root
+    """Centred rows [n, d] to their principal components over the root of (variance + ridge): [d, at most min(n, d)]."""
+    n, d = rows.shape
+    values, vectors = torch.linalg.eigh(rows.T @ rows if d <= n else rows @ rows.T)
+    kept = values > max(n, d) * torch.finfo(values.dtype).eps * values[-1]
+    values, vectors = values[kept], vectors[:, kept]
+    axes = vectors if d <= n else rows.T @ (vectors / values.sqrt())
+    white: Tensor = axes * (values / n + ridge).rsqrt()
+    return white
