@@ -59,9 +59,8 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, write)
 
 
-@contextmanager
-def held(folder: Path, busy: str) -> Iterator[None]:
-    """Holds a folder for this process while the block runs; the system lets go of it however the process ends.
+def hold(folder: Path, busy: str) -> int:
+    """Holds a folder for this process until the descriptor is closed; the system does that however the process ends.
 
     Raises:
         UsageError: another process holds it; the message is the folder and `busy`.
@@ -72,10 +71,18 @@ def held(folder: Path, busy: str) -> Iterator[None]:
     except OSError as error:
         raise StorageError(folder, error.strerror or str(error)) from None
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageError(f"{folder}: {busy}") from None
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise UsageError(f"{folder}: {busy}") from None
+    return descriptor
+
+
+@contextmanager
+def held(folder: Path, busy: str) -> Iterator[None]:
+    """`hold` while the block runs."""
+    descriptor = hold(folder, busy)
+    try:
         yield
     finally:
         os.close(descriptor)
@@ -90,8 +97,6 @@ def umask() -> int:
 
 def sync_folder(folder: Path) -> None:
     """Has the system write a folder's own entries to the disk, so that a new or renamed file in it outlives a crash."""
-    if os.name != "posix":
-        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

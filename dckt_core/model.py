@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +22,8 @@ from dckt_core.correlation import Correlation
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.features import compute_features
 from dckt_core.data.inputs import Inputs, inputs_for
-from dckt_core.data.pairs import ImageItem, PairSet, TextItem
-from dckt_core.data.screening import pairs_digest
+from dckt_core.data.pairs import ImageItem, Pair, PairSet, TextItem
+from dckt_core.data.screening import images_digest, pairs_digest
 from dckt_core.errors import DataError
 from dckt_core.files import write_text
 from dckt_core.network import DomainNetwork
@@ -56,6 +56,7 @@ class Description:
     classes: dict[str, tuple[str, ...]]
     pairs: dict[str, str]
     encoders: dict[str, EncoderDescription]
+    images: dict[str, str] = field(default_factory=dict)  # no run before had them
 
     def __post_init__(self) -> None:
         """Raises ValueError where a domain or a medium is missing."""
@@ -76,6 +77,7 @@ def save_model(run_dir: Path, encoders: Mapping[str, Encoder], pair_sets: Mappin
             role: EncoderDescription(encoder.fingerprint, encoder.dim, encoder.trainable, encoder.state)
             for role, encoder in encoders.items()
         },
+        images={role: images_digest(_used(role, pair_set)) for role, pair_set in pair_sets.items()},
     )
     write_text(run_dir / "model.json", json.dumps(asdict(description), ensure_ascii=False))
 
@@ -95,6 +97,13 @@ def check_model(run_dir: Path, encoders: Mapping[str, Encoder], pair_sets: Mappi
             raise DataError(f"{run_dir}: its {role} data set has other classes than when the run began")
         if pairs_digest(pair_set) != described.pairs[role]:
             raise DataError(f"{run_dir}: its {role} data set has other pairs than when the run began")
+        if role in described.images and images_digest(_used(role, pair_set)) != described.images[role]:
+            raise DataError(f"{run_dir}: its {role} data set has other images than when the run began")
+
+
+def _used(role: str, pair_set: PairSet) -> list[Pair]:
+    """The pairs that a training looks at."""
+    return [pair for pair in pair_set.pairs if role == "target" or pair.split == "train"]
 
 
 @dataclass(frozen=True)

@@ -106,10 +106,9 @@ class RunRecord:
 
     @cached_property
     def started(self) -> datetime:
-        """When training began: the time of the first log line, or else of the configuration file."""
-        log = self.path / "log.jsonl"
-        with suppress(OSError, ValueError, KeyError, TypeError), log.open(encoding="utf-8") as stream:
-            return datetime.fromisoformat(json.loads(stream.readline())["time"]).replace(tzinfo=None)
+        """When the command began, as it wrote itself; or else the time of the configuration file."""
+        with suppress(ValueError, TypeError, KeyError):
+            return datetime.fromisoformat(self.environment["started"]).replace(tzinfo=None)
         return datetime.fromtimestamp((self.path / "config.toml").stat().st_mtime)
 
     @property

@@ -17,7 +17,6 @@ A folder appears once everything that can be wrong with the input has been check
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -34,11 +33,12 @@ from pathlib import Path
 from typing import Any
 
 from dckt_core.errors import DcktError, MachineError, StoppedError, StorageError, UsageError
-from dckt_core.files import sweep, sync_folder, umask, write_text
+from dckt_core.files import hold, sweep, sync_folder, umask, write_text
 from dckt_core.progress import logger
 
 _NAME = re.compile(r"[\w][\w.+-]*", re.ASCII)
 DROPPED = "dropped.jsonl"
+_BUSY = "another training is at work in this run"
 _UNFINISHED = ".new"
 _PACKAGES = ("dckt", "torch", "torchvision", "triton", "accelerate", "gensim", "numpy", "pillow", "safetensors")
 
@@ -69,7 +69,7 @@ class RunFolder:
                 _sweep(stale)
             part = Path(tempfile.mkdtemp(dir=runs_dir, prefix=f".{name}.", suffix=_UNFINISHED))
             part.chmod(0o777 & ~umask())
-            lock = _lock(part)  # held from here on: it moves with the folder
+            lock = hold(part, _BUSY)  # held from here on: it moves with the folder
             try:
                 (part / "checkpoints").mkdir()
                 fill(part)
@@ -99,7 +99,7 @@ class RunFolder:
             raise UsageError(f"{path}: no run to resume")
         if (path / "summary.json").exists():
             raise UsageError(f"{path}: the run is finished")
-        folder = cls(path, _lock(path))
+        folder = cls(path, hold(path, _BUSY))
         sweep(path)
         return folder
 
@@ -191,26 +191,12 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _lock(path: Path) -> int:
-    """Holds the folder for this process; the system lets go of it when the process ends, however it ends."""
-    try:
-        descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise StorageError(path, error.strerror or str(error)) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise UsageError(f"{path}: another training is at work in this run") from None
-    return descriptor
-
-
 def _sweep(stale: Path) -> None:
     """Removes what a process left that was killed while it made a run folder; one that is at work holds its lock."""
     if not (stale / ".lock").exists():  # it was killed, or is about to be locked
         return
     try:
-        lock = _lock(stale)
+        lock = hold(stale, _BUSY)
     except DcktError:
         return
     shutil.rmtree(stale, ignore_errors=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +102,8 @@ class _Job:
     """One training with everything that it needs, made before anything is written."""
 
     def __init__(self, config: Config, engine: Engine, registry: Registry, cache_dir: Path, progress: Progress) -> None:
-        self.started = time.monotonic()
+        self.started, self.began = datetime.now(), time.monotonic()
+        self.earlier = 0.0  # seconds that a resumed run was at work before
         self.engine, self.progress = engine, progress
         self.plugins = Plugins(config, registry)
         self.config = config = self.plugins.config
@@ -145,7 +148,7 @@ class _Job:
     def describe(self, run_dir: Path) -> None:
         """Writes what the run is, before it begins."""
         write_text(run_dir / "config.toml", self.config.to_toml())
-        write_json(run_dir / "env.json", environment())
+        write_json(run_dir / "env.json", {"started": self.started.isoformat(timespec="seconds"), **environment()})
         save_model(run_dir, self.encoders, self.pair_sets)
         if self.correlation is not None:
             save_weights(checkpoint_file(run_dir, "correlation"), self.correlation)
@@ -180,8 +183,9 @@ class _Job:
         def keep(snapshot: Snapshot) -> None:
             if folder is None:
                 return
+            timed = replace(snapshot, facts={**snapshot.facts, "seconds": round(self._seconds(), 1)})
             try:
-                snapshots.save(snapshot)
+                snapshots.save(timed)
             except StorageError as error:  # there may be room again by the time of the next one
                 logger.warning("%s; training goes on, and the checkpoint before stays the last", error)
 
@@ -205,6 +209,7 @@ class _Job:
                 snapshot = snapshots.latest()
                 if snapshot is not None:
                     trainer.restore(snapshot)
+                    self.earlier = _number(snapshot.facts.get("seconds"))
                 else:  # begins anew, and what observers were told is void
                     for observer in observers:
                         observer.load_state_dict(observer.state_dict())
@@ -220,7 +225,16 @@ class _Job:
         }
         summary = _summarise(self.config, outcome, self.source, self.target, spaces, run_dir, self.engine)
         dropped = {role: len(found.dropped) for role, found in self.screened.items()}
-        return {**summary, "dropped": dropped, "seconds": round(time.monotonic() - self.started, 1)}
+        return {**summary, "dropped": dropped, "seconds": round(self._seconds(), 1)}
+
+    def _seconds(self) -> float:
+        """How long this run has been at work, up to now or up to the checkpoint that a killed one goes on from."""
+        return self.earlier + time.monotonic() - self.began
+
+
+def _number(value: object) -> float:
+    """A number of seconds; 0 where a checkpoint holds none."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
 
 
 def _summarise(

@@ -24,13 +24,9 @@ PLAIN_LINE_SECONDS = 10.0
 def watching(*, quiet: bool = False) -> Iterator[Progress]:
     """Shows log lines and progress while the block runs; `quiet` shows warnings alone."""
     from rich.console import Console
-    from rich.logging import RichHandler
 
     console = Console(stderr=True, highlight=False)
-    plain = logging.StreamHandler(sys.stderr)
-    plain.setFormatter(logging.Formatter("%(message)s"))
-    rich = RichHandler(console=console, show_time=False, show_level=False, show_path=False, markup=False)
-    handler = rich if console.is_terminal else plain
+    handler = _AboveBars(console) if console.is_terminal else logging.StreamHandler(sys.stderr)
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -46,6 +42,17 @@ def watching(*, quiet: bool = False) -> Iterator[Progress]:
         logger.removeHandler(handler)
 
 
+class _AboveBars(logging.Handler):
+    """Log lines whole, however narrow the terminal: they hold paths and commands to copy."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(self.format(record), markup=False, soft_wrap=True)
+
+
 @contextmanager
 def _bars(console: Console) -> Iterator[Progress]:
     from rich.progress import (
@@ -54,31 +61,25 @@ def _bars(console: Console) -> Iterator[Progress]:
         ProgressColumn,
         Task,
         TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
     )
     from rich.progress import Progress as Bars
     from rich.text import Text
 
-    class Rate(ProgressColumn):
+    class Pace(ProgressColumn):
         def render(self, task: Task) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text(f"{speed:.3g}/s" if speed else "")
+            seconds, total = task.elapsed or 0.0, task.total or 0.0
+            done = task.completed - task.fields["already"]
+            return Text(f"in {timedelta(seconds=int(seconds))}{pace(int(done), seconds, int(total - task.completed))}")
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Pace())
     with Bars(*columns, console=console) as bars:
         tasks: dict[str, TaskID] = {}
 
         def progress(done: int, total: int, what: str) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total, completed=done)
+                tasks[what] = bars.add_task(what, total=total, completed=done, already=done)
+            elif done < total and bars.tasks[tasks[what]].finished:  # another step of the same name
+                bars.reset(tasks[what], total=total, completed=done, already=done)
             bars.update(tasks[what], completed=done, total=total)
 
         yield progress
@@ -97,9 +98,10 @@ class PlainLines:
         last = self._told.setdefault(what, now)
         if done >= total or now - last >= PLAIN_LINE_SECONDS:
             self._told[what] = now
-            print(
-                f"{what}: {done}/{total}{pace(done - already, now - since, total - done)}", file=sys.stderr, flush=True
-            )
+            rate = pace(done - already, now - since, total - done)
+            print(f"{what}: {done}/{total}{rate}", file=sys.stderr, flush=True)
+        if done >= total:  # the next step of the same name is another one
+            del self._began[what], self._told[what]
 
 
 def pace(done: int, seconds: float, left: int) -> str:

@@ -78,12 +78,12 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
     import torch
 
     from dckt_cli.console import watching
+    from dckt_core.device import find_device
     from dckt_core.errors import DataError
     from dckt_core.evaluation import CROSS_MEDIA, TASKS
     from dckt_core.evaluation import evaluate as evaluate_pairs
     from dckt_core.model import load
     from dckt_core.protocols import Representation
-    from dckt_core.training.engine import Engine
 
     with watching(quiet=flags["quiet"]) as progress:
         model = load(
@@ -91,7 +91,7 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
             registry=ctx.obj.registry,
             checkpoint=flags["checkpoint"],
             target=flags["target"],
-            device=str(Engine(flags["device"]).device),
+            device=str(find_device(flags["device"])),
             progress=progress,
         )
         data = model.target()

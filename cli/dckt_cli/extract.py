@@ -55,15 +55,15 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
 
     from dckt_cli.console import watching
     from dckt_core.data.cache import default_cache_dir
+    from dckt_core.device import find_device
     from dckt_core.extract.extractor import by_encoder, by_run
     from dckt_core.extract.work import extract as extract_items
     from dckt_core.items import list_items
     from dckt_core.model import load
     from dckt_core.options import split_assignments
-    from dckt_core.training.engine import Engine
 
     registry = ctx.obj.registry
-    device = Engine(flags["device"]).device
+    device = find_device(flags["device"])
     with watching(quiet=flags["quiet"]) as progress:
         where: dict[str, Any] = {"cache_dir": default_cache_dir(), "progress": progress}
         if run is not None:

@@ -49,9 +49,9 @@ def gap(ctx: click.Context, /, run: Path, **flags: Any) -> None:
     """
     from dckt_cli.console import watching
     from dckt_core.data.cache import default_cache_dir
+    from dckt_core.device import find_device
     from dckt_core.experiment.gap import layer_rows
     from dckt_core.rng import generator_for
-    from dckt_core.training.engine import Engine
     from dckt_kernels import permutation_test
 
     found: list[tuple[LayerRows, TwoSampleTest]] = []
@@ -64,7 +64,7 @@ def gap(ctx: click.Context, /, run: Path, **flags: Any) -> None:
             statistics=flags["statistics"],
             source=flags["source"],
             target=flags["target"],
-            device=str(Engine(flags["device"]).device),
+            device=str(find_device(flags["device"])),
             cache_dir=default_cache_dir(),
             progress=progress,
         )

@@ -94,14 +94,14 @@ def _check_flags(ctx: click.Context, place: Path, flags: Mapping[str, Any], *, c
 def _build(
     registry: Registry, run: Path, flags: Mapping[str, Any], encoding: Encoding, progress: Progress
 ) -> list[str]:
+    from dckt_core.device import find_device
     from dckt_core.model import load
     from dckt_core.options import parse_options, split_assignments
     from dckt_core.search.build import build_index
-    from dckt_core.training.engine import Engine
 
     options = split_assignments(flags["index_opt"], option="--index-opt")
     parse_options(registry.find("index", flags["index"]).spec, options, where=f"index '{flags['index']}'")
-    device = str(Engine(flags["device"]).device)
+    device = str(find_device(flags["device"]))
     model = load(run, registry=registry, checkpoint=flags["checkpoint"], device=device, progress=progress)
     how = {name: flags[name] for name in ("medium", "index")}
     build_index(model, flags["gallery"], flags["out"], options=options, encoding=encoding, **how)
@@ -111,17 +111,17 @@ def _build(
 def _change(
     registry: Registry, path: Path, flags: Mapping[str, Any], encoding: Encoding, progress: Progress
 ) -> list[str]:
+    from dckt_core.device import find_device
     from dckt_core.search.build import add_to_index, remove_from_index
     from dckt_core.search.opening import load_model
     from dckt_core.search.store import read_header
-    from dckt_core.training.engine import Engine
 
     told = []
     if flags["remove"]:
         gone = remove_from_index(path, flags["remove"], medium=flags["medium"], registry=registry)
         told += [f"removed: {count} {medium}{'s' * (count != 1)}" for medium, count in gone.items() if count]
     if flags["add"] is not None:
-        device = str(Engine(flags["device"]).device)
+        device = str(find_device(flags["device"]))
         model = load_model(path, read_header(path).model, flags["run"], registry, device=device, progress=progress)
         added = add_to_index(path, flags["add"], model, medium=flags["medium"], encoding=encoding)
         told += [

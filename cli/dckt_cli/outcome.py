@@ -43,8 +43,9 @@ def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
     if left_out:
         console.print(f"left out of the common space, as validation asked: {' and '.join(left_out)}")
     if summary["negative_transfer"]:
+        console.print("Negative transfer: on validation the control scores higher.")
         instead = "" if summary["preset"] == "tuned" else ", or try --preset tuned"
-        console.print(f"Negative transfer: on validation the control scores higher. Prefer the control here{instead}.")
+        console.print(f"To use the control, add --checkpoint control to the commands below{instead}.")
     if any(summary["dropped"].values()):
         counts = ", ".join(f"{count} of the {role}" for role, count in summary["dropped"].items())
         console.print(f"bad pairs dropped: {counts}; see {run_dir / DROPPED}")

@@ -35,8 +35,8 @@ def report(ctx: click.Context, /, run: Path, output: Path | None, **flags: Any) 
         raise click.BadParameter(f"{output.parent}: no such folder", ctx, param_hint="--output")
 
     from dckt_cli.console import watching
+    from dckt_core.device import find_device
     from dckt_core.report.write import write_report
-    from dckt_core.training.engine import Engine
 
     with watching(quiet=flags["quiet"]) as progress:
         file = write_report(
@@ -45,7 +45,7 @@ def report(ctx: click.Context, /, run: Path, output: Path | None, **flags: Any) 
             registry=ctx.obj.registry,
             target=flags["target"],
             source=flags["source"],
-            device=str(Engine(flags["device"]).device),
+            device=str(find_device(flags["device"])),
             progress=progress,
         )
     click.echo(str(file))

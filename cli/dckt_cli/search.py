@@ -99,24 +99,24 @@ def _check_flags(ctx: click.Context, place: Path, *, of_index: bool) -> None:
 
 
 def _of_index(registry: Registry, place: Path, flags: Mapping[str, Any], progress: Progress) -> Searcher:
+    from dckt_core.device import find_device
     from dckt_core.search.opening import open_index
-    from dckt_core.training.engine import Engine
 
-    device = str(Engine(flags["device"]).device)
+    device = str(find_device(flags["device"]))
     return open_index(place, run=flags["run"], registry=registry, device=device, progress=progress)
 
 
 def _of_run(
     registry: Registry, place: Path, queries: Sequence[Query], flags: Mapping[str, Any], progress: Progress
 ) -> Searcher:
+    from dckt_core.device import find_device
     from dckt_core.model import load
     from dckt_core.options import parse_options, split_assignments
     from dckt_core.search.target import searcher_of_target
-    from dckt_core.training.engine import Engine
 
     options = split_assignments(flags["index_opt"], option="--index-opt")
     parse_options(registry.find("index", flags["index"]).spec, options, where=f"index '{flags['index']}'")
-    device = str(Engine(flags["device"]).device)
+    device = str(find_device(flags["device"]))
     how = {name: flags[name] for name in ("checkpoint", "target")}
     model = load(place, registry=registry, device=device, progress=progress, **how)
     media: dict[Modality, None] = {}

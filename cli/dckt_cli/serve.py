@@ -83,14 +83,14 @@ def serve(ctx: click.Context, /, place: Path, **flags: Any) -> None:
 def _searcher(
     registry: Registry, place: Path, flags: dict[str, Any], progress: Progress, *, of_index: bool
 ) -> Searcher:
+    from dckt_core.device import find_device
     from dckt_core.model import load
     from dckt_core.search.opening import open_index
     from dckt_core.search.target import searcher_of_target
-    from dckt_core.training.engine import Engine
 
     how: dict[str, Any] = {
         "registry": registry,
-        "device": str(Engine(flags["device"]).device),
+        "device": str(find_device(flags["device"])),
         "progress": progress,
     }
     if of_index:

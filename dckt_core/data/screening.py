@@ -136,6 +136,13 @@ def pairs_digest(pair_set: PairSet) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
+def images_digest(pairs: Sequence[Pair]) -> str:
+    """Names the content of the images of some pairs; 64 hexadecimal digits. A resumed run must find the same."""
+    paths = list(dict.fromkeys(pair.image for pair in pairs))
+    with ThreadPoolExecutor(THREADS) as pool:
+        return hashlib.sha256(b"".join(pool.map(_digest, paths))).hexdigest()
+
+
 def _digest(path: Path) -> bytes:
     try:
         with path.open("rb") as file:

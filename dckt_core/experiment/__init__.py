@@ -1,7 +1,7 @@
 """Experiments: arms x seeds x shots x data sets, run by `dckt experiment`, with intervals and paired contrasts.
 
 plan.py        what is to be compared, from a TOML file
-cells.py       the plan's single trainings, each known by a hash of all that decides its outcome
+cells.py       the plan's single trainings, each known by a hash of its whole configuration
 runner.py      trains those that are not done, and keeps the table and the report up to date
 workers.py     processes, each on one training at a time
 perform.py     one training, or one baseline

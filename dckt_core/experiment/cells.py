@@ -1,4 +1,4 @@
-"""The single trainings of a plan. Each is known by a hash of what decides its outcome, so a changed plan is noticed."""
+"""The single trainings of a plan. Each is known by a hash of its configuration, so a changed plan is noticed."""
 
 from __future__ import annotations
 

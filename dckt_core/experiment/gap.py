@@ -76,10 +76,13 @@ def layer_rows(
     counts: dict[str, int] = {role: len(pair_set.classes) for role, pair_set in sets.items()}
     networks = make_networks(model.config, model.image_encoder, model.text_encoder, counts)
     weights = model.config.loss.attachments()
-    for checkpoint, of_source in SOURCE_OF.items():
-        files = {"source": checkpoint_file(run_dir, of_source), "target": checkpoint_file(run_dir, checkpoint)}
-        if not all(file.exists() for file in files.values()):
-            continue
+    files_of: dict[Checkpoint, dict[Role, Path]] = {
+        checkpoint: {"source": checkpoint_file(run_dir, of_source), "target": checkpoint_file(run_dir, checkpoint)}
+        for checkpoint, of_source in SOURCE_OF.items()
+    }
+    there = {name: files for name, files in files_of.items() if all(file.exists() for file in files.values())}
+    done, total = 0, len(there) * len(LAYERS)
+    for checkpoint, files in there.items():
         for role, file in files.items():
             load_weights(file, networks[role])
             networks[role].to(model.device).eval()
@@ -87,7 +90,10 @@ def layer_rows(
         for layer in LAYERS:
             rows = {role: outputs[role](layer) for role in data}
             stacked = 2 if layer.startswith("common_") else 1
+            progress(done, total, "comparing layers")
             yield LayerRows(checkpoint, layer, weights.get(layer, 0.0), rows["source"], rows["target"], stacked)
+            done += 1
+            progress(done, total, "comparing layers")
 
 
 def _outputs(

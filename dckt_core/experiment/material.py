@@ -9,11 +9,11 @@ from dckt_core.config import Config
 from dckt_core.data.checks import check_trainable
 from dckt_core.data.domain import Domain
 from dckt_core.data.pairs import Role
+from dckt_core.device import find_device
 from dckt_core.errors import UsageError
 from dckt_core.plugins import Registry
 from dckt_core.progress import Progress, silent
 from dckt_core.protocols import EncoderContext
-from dckt_core.training.engine import Engine
 
 ROLES: tuple[Role, ...] = ("source", "target")
 
@@ -50,7 +50,7 @@ def make_domains(
                 f"{frozen} needs frozen encoders, and the {medium} encoder '{choice.name}' trains along; give it "
                 "trainable = false where it has that option, or take another one"
             )
-    device = Engine(config.device).device
+    device = find_device(config.device)
     return {
         role: make_domain(
             role,

@@ -4,7 +4,7 @@
     OUT/report.md       means, intervals, contrasts
     OUT/runs/<key>/     the runs and baselines, as `dckt train` leaves them, less the checkpoints
 
-A task is known by the hash of all that decides its outcome, so the same command goes on where it was stopped, and a
+A task is known by the hash of its whole configuration, so the same command goes on where it was stopped, and a
 changed plan trains only what the change concerns.
 """
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,10 +79,11 @@ def extract(
             raise UsageError(f"{out}: not empty, and no extraction; choose another folder")
         if header is not None and header["key"] != task.key:
             raise UsageError(f"{out}: holds an extraction of other items or by other means; choose another folder")
+        task.refuse_bad_lines()
         if header is not None and header["complete"]:
+            task.refuse_dropped([_whole_shard(out / shard["file"], task.key) for shard in header["shards"]])
             logger.info("%s: complete already", out)
             return Extraction(out, header)
-        task.refuse_bad_lines()
         header = task.header()
         _write_header(out, header)
         shards = task.run(out, progress)
@@ -164,6 +165,15 @@ class _Task:
             raise DataError(f"{problems[0]}{more}")
         self._check_share(len(problems), str(problems[0]) if problems else "")
 
+    def refuse_dropped(self, shards: Iterable[Shard | None]) -> int:
+        """How many lines and items of finished shards are bad; raises DataError where there may not be so many."""
+        reasons = [reason for shard in shards if shard is not None for _, reason in shard.dropped]
+        if reasons and self.on_error == "fail":
+            raise DataError(f"{reasons[0]} (left out before, by --on-error skip; choose another folder, or skip again)")
+        bad = len(self.listing.problems) + len(reasons)
+        self._check_share(bad, reasons[0] if reasons else "")
+        return bad
+
     def run(self, out: Path, progress: Progress) -> list[Shard]:
         """All shards, those that are there already and those that are not."""
         entries, extractor = self.listing.entries, self.extractor
@@ -171,7 +181,7 @@ class _Task:
         files = [out / f"shard-{number:05}.safetensors" for number in numbers]
         there = {number: shard for number in numbers if (shard := _whole_shard(files[number], self.key)) is not None}
         done = sum(len(shard.ids) + len(shard.dropped) for shard in there.values())
-        bad = len(self.listing.problems) + sum(len(shard.dropped) for shard in there.values())
+        bad = self.refuse_dropped(there.values())
         what = f"extracting {len(entries)} {extractor.medium}{'s' * (len(entries) != 1)}"
         if there:
             logger.info("%s: going on behind %d of %d items", out, done, len(entries))

@@ -12,10 +12,10 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 
+from dckt_core.device import find_device
 from dckt_core.errors import MachineError, UsageError
 
 T = TypeVar("T")
-DEVICES = ("auto", "cpu", "cuda", "mps")
 REST = 0.5  # seconds
 
 
@@ -37,7 +37,7 @@ class Engine:
     """One process of a run, of which `torchrun` may start several.
 
     Args:
-        device: one of `DEVICES`; `auto` takes an accelerator where there is one.
+        device: a name that `find_device` knows.
         precision: `no`, `bf16` or `fp16`.
 
     Raises:
@@ -45,12 +45,7 @@ class Engine:
     """
 
     def __init__(self, device: str = "auto", precision: str = "no") -> None:
-        if device not in DEVICES:
-            raise UsageError(f"unknown device '{device}' (known: {', '.join(DEVICES)})")
-        available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-        if not available.get(device, True):
-            raise UsageError(f"device '{device}' is not available on this machine")
-        on_cpu = device == "cpu" or (device == "auto" and not any(available.values()))
+        on_cpu = find_device(device).type == "cpu"
         if on_cpu and precision == "fp16":
             raise UsageError("precision 'fp16' needs an accelerator; a CPU has 'bf16' and 'no'")
         self._accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)

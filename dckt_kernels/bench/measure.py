@@ -10,13 +10,16 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -124,7 +127,7 @@ def check(
         return "needs equal batches", {}
     needed = sum(provider.bytes_needed(rows, d) for rows, d in workload.pooled) / (1 if gradient else 2)
     if needed > (available := _available_bytes(setting.device)):
-        return f"would need about {needed / 1e9:.1f} GB of {available / 1e9:.1f} GB", {}
+        return f"needs about {needed / 1e9:.1f} GB, and {available / 1e9:.1f} GB may be used", {}
     try:
         pairs = workload.pairs(setting.dtype, setting.device)
         exact = [(x.detach().double().requires_grad_(), y.detach().double().requires_grad_()) for x, y in pairs]
@@ -253,9 +256,13 @@ def _seconds(call: Callable[[], Any], setting: Setting) -> float:
 
 
 def _available_bytes(device: torch.device) -> float:
-    """0.7 of what is free."""
+    """0.7 of what is free, or could be freed."""
     if device.type == "cuda":
         return 0.7 * torch.cuda.mem_get_info(device)[0]
+    with suppress(OSError):
+        found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+        if found is not None:
+            return 0.7 * 1024 * int(found[1])
     if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
         return 0.7 * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return math.inf

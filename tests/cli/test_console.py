@@ -1,4 +1,8 @@
+import io
+import logging
+
 import pytest
+from rich.console import Console
 
 from dckt_cli import console
 from dckt_cli.console import PlainLines, pace
@@ -31,3 +35,39 @@ def test_plain_lines_count_from_where_the_work_began(
         "reading: 720/1000, 10/s, 0:00:28 left",
         "reading: 1000/1000, 13.3/s",
     ]
+
+
+def test_a_second_step_of_the_same_name_is_timed_by_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(console.time, "monotonic", lambda: now)
+    lines = PlainLines()
+    for moment, done in ((100.0, 0), (110.0, 100), (500.0, 0), (505.0, 100)):
+        now = moment
+        lines(done, 100, "encoding")
+    assert capsys.readouterr().err.splitlines() == ["encoding: 100/100, 10/s", "encoding: 100/100, 20/s"]
+
+
+def terminal(width: int = 100) -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
+
+
+def test_bars_on_a_terminal_say_how_long_it_took_and_start_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    screen = terminal()
+    monkeypatch.setattr(screen, "get_time", lambda: now)
+    with console._bars(screen) as progress:
+        for moment, done in ((100.0, 0), (110.0, 100), (500.0, 0), (505.0, 100)):
+            now = moment
+            progress(done, 100, "encoding")
+    last = [line for line in screen.file.getvalue().splitlines() if "encoding" in line][-1]  # type: ignore[attr-defined]
+    assert "100/100" in last
+    assert "in 0:00:05, 20/s" in last
+
+
+def test_log_lines_are_not_broken_in_two() -> None:
+    screen = terminal(width=20)
+    line = "go on with: dckt train --resume runs/a-run-with-a-name [not markup]"
+    console._AboveBars(screen).emit(logging.makeLogRecord({"msg": line}))
+    assert screen.file.getvalue() == f"{line}\n"  # type: ignore[attr-defined]

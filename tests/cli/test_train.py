@@ -9,12 +9,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dckt_cli.main import main
+from dckt_core.config import preset_names
+from dckt_core.run_records import read_run
 from tests.cli.conftest import SETTINGS, SIZES, SOURCE, TARGET, write_squares
 
 Capture = pytest.CaptureFixture[str]
@@ -111,6 +114,18 @@ def test_a_run_folder_holds_what_it_should(train: Train, capsys: Capture) -> Non
         assert row["kept"] in ("0", "1")
         assert 0 <= float(row["ap"]) <= 2
         assert 0 <= float(row["keep_rate"]) <= 1
+
+
+def test_help_names_every_preset(capsys: Capture) -> None:
+    main(["train", "--help"])
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in preset_names())
+
+
+def test_a_run_says_when_it_began(train: Train) -> None:
+    before = datetime.now().replace(microsecond=0)
+    assert train("--quiet") == 0
+    assert before <= read_run("runs/a").started <= datetime.now()
 
 
 def test_json_stands_alone_on_stdout(train: Train, capsys: Capture) -> None:

@@ -4,12 +4,14 @@ import dataclasses
 import inspect
 import re
 import sys
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from hatchling.build import build_wheel
 from PIL import Image
 
 from dckt_core import API_VERSION, hookspecs, protocols, pytest_plugin, specs
@@ -236,3 +238,14 @@ def test_the_observer(plugin: Registered, tmp_path: Path) -> None:
         '{"phase": "transfer", "loss": 0.5}',
         '{"iteration": 2, "kept": 1}',
     ]
+
+
+def test_the_distribution_of_the_page_can_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (described,) = re.findall(r"```toml\n(.*?)```", PAGE.split("\n## ")[0], re.DOTALL)
+    (tmp_path / "pyproject.toml").write_text(described, "utf-8")
+    (tmp_path / "my_module.py").write_text(code("A discrepancy"), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    built = zipfile.ZipFile(tmp_path / build_wheel(str(tmp_path)))
+    assert "my_module.py" in built.namelist()
+    (entry_points,) = [name for name in built.namelist() if name.endswith("entry_points.txt")]
+    assert "my-plugin = my_module" in built.read(entry_points).decode()

@@ -71,7 +71,7 @@ def test_status(tmp_path: Path) -> None:
 def test_runs_are_listed_from_the_oldest_and_nothing_else_is(tmp_path: Path) -> None:
     for name, time in (("b", "2031-01-01T10:00:00.000"), ("a", "2032-01-01T10:00:00.000"), (".c.new", "2030-01-01")):
         folder = write_run(tmp_path / name)
-        (folder / "log.jsonl").write_text(json.dumps({"time": time}) + "\n")
+        (folder / "env.json").write_text(json.dumps({"started": time}))
     (tmp_path / "notes").mkdir()
     (tmp_path / "file").touch()
     records = list_runs(tmp_path)

@@ -120,3 +120,18 @@ def test_other_pairs_than_when_the_run_began_are_refused(train: Train, target: P
     assert main(["train", "--resume", "runs/a", "--quiet"]) == 3
     assert "its target data set has other pairs than when the run began" in error(capsys)
     assert Path("runs/a/config.toml").exists(), "a run that was refused stays where it is"
+
+
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_other_images_than_when_the_run_began_are_refused(
+    train: Train, data: Path, tmp_path: Path, role: str, capsys: Capture
+) -> None:
+    folder = Path(shutil.copytree(data / role, tmp_path / role))
+    assert train("--quiet", **{role: folder}) == 0  # type: ignore[arg-type]
+    Path("runs/a/summary.json").unlink()
+    first, second = sorted(folder.glob("*-train-0.png"))[:2]
+    exchanged = first.read_bytes(), second.read_bytes()
+    second.write_bytes(exchanged[0])
+    first.write_bytes(exchanged[1])
+    assert main(["train", "--resume", "runs/a", "--quiet"]) == 3
+    assert f"its {role} data set has other images than when the run began" in error(capsys)

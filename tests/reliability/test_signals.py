@@ -3,6 +3,7 @@ leaves at once. Nothing is lost either way."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -75,6 +76,8 @@ def test_stopped_by_signals_a_run_ends_as_if_never_stopped(
         assert done["update"] == [2, 4, 15][start], "after the very update in which the signal came"
     assert in_child(home, partial(resume, name)) == 0
     record_property("faults", len(updates))
+    seconds = json.loads((run / "summary.json").read_text())["seconds"]
+    assert seconds > snapshot.facts["seconds"] > 0, "the time before a stop counts"
     same_end(home / "runs/whole", run)
 
 

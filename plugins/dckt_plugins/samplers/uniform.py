@@ -1,7 +1,8 @@
 """`uniform`: the control of `ap-progressive`. As many pairs as that would keep, chosen blindly.
 
-It asks the source network as `ap-progressive` does, draws what that would have kept from the same generator, and takes
-over no more than the count. So the two differ in which pairs train, and in nothing else.
+It asks the source network as `ap-progressive` does, draws what that would have kept, and takes over no more than the
+count. The first iteration keeps exactly as many; in later ones networks and draws have gone other ways, and the counts
+agree in expectation only.
 """
 
 from __future__ import annotations

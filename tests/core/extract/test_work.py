@@ -162,6 +162,24 @@ def test_a_shard_that_is_not_whole_is_made_anew(tmp_path: Path, harm: str, caplo
     assert (f"{shard}: not a whole shard" in caplog.text) == (harm != "gone")
 
 
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize(
+    ("again", "said"), [({"on_error": "fail"}, "shouts .left out before"), ({"max_bad_fraction": 0}, "1 of 24")]
+)
+def test_what_skip_left_out_is_not_accepted_by_who_forbids_it(
+    tmp_path: Path, complete: bool, again: dict[str, Any], said: str
+) -> None:
+    texts = [TEXTS[0], "no!", *TEXTS[1:]]
+    skipping: dict[str, Any] = SIZES | {"on_error": "skip", "max_bad_fraction": 0.5}
+    extract(extractor(), listing(*texts), tmp_path, **skipping)
+    if not complete:
+        header = json.loads((tmp_path / "extraction.json").read_text()) | {"complete": False}
+        (tmp_path / "extraction.json").write_text(json.dumps(header))
+    with pytest.raises(DataError, match=said):
+        extract(extractor(), listing(*texts), tmp_path, **(skipping | again))
+    assert len(extract(extractor(), listing(*texts), tmp_path, **skipping)) == 23
+
+
 def test_complete_is_complete(tmp_path: Path) -> None:
     extract(extractor(), listing(*TEXTS), tmp_path, **SIZES)
 
