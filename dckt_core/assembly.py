@@ -209,16 +209,18 @@ def make_networks(
     config: Config, image: Encoder, text: Encoder, classes: Mapping[str, int]
 ) -> dict[str, DomainNetwork]:
     """A fresh network for each domain."""
-    return {
-        role: DomainNetwork(
-            image,
-            text,
-            classes=count,
-            config=config.network,
-            generator=generator_for(config.seed, f"{role} network"),
-        )
-        for role, count in classes.items()
-    }
+    network = config.network
+    advice = (
+        f"try a smaller network.media_width or network.common_width (now {network.media_width} and "
+        f"{network.common_width})"
+    )
+    with advising(lambda: "for the networks", advice):
+        return {
+            role: DomainNetwork(
+                image, text, classes=count, config=network, generator=generator_for(config.seed, f"{role} network")
+            )
+            for role, count in classes.items()
+        }
 
 
 def make_correlation(

@@ -17,6 +17,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dckt_core.errors import UsageError, did_you_mean
+from dckt_core.files import is_endless
 
 ENV_PREFIX = "DCKT_"
 ENV_NOT_CONFIG = frozenset(
@@ -24,9 +25,11 @@ ENV_NOT_CONFIG = frozenset(
 )
 DEFAULT_PRESET = "paper"
 
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0, le=1e30)]  # float32 holds no more than 3e38
+Factor = Annotated[float, Field(gt=0, le=1e30)]
+Share = Annotated[float, Field(ge=0, le=1e6)]  # is squared
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class Section(BaseModel):
@@ -80,15 +83,15 @@ Part = Literal["source", "correlation"]
 class RepresentationConfig(Section):
     """What the common representation is made of after transfer, and how much each part weighs."""
 
-    target: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    target: Annotated[float, Field(gt=0, le=1e6)]
     """The target network's class probabilities."""
-    source: Weight
+    source: Share
     """The source network's class probabilities; 0 leaves them out."""
-    correlation: Weight
+    correlation: Share
     """Canonical correlations of the frozen encoders' features, over the training pairs of both domains; 0: none."""
     correlation_width: Positive
     """How many correlations."""
-    correlation_ridge: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    correlation_ridge: Factor
     """Ridge, in variances of a standardised feature."""
     margin: Weight
     """The source's part, the correlation or both are left out where mAP on validation is higher without by more than
@@ -165,10 +168,10 @@ class OptimizerConfig(Section):
 class Schedule(Section):
     """Rows and steps of one training phase. `batch` is the pairs of one domain over all processes together."""
 
-    batch: Annotated[int, Field(ge=2)]
+    batch: Annotated[int, Field(ge=2, le=2**20)]
     accumulation: Positive
     """Batches whose gradients are averaged into one update."""
-    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    lr: Factor
 
 
 class PretrainConfig(Schedule):
@@ -284,6 +287,8 @@ def read_preset(name: str) -> dict[str, Any]:
 
 
 def read_toml(file: Path) -> dict[str, Any]:
+    if is_endless(file):
+        raise UsageError(f"{file}: no file")
     try:
         return tomllib.loads(file.read_text("utf-8"))
     except OSError as error:

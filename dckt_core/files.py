@@ -18,13 +18,18 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Calls `write` with a temporary path in the same folder, then renames it to `path`.
 
     A reader, or a machine that loses power, sees the old file or the new one, never a part. An error in `write`
-    leaves `path` as it was.
+    leaves `path` as it was. A link is followed.
 
     Raises:
-        StorageError: the disk is full or read-only, or the folder is gone.
+        StorageError: the disk is full or read-only, the folder is gone, or something else than a file stands there.
     """
     try:
+        path = Path(os.path.realpath(path))
+        if path.exists() and not path.is_file():  # a device is no file to put another one in the place of
+            raise StorageError(path, "it is a folder" if path.is_dir() else "it is no regular file")
         _write_beside(path, write)
+    except StorageError:
+        raise
     except (OSError, SafetensorError) as error:
         raise StorageError(path, getattr(error, "strerror", None) or " ".join(str(error).split())) from error
 
@@ -51,10 +56,10 @@ def sweep(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """A UTF-8 text file, atomically."""
+    """A UTF-8 text file, atomically. Half a character, as a file's name may hold, is escaped as JSON escapes it."""
 
     def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
     write_atomically(path, write)
 
@@ -93,6 +98,11 @@ def umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
+
+
+def is_endless(path: Path) -> bool:
+    """Whether something is there that would keep its reader waiting or never end: a pipe, a device."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def sync_folder(folder: Path) -> None:

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 
 from dckt_core.errors import MachineError
 
+SIGNS = ("can't allocate memory", "out of memory", "alloc_cpu", "Storage size calculation")
+"""In the texts of torch's errors; the last is of sizes that not even a 64-bit number holds."""
+
 
 @contextmanager
 def advising(where: Callable[[], str], advice: str) -> Iterator[None]:
@@ -32,7 +35,6 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     if isinstance(error, MemoryError):
         return True
     # torch has a class of its own for CUDA; on a CPU, and on Apple's chips, it raises a bare RuntimeError.
-    text = str(error)
     return isinstance(error, RuntimeError) and (
-        type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text or "out of memory" in text
+        type(error).__name__ == "OutOfMemoryError" or any(sign in str(error) for sign in SIGNS)
     )

@@ -28,7 +28,7 @@ from dckt_core.data.checks import check_trainable
 from dckt_core.data.domain import Domain
 from dckt_core.data.pairs import SPLITS, Role
 from dckt_core.data.screening import Screened, refuse_bad_images
-from dckt_core.errors import ExitCode, StoppedError, StorageError
+from dckt_core.errors import ExitCode, StoppedError, StorageError, UsageError
 from dckt_core.files import write_text
 from dckt_core.guards import GuardedObserver
 from dckt_core.model import check_model, save_model
@@ -91,6 +91,8 @@ def resume(run_dir: Path, *, registry: Registry, cache_dir: Path, progress: Prog
         DataError: its data or an encoder is another one than before.
         Otherwise as `train`.
     """
+    if not (run_dir / "config.toml").is_file():
+        raise UsageError(f"{run_dir}: no run to resume")
     config = read_config(run_dir / "config.toml")
     with closing(Engine(config.device, config.precision)) as engine:
         folder = RunFolder.reopen(run_dir) if engine.is_main else None

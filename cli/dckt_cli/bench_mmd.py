@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dckt_cli import options
 from dckt_core.errors import ExitCode, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ MODES = ("value", "forward", "backward", "both")
 @click.option("--modes", metavar="MODE,...", default="both", show_default=True, help=f"Of {', '.join(MODES)}.")
 @click.option("--dtype", type=click.Choice(DTYPES), default="float32", show_default=True)
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads.")
+@click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="CPU threads.")
 @click.option("--seconds", type=click.FloatRange(min=0), default=5.0, show_default=True, help="A shape and mode.")
 @click.option(
     "--clock", type=click.Choice(("wall", "cpu")), default="wall", show_default=True, help="cpu: for a busy machine."
@@ -36,10 +37,8 @@ MODES = ("value", "forward", "backward", "both")
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Peak memory, in a process of its own.")
 @click.option("--static", is_flag=True, help="Instead: the GPU kernels as compiled, and a computed roofline.")
 @click.option("--json", "as_json", is_flag=True, help="The rows as JSON on stdout.")
-@click.option("--csv", "csv_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write rows.")
-@click.option(
-    "--plot", metavar="PNG", type=click.Path(dir_okay=False, path_type=Path), help="Draw times over the limit."
-)
+@click.option("--csv", "csv_file", metavar="FILE", type=options.Place(dir_okay=False), help="Write rows.")
+@click.option("--plot", metavar="PNG", type=options.Place(dir_okay=False), help="Draw times over the limit.")
 def bench_mmd(
     providers: str | None,
     shapes: str | None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dckt_cli import options
 from dckt_core.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def list_datasets(ctx: click.Context, /, as_json: bool) -> None:
 
 
 @datasets.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=options.Place())
 @click.option("--layout", metavar="NAME", default="auto", help="The layout, where it is not recognised.")
 @click.option("--layout-opt", metavar="KEY=VALUE", multiple=True, help="An option of the layout.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")

@@ -36,7 +36,7 @@ NAMED_AT_MOST = 5
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.Place())
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
 @options.checkpoint()
 @click.option(
@@ -54,7 +54,7 @@ NAMED_AT_MOST = 5
 @click.option(
     "--per-query",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.Place(dir_okay=False),
     help="Write the figures of every query to this CSV file.",
 )
 @options.moved("target")

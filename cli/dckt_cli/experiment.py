@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("file", metavar="PLAN.toml", type=click.Path(path_type=Path))
-@click.option("-o", "--out", metavar="DIR", type=click.Path(path_type=Path), help="[default: experiments/<plan>]")
+@click.argument("file", metavar="PLAN.toml", type=options.Place())
+@click.option("-o", "--out", metavar="DIR", type=options.Place(), help="[default: experiments/<plan>]")
 @click.option("--workers", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
 @click.option("--threads", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Of each.")
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="A value of the plan: seeds=[0,1].")

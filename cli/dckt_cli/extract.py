@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--encoder", metavar="NAME", help="Features under this encoder.")
 @click.option("--encoder-opt", metavar="KEY=VALUE", multiple=True, help="An option of the encoder.")
-@click.option("--run", metavar="RUN", type=click.Path(path_type=Path), help="Places in this run's common space.")
+@click.option("--run", metavar="RUN", type=options.Place(), help="Places in this run's common space.")
 @options.checkpoint("The run's target network before transfer, after it, or its target-only control.")
 @click.option(
     "--input",
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--medium", type=click.Choice(["image", "text"]), help="[default: the encoder's, or the only one that there is]"
 )
-@click.option("-o", "--output", "out", metavar="OUT", type=click.Path(path_type=Path), required=True, help="A folder.")
+@click.option("-o", "--output", "out", metavar="OUT", type=options.Place(), required=True, help="A folder.")
 @options.on_error
 @options.batch
 @click.option(

@@ -18,7 +18,7 @@ TITLES = {"before": "before transfer", "control": "target-only control", "after"
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.Place())
 @click.option(
     "--permutations", metavar="N", type=click.IntRange(min=1), default=999, show_default=True, help="For the p-value."
 )

@@ -22,21 +22,21 @@ OF_A_CHANGE = ("add", "remove", "run")
 
 
 @click.command()
-@click.argument("place", metavar="RUN|INDEX", type=click.Path(path_type=Path))
+@click.argument("place", metavar="RUN|INDEX", type=options.Place())
 @click.option(
     "--gallery",
     metavar="PATH|NAME",
     help="What shall be found: a manifest (.jsonl), a folder with one, a folder of images or of .txt files, a data "
     "set's name, or a folder that `dckt extract --run` filled.",
 )
-@click.option("-o", "--output", "out", metavar="INDEX", type=click.Path(path_type=Path), help="The new index folder.")
+@click.option("-o", "--output", "out", metavar="INDEX", type=options.Place(), help="The new index folder.")
 @click.option("--add", metavar="PATH|NAME", help="Add all of this to INDEX; what has an id that is there replaces it.")
 @click.option("--remove", metavar="ID", multiple=True, help="Take an item out of INDEX; repeatable.")
 @click.option("--medium", type=click.Choice(["image", "text"]), help="This medium alone.  [default: all that there is]")
 @click.option("--index", metavar="NAME", default="exact", show_default=True, help="How neighbours are found.")
 @click.option("--index-opt", metavar="KEY=VALUE", multiple=True, help="An option of the index.")
 @options.checkpoint("The run's target network before transfer, after it, or its target-only control.")
-@click.option("--run", metavar="RUN", type=click.Path(path_type=Path), help="The run that made INDEX, if it was moved.")
+@click.option("--run", metavar="RUN", type=options.Place(), help="The run that made INDEX, if it was moved.")
 @options.on_error
 @options.batch
 @options.device

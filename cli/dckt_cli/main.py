@@ -12,7 +12,9 @@ import click
 
 from dckt_cli.app import App
 from dckt_core import __version__
-from dckt_core.errors import DcktError, ExitCode, did_you_mean
+from dckt_core.data.reading import is_unicode
+from dckt_core.errors import DcktError, ExitCode, UsageError, did_you_mean
+from dckt_core.memory import is_out_of_memory
 
 COMMANDS = {
     "train": ("dckt_cli.train:train", "Train a target network with the help of a source domain, and score it."),
@@ -75,7 +77,12 @@ def cli(ctx: click.Context, /, *, debug: bool, no_plugins: bool) -> None:
 def main(args: Sequence[str] | None = None) -> int:
     """Runs `dckt` and returns its exit code. Whatever goes wrong ends here, as one line on stderr."""
     app = App()
+    if sys.stdout is None:  # closed by the shell (`>&-`)
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - stays open as long as the process
     try:
+        for word in sys.argv[1:] if args is None else args:
+            if not is_unicode(word):
+                raise UsageError(f"the argument {word!a} is not UTF-8")
         outcome = cli.main(args=None if args is None else list(args), prog_name="dckt", standalone_mode=False, obj=app)
         sys.stdout.flush()
         return outcome if isinstance(outcome, int) else ExitCode.OK
@@ -94,6 +101,12 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if app.debug:
             traceback.print_exc()
+        if is_out_of_memory(error):
+            _say(f"error: out of memory: {error}")
+            return ExitCode.FAILURE
+        if isinstance(error, OSError) and error.strerror:
+            _say(f"error: {error.filename or 'output'}: {error.strerror}")
+            return ExitCode.FAILURE
         hint = "" if app.debug else " (an error that dckt did not expect; run `dckt --debug ...` for the traceback)"
         _say(f"error: {type(error).__name__}: {error}{hint}")
         return ExitCode.FAILURE

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dckt_cli import options
 from dckt_cli.app import App
 from dckt_core.errors import UsageError
 from dckt_core.files import umask
@@ -44,7 +45,7 @@ NAME = re.compile(r"[a-z]([a-z0-9._-]*[a-z0-9])?")
 @click.option(
     "--path",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=options.Place(),
     default=Path(),
     show_default=True,
     help="Where the folder NAME is made.",

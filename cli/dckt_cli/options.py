@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,25 @@ import click
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 Flag = Callable[[CommandT], CommandT]
+
+
+class Place(click.Path):
+    """A `Path`. An empty one is what an unset variable of the shell leaves, and not the folder one is in."""
+
+    def __init__(self, *, dir_okay: bool = True) -> None:
+        super().__init__(dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """A callback for numbers: what is no number lies in every range."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no finite number", ctx, param)
+    return value
 
 
 def device(command: CommandT) -> CommandT:
@@ -54,7 +74,7 @@ def batch(command: CommandT) -> CommandT:
 
 def place(command: CommandT) -> CommandT:
     """Options of a command that searches an index or, where it is given a run, the run's target data set."""
-    run = click.Path(path_type=Path)
+    run = Place()
     splits = click.Choice(["all", "train", "val", "test"])
     part = "Of a run: the part of the target data set to search."
     network = "Of a run: the target network before transfer, after it, or its target-only control."

@@ -11,12 +11,12 @@ from dckt_cli import options
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.Place())
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.Place(dir_okay=False),
     help="[default: report.html in the run's folder]",
 )
 @options.moved("target")

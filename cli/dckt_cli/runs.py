@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dckt_core.errors import DcktError, UsageError
+from dckt_cli import options
+from dckt_core.errors import DataError, DcktError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from dckt_core.run_records import Estimate, RunRecord
 
-RUNS_DIR = click.option(
-    "--runs-dir", metavar="DIR", type=click.Path(path_type=Path), default=Path("runs"), show_default=True
-)
+RUNS_DIR = click.option("--runs-dir", metavar="DIR", type=options.Place(), default=Path("runs"), show_default=True)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 NETWORKS = {"before": "before", "control": "control", "after": "after"}
 DIRECTIONS = {"image_to_text": "image->text", "text_to_image": "text->image", "mean": "mean"}
@@ -56,7 +55,7 @@ def list_runs(runs_dir: Path, as_json: bool) -> None:
 
 
 @runs.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.Place())
 @AS_JSON
 def show(run: Path, as_json: bool) -> None:
     """Show one run: how it ended, what it was trained on, and every setting."""
@@ -71,6 +70,8 @@ def show(run: Path, as_json: bool) -> None:
     from rich.table import Table
 
     row = _row(record)
+    if "error" in row:
+        raise DataError(row["error"])
     console = _console()
     console.print(f"{record.path}: {row['status']}, started {row['started']}")
     console.print(f"source {row['source']}, target {row['target']}")
@@ -88,7 +89,7 @@ def show(run: Path, as_json: bool) -> None:
 
 
 @runs.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, type=options.Place())
 @AS_JSON
 @click.pass_context
 def compare(ctx: click.Context, /, runs: tuple[Path, ...], as_json: bool) -> None:
@@ -122,12 +123,12 @@ def compare(ctx: click.Context, /, runs: tuple[Path, ...], as_json: bool) -> Non
 
 
 @runs.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, type=options.Place())
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.Place(dir_okay=False),
     help="[default: curves.png in the run's folder; needed for several runs]",
 )
 @click.pass_context

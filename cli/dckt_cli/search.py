@@ -27,13 +27,13 @@ OF_RUNS = ("split", "index", "index_opt", "checkpoint", "target")
 
 
 @click.command()
-@click.argument("place", metavar="INDEX|RUN", type=click.Path(path_type=Path))
+@click.argument("place", metavar="INDEX|RUN", type=options.Place())
 @click.option("--text", help="Look for this text.")
-@click.option("--image", metavar="FILE", type=click.Path(path_type=Path), help="Look for this image.")
+@click.option("--image", metavar="FILE", type=options.Place(), help="Look for this image.")
 @click.option(
     "--batch",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=options.Place(),
     help='Look for each line: a text, or in .jsonl {"text": ...} or {"image": path}.',
 )
 @click.option(

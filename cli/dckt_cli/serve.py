@@ -26,7 +26,7 @@ WAITING = 32
 
 
 @click.command()
-@click.argument("place", metavar="INDEX|RUN", type=click.Path(path_type=Path))
+@click.argument("place", metavar="INDEX|RUN", type=options.Place())
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port",
@@ -41,7 +41,8 @@ WAITING = 32
 @click.option(
     "--max-upload",
     metavar="MB",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, min_open=True, max=1e6),
+    callback=options.finite,
     default=10.0,
     show_default=True,
     help="The largest picture that may be sent.",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dckt_core.data.pairs import SPLITS, Pair, PairSet
-from dckt_core.data.reading import check_inside, decode_line, numbered_lines, shown
+from dckt_core.data.reading import check_inside, decode_line, is_unicode, numbered_lines, shown
 from dckt_core.errors import DataError, did_you_mean
 
 MANIFEST_NAME = "pairs.jsonl"
@@ -189,7 +189,7 @@ def check_fields(entry: dict[str, Any], needed: Sequence[str] = REQUIRED) -> Non
         elif not isinstance(value, str):
             raise ValueError(f"field '{key}' must be a string, not {_kind(value)}")
         for text in value if key == "captions" else [value]:
-            if any("\ud800" <= character <= "\udfff" for character in text):
+            if not is_unicode(text):
                 raise ValueError(f"field '{key}' holds half of a surrogate pair, which is no character")
     for key in ("image", "label", "id"):
         value = entry.get(key, "-")

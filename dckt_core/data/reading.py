@@ -96,6 +96,11 @@ def check_inside(root: str, path: str, what: str) -> None:
         raise ValueError(f"{what} {shown(path)}: no such file")
 
 
+def is_unicode(text: str) -> bool:
+    """Whether all of a text are characters: none is half of a surrogate pair, as names that are not UTF-8 hold them."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def shown(text: str) -> str:
     """A piece of the user's text, quoted, on one line, not too long."""
     return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")

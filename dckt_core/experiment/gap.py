@@ -14,6 +14,7 @@ from dckt_core.assembly import load_screened, make_domain, make_networks
 from dckt_core.checkpoints import checkpoint_file, load_weights
 from dckt_core.data.domain import SplitData
 from dckt_core.data.pairs import PairSet, Role
+from dckt_core.errors import DataError
 from dckt_core.model import Checkpoint, TrainedModel, load
 from dckt_core.network import LAYERS, DomainNetwork
 from dckt_core.plugins import Registry
@@ -81,6 +82,9 @@ def layer_rows(
         for checkpoint, of_source in SOURCE_OF.items()
     }
     there = {name: files for name, files in files_of.items() if all(file.exists() for file in files.values())}
+    if "after" not in there:
+        missing = next(file for file in files_of["after"].values() if not file.exists())
+        raise DataError(f"{missing}: no such file")
     done, total = 0, len(there) * len(LAYERS)
     for checkpoint, files in there.items():
         for role, file in files.items():

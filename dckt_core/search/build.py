@@ -189,6 +189,8 @@ def _encode(
         extractor = by_run(model, one)
         folder = out / ENCODING / extraction_key(extractor, listing)[:16]
         extractions[one] = extract(extractor, listing, folder, progress=model.progress, **asdict(encoding))
+    if not any(map(len, extractions.values())):
+        raise DataError(f"{location}: holds no {f'{medium}s' if medium else 'images or texts'} that can be used")
     return extractions
 
 

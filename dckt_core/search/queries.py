@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dckt_core.data.reading import MAX_LINE_BYTES
+from dckt_core.data.reading import MAX_LINE_BYTES, is_unicode
 from dckt_core.errors import DataError
+from dckt_core.files import is_endless
 from dckt_core.search.gallery import Hit
 from dckt_core.search.searcher import Searcher, Wanted
 
@@ -35,6 +36,8 @@ def read_queries(file: Path) -> list[Query]:
     Raises:
         DataError: it cannot be read, a line is no query, or there is none; the message names file and line.
     """
+    if is_endless(file):
+        raise DataError(f"{file}: no file")
     try:
         with file.open("rb") as stream:
             queries = list(_queries(file, stream))
@@ -85,4 +88,6 @@ def _of_json(text: str, folder: Path) -> Query:
     value = said[given[0]]
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"'{given[0]}' is empty, or no string")
+    if not is_unicode(value):
+        raise ValueError(f"'{given[0]}' holds half a character (a lone surrogate)")
     return Query(text=value) if given[0] == "text" else Query(image=folder / value)

@@ -94,7 +94,8 @@ class SnapshotFolder:
 
     def files(self) -> list[Path]:
         """What is there, oldest first."""
-        return sorted(file for file in self.folder.glob(f"*{SUFFIX}") if file.name.removesuffix(SUFFIX).isdigit())
+        found = (file for file in self.folder.glob(f"*{SUFFIX}") if file.name.removesuffix(SUFFIX).isdigit())
+        return sorted(file for file in found if file.is_file())
 
     def save(self, snapshot: Snapshot) -> Path:
         """Writes one more, then drops those beyond the last `keep`."""

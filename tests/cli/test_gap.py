@@ -115,6 +115,12 @@ def test_a_run_without_its_networks(copied: Path, capsys: Capture) -> None:
     assert "after.safetensors: no such file" in capsys.readouterr().err
 
 
+def test_a_network_that_is_gone(copied: Path, capsys: Capture) -> None:
+    (copied / "checkpoints" / "source.safetensors").unlink()
+    assert main(["gap", str(copied)]) == ExitCode.DATA
+    assert "source.safetensors: no such file" in capsys.readouterr().err
+
+
 def test_no_run(run: str, capsys: Capture) -> None:
     assert main(["gap", "runs/nothing"]) == ExitCode.DATA
     assert "runs/nothing: no such run" in capsys.readouterr().err

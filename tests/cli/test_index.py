@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -170,6 +171,31 @@ def test_one_medium_alone(run: str, capsys: Capture, tmp_path: Path) -> None:
     (row,) = told(capsys, "search", out, "--text", "a red square", "--medium", "text")["results"]
     assert (row["id"], row["text"]) == ("a.txt", "a red square")
     assert row["cosine"] == pytest.approx(1)
+
+
+def test_a_place_with_nothing_on_it(run: str, index: Path, capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "a.pdf").touch()
+    out = tmp_path / "new.index"
+    for arguments in (
+        ["index", run, "--gallery", str(tmp_path / "empty"), "-o", str(out)],
+        ["index", str(index), "--add", str(tmp_path / "empty")],
+    ):
+        assert main([*arguments, "--quiet"]) == 3
+        assert "empty: holds no images or texts that can be used" in capsys.readouterr().err
+    assert main(["index", run, "--gallery", "target", "-o", str(out), "--quiet"]) == 0, "the place is free"
+
+
+def test_a_name_that_is_not_utf8_is_left_out(run: str, trained: Path, capsys: Capture, tmp_path: Path) -> None:
+    gallery, picture = tmp_path / "odd", next((trained / "target").glob("*.png"))
+    gallery.mkdir()
+    for name in (b"a.png", b"\xff.png"):
+        shutil.copy(picture, os.fsdecode(os.fsencode(gallery) + b"/" + name))
+    skip = ["--on-error", "skip", "--max-bad-fraction", "1"]
+    assert main(["extract", "--run", run, "--input", str(gallery), "-o", str(tmp_path / "rows"), *skip, "--quiet"]) == 0
+    (dropped,) = map(json.loads, (tmp_path / "rows/dropped.jsonl").read_text().splitlines())
+    assert "\udcff.png" in dropped["file"]
+    assert main(["index", run, "--gallery", str(gallery), "-o", str(tmp_path / "odd.index"), *skip, "--quiet"]) == 0
 
 
 def test_vectors_that_were_extracted_before(run: str, built: Path, capsys: Capture, tmp_path: Path) -> None:

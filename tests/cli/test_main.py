@@ -40,6 +40,9 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException | None],
         (PluginError("sampler 'x' of y\nis bad"), 1, "dckt: error: sampler 'x' of y is bad"),
         (click.BadParameter("no such\nthing"), 2, "dckt: error: Invalid value: no such thing (see dckt act --help)"),
         (click.ClickException("hm"), 1, "dckt: error: hm"),
+        (PermissionError(13, "Permission denied", "a/b"), 1, "dckt: error: a/b: Permission denied"),
+        (OSError(28, "No space left on device"), 1, "dckt: error: output: No space left on device"),
+        (MemoryError("3 TB"), 1, "dckt: error: out of memory: 3 TB"),
         (KeyboardInterrupt(), 130, "dckt: interrupted"),
         (click.Abort(), 130, "dckt: interrupted"),
     ],
@@ -56,6 +59,15 @@ def test_every_error_is_one_line_and_an_exit_code(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.strip() == line
+
+
+@pytest.mark.parametrize(("to", "code", "said"), [(">&-", 0, ""), (">/dev/full", 1, "No space left on device")])
+def test_an_output_that_takes_nothing(to: str, code: int, said: str) -> None:
+    command = f"{sys.executable} -m dckt_cli plugins list {to}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_unforeseen_error_is_one_line_unless_debug(

@@ -79,6 +79,17 @@ def test_show(home: Path, capsys: Capture) -> None:
     assert "runs/other: stopped" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("content", ["", "[]", "null", "{", "\0" * 50, "[" * 100_000])
+def test_a_broken_summary_is_named(home: Path, capsys: Capture, content: str) -> None:
+    (home / "runs/squares/summary.json").write_text(content)
+    capsys.readouterr()
+    assert main(["runs", "show", "runs/squares"]) == 3
+    error = capsys.readouterr().err
+    assert error.startswith("dckt: error: runs/squares/summary.json")
+    assert error.count("\n") == 1
+    assert {row["name"] for row in told(capsys, "list")} == {"squares", "other"}
+
+
 def test_compare_names_what_differs_and_nothing_else(home: Path, capsys: Capture) -> None:
     answer = told(capsys, "compare", "runs/squares", "runs/other")
     assert answer["differences"] == {"optimizer.momentum": [0.9, 0.5]}

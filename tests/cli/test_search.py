@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,9 @@ def test_the_features_that_training_left_are_found(run: str, capsys: Capture) ->
         (["RUN", "--text", "a", "--image", "b"], 2, "say either --text or --image"),
         (["RUN", "--text", "a", "--medium", "sound"], 2, "'sound' is not one of"),
         (["RUN", "--image", "gone.png"], 3, "gone.png: no such file"),
+        (["RUN", "--image", ""], 2, "the path is empty"),
+        (["RUN", "--image", "x" * 300], 1, "File name too long"),
+        (["RUN", "--text", "\udcff"], 2, "the argument '\\udcff' is not UTF-8"),
         (["RUN", "--image", "target/pairs.jsonl"], 3, "target/pairs.jsonl"),
         (["gone", "--text", "a"], 3, "gone: no such index or run"),
         (["RUN", "--text", "a", "-k", "0"], 2, "0 is not in the range"),
@@ -128,6 +132,17 @@ def test_bad_usage_is_one_line(run: str, capsys: Capture, arguments: list[str], 
     assert captured.out == ""
     assert said in captured.err
     assert captured.err.count("\n") == 1
+
+
+def test_queries_that_never_end_or_are_no_text(run: str, capsys: Capture, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    (tmp_path / "half.jsonl").write_text('{"text": "red"}\n{"text": "\\ud800"}\n')
+    capsys.readouterr()
+    for name, said in (("pipe", "pipe.jsonl: no file"), ("half", "half.jsonl:2: 'text' holds half a character")):
+        assert main(["search", run, "--batch", str(tmp_path / f"{name}.jsonl"), "--json", "--quiet"]) == 3
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert said in captured.err
 
 
 def test_a_truncated_image_is_named(run: str, capsys: Capture, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tomllib
 
 import pytest
@@ -59,7 +60,11 @@ def test_round_trip_through_toml():
         ({"sede": 1}, r"unknown configuration key 'sede': did you mean 'seed'\?"),
         ({"loss": {"media": {"image_fc8": 1}}}, r"did you mean 'image_fc[67]'\?"),
         ({"transfer": {"lr": -1}}, r"'transfer.lr' = -1: input should be greater than 0"),
+        ({"transfer": {"lr": 1e308}}, r"'transfer.lr' = 1e\+308: input should be less than or equal to 10{30}"),
+        ({"representation": {"source": 1e308}}, r"'representation.source' = 1e\+308: input should be less"),
         ({"transfer": {"batch": 1}}, r"'transfer.batch' = 1"),
+        ({"pretrain": {"batch": 10**13}}, r"'pretrain.batch' = 10000000000000: input should be less"),
+        ({"network": {"media_width": 10**13}}, r"'network.media_width' = 10000000000000: input should be less"),
         ({"precision": "fp8"}, r"'precision' = 'fp8'"),
         ({"loss": {"media": {"weight": float("inf")}}}, r"'loss.media.weight' = inf"),
         ({"preset": "papr"}, r"unknown preset 'papr': did you mean 'paper'\?"),
@@ -71,6 +76,12 @@ def test_bad_values_are_one_clear_line(flags, message):
         Config.resolve(flags=flags)
     assert caught.value.exit_code == ExitCode.USAGE
     assert "\n" not in str(caught.value)
+
+
+def test_a_pipe_is_no_configuration(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="pipe: no file"):
+        Config.resolve(file=tmp_path / "pipe")
 
 
 def test_bad_files_and_variables_are_named(tmp_path):

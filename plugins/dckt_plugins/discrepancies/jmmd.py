@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 
 from dckt_core import DiscrepancySpec, hookimpl
 
@@ -21,7 +21,7 @@ class Options:
     """What `--discrepancy-opt` takes."""
 
     kernel_num: Annotated[int, Ge(1), Le(32), "K, how many Gaussians are averaged at each layer"] = 5
-    kernel_mul: Annotated[float, Gt(0), "ratio of neighbouring bandwidths"] = 2.0
+    kernel_mul: Annotated[float, Ge(0.01), Le(100), "ratio of neighbouring bandwidths"] = 2.0
 
 
 @hookimpl

@@ -24,7 +24,7 @@ class Options:
         "biased"
     )
     kernel_num: Annotated[int, Ge(1), Le(32), "K, how many Gaussians are averaged"] = 5
-    kernel_mul: Annotated[float, Gt(0), "ratio of neighbouring bandwidths"] = 2.0
+    kernel_mul: Annotated[float, Ge(0.01), Le(100), "ratio of neighbouring bandwidths"] = 2.0
     sigma: Annotated[
         float | None, Gt(0), "fixed central bandwidth, a squared distance; by default the batch's mean"
     ] = None
