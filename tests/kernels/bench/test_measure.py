@@ -69,7 +69,7 @@ def test_why_a_provider_does_not_take_part(monkeypatch: pytest.MonkeyPatch) -> N
     assert check(absent, parse("9x5"), SETTING) == ("no_such_package_at_all is not installed", {})
     monkeypatch.setattr(measure, "_available_bytes", lambda _: 1e9)
     note, _ = check(PROVIDERS["snippet"], parse("4096x256"), SETTING)
-    assert note == "would need about 206.2 GB of 1.0 GB"
+    assert note == "needs about 206.2 GB, and 1.0 GB may be used"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peaks of a process are read from /proc")
