@@ -1,7 +1,7 @@
 """The peak memory of one call: python -m dckt_kernels.bench.memory PROVIDER WORKLOAD MODE DTYPE DEVICE THREADS -> JSON.
 
 A process of its own, since a peak leaves its mark on everything after it. Counted beyond the inputs: the caller's
-gradient tensors are part of it. Libraries are warmed up on a tiny call first.
+gradient tensors are part of it. Libraries are warmed up first, on a small call that needs all of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main(provider: str, workload: str, mode: str, dtype: str, device: str, threa
         else:
             torch.autograd.backward(loss(pairs))
 
-    call(parse("8x8").pairs(kind, where))
+    call(parse("16x1040").pairs(kind, where))
     pairs = parse(workload).pairs(kind, where)
     if where.type == "cuda":
         before = torch.cuda.memory_allocated(where)
