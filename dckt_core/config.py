@@ -25,8 +25,8 @@ ENV_NOT_CONFIG = frozenset(
 )
 DEFAULT_PRESET = "paper"
 
-Weight = Annotated[float, Field(ge=0, le=1e30)]  # float32 holds no more than 3e38
-Factor = Annotated[float, Field(gt=0, le=1e30)]
+Weight = Annotated[float, Field(ge=0, le=1e38)]  # float32 holds no more than 3e38
+Factor = Annotated[float, Field(gt=0, le=1e38)]
 Share = Annotated[float, Field(ge=0, le=1e6)]  # is squared
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Positive = Annotated[int, Field(ge=1, lt=2**31)]

@@ -13,7 +13,6 @@ batches, without the source: the difference between the two is what transfer gav
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
@@ -38,13 +37,11 @@ from dckt_core.training.divergence import Fault, Watch, first_not_finite
 from dckt_core.training.engine import Engine
 from dckt_core.training.learner import decayed_rate, set_rate, sgd
 from dckt_core.training.objective import Loss, domain_loss, transfer_loss
+from dckt_core.training.record import Record
 from dckt_core.training.scoring import Score, score
 from dckt_core.training.snapshot import Snapshot, load_momentum, momentum_tensors
 from dckt_core.training.stream import RowStream, repeat_in_order
 from dckt_core.training.views import LiveSamplerState
-
-CURVE_POINTS = 20
-"""Rows of the learning curve that each phase or iteration leaves in the metrics."""
 
 IDS_SHOWN = 4
 """Pairs of a batch that an error names; the log names all of them."""
@@ -138,7 +135,6 @@ class Trainer:
         self.discrepancy = discrepancy
         self.engine = engine
         self.save = save
-        self.observers = observers
         self.progress = progress
         self.attachments = config.loss.attachments()
         self.generators = {
@@ -152,11 +148,10 @@ class Trainer:
         self.best: dict[str, Best] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.streams: dict[str, RowStream] = {}
-        self.history: list[dict[str, Any]] = []
+        self.record = Record(engine, observers)
         self._kept = time.monotonic()
         self._watch = Watch(engine)
         self._last_joint: tuple[Mapping[str, Tensor], float] | None = None
-        self._running: dict[str, list[Tensor]] = defaultdict(list)
 
     # --- the story ------------------------------------------------------------------------------------------
 
@@ -190,7 +185,7 @@ class Trainer:
             self._validate(iteration)
             self.at = Position("transfer", iteration + 1)
         assert self.before is not None
-        return Outcome(self.before, self.best["target"], self.best.get("control"), self.history)
+        return Outcome(self.before, self.best["target"], self.best.get("control"), self.record.history)
 
     def _end_pretraining(self) -> None:
         """The target network as it is before transfer; from here on it has a twin, its control."""
@@ -198,7 +193,7 @@ class Trainer:
         self.before = self._score("target")
         self.save("before", self._bare("target"))
         self.save("source-before", self._bare("source"))
-        self._row("validation", 0, 0, self.before.as_row("target"))
+        self.record.row("validation", 0, 0, self.before.as_row("target"))
         if self.config.transfer.control:
             self._add_control()
         if self.config.transfer.keep_start:
@@ -211,7 +206,7 @@ class Trainer:
     def _validate(self, iteration: int) -> None:
         self._check_weights()
         for role, reached in self._keep_best(iteration).items():
-            self._row("validation", iteration, self.config.transfer.updates, reached.as_row(role))
+            self.record.row("validation", iteration, self.config.transfer.updates, reached.as_row(role))
 
     def _keep_best(self, iteration: int) -> dict[str, Score]:
         """Scores the target network and its control, and saves each where it is the best so far."""
@@ -245,7 +240,7 @@ class Trainer:
                 self._note(loss, {role: chosen})
                 self.engine.backward(loss.total / config.pretrain.accumulation)
             self._step(phase, update)
-            self._curve(phase, 0, update, updates)
+            self.record.curve(phase, 0, update, updates)
             self.progress(update, updates, phase)
             self._updated(Position(phase, 0, update))
 
@@ -268,25 +263,8 @@ class Trainer:
         )
         selection = self.engine.from_main(self.sampler.select(state))
         pairs = self.domains["target"].train.pairs
-        kept = torch.zeros(len(pairs), dtype=torch.bool)
-        kept[selection.indices] = True
-        row: dict[str, float] = {"kept": float(kept.sum()), "kept_share": float(kept.double().mean())}
-        for name, values in selection.details.items():
-            values = values.double()
-            row[f"{name}_mean"] = float(values.mean())
-            for part, mask in (("kept", kept), ("left", ~kept)):
-                if mask.any():
-                    row[f"{name}_{part}"] = float(values[mask].mean())
-        self._row("selection", iteration, 0, row)
-        logger.info("iteration %d: %d of %d target pairs kept", iteration, int(kept.sum()), len(pairs))
-        details = {name: values.tolist() for name, values in selection.details.items()}
-        rows = [
-            {"id": pair.id, "kept": int(kept[q]), **{name: values[q] for name, values in details.items()}}
-            for q, pair in enumerate(pairs)
-        ]
-        if self.engine.is_main:
-            for observer in self.observers:
-                observer.on_selection(iteration, rows)
+        kept = self.record.selection(iteration, selection, pairs)
+        logger.info("iteration %d: %d of %d target pairs kept", iteration, kept, len(pairs))
         return selection
 
     # --- step 1d --------------------------------------------------------------------------------------------
@@ -336,7 +314,7 @@ class Trainer:
             if self.discrepancy.module is not None:
                 engine.average_gradients(self.discrepancy.module)
             self._step(phase, update)
-            self._curve("transfer", iteration, update, config.updates)
+            self.record.curve("transfer", iteration, update, config.updates)
             self.progress(update, config.updates, phase)
             self._updated(Position("transfer", iteration, update))
 
@@ -381,7 +359,7 @@ class Trainer:
             **{f"momentum/{name}": momentum_tensors(optimizer) for name, optimizer in self.optimizers.items()},
             **{f"stream/{role}": stream.state_dict() for role, stream in self.streams.items()},
             "discrepancy": self.discrepancy.state_dict(),
-            "running": self._running_everywhere(),
+            "running": self.record.running(),
         }
         for part, members in parts.items():
             tensors |= {f"{part}/{name}": value for name, value in members.items()}
@@ -389,9 +367,9 @@ class Trainer:
             "at": asdict(self.at),
             "before": asdict(self.before) if self.before else None,
             "best": {role: asdict(best) for role, best in self.best.items()},
-            "history": self.history,
+            "history": self.record.history,
             "sampler": self.sampler.state_dict(),
-            "observers": [observer.state_dict() for observer in self.observers],
+            "observers": self.record.observer_states(),
             "scaler": self.engine.scaler_state(),
         }
         return Snapshot(tensors, facts)
@@ -405,7 +383,7 @@ class Trainer:
         try:
             facts = TypeAdapter(Facts).validate_python(dict(snapshot.facts))
             self._check_position(facts)
-            self.at, self.before, self.history = facts.at, facts.before, facts.history
+            self.at, self.before = facts.at, facts.before
             self.best = {str(role): best for role, best in facts.best.items()}
             if self.at.phase == "transfer":
                 if self.config.transfer.control:
@@ -425,27 +403,15 @@ class Trainer:
                 stream.load_state_dict(rows)
             for name, generator in self.generators.items():
                 generator.set_state(snapshot.tensors[f"generator/{name}"])
-            self._running = defaultdict(list)
-            for name, values in snapshot.under("running").items():
-                if values.ndim == 2:  # once there were the main process's alone
-                    values = values[self.engine.process % len(values)]
-                self._running[name] = list(values.to(self.engine.device).unbind())
             self.discrepancy.load_state_dict(snapshot.under("discrepancy"))
             guilty = first_not_finite(snapshot.under("network").items())
             if guilty is not None:
                 raise ValueError(f"'{guilty}' holds numbers that are not finite")
             self.sampler.load_state_dict(facts.sampler)
             self.engine.load_scaler_state(facts.scaler)
-            for observer, state in zip(self.observers, facts.observers, strict=False):
-                observer.load_state_dict(state)
+            self.record.restore(facts.history, snapshot.under("running"), facts.observers)
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
             raise DataError(f"the checkpoint is of another configuration: {' '.join(str(error).split())}") from None
-
-    def _running_everywhere(self) -> dict[str, Tensor]:
-        """The terms that the learning curve has yet to tell of, as every process saw them: [processes, updates]."""
-        own = {name: torch.stack(values).cpu() for name, values in self._running.items()}
-        everywhere = self.engine.from_all(own)
-        return {name: torch.stack([seen[name] for seen in everywhere]) for name in own}
 
     def _check_position(self, facts: Facts) -> None:
         """Raises ValueError where this training never comes to the place that a snapshot tells of."""
@@ -518,8 +484,7 @@ class Trainer:
 
     def _note(self, loss: Loss, rows: Mapping[str, Tensor]) -> None:
         """Keeps a batch's terms for the learning curve, and for `_step` to look whether they are finite."""
-        for name, term in loss.terms.items():
-            self._running[name].append(term.detach())
+        self.record.note(loss.terms)
 
         def ids() -> list[str]:
             pairs = {role: self.domains[role].train.pairs for role in rows}
@@ -573,23 +538,6 @@ class Trainer:
             return False
         gradients = torch.autograd.grad(values, learnt, allow_unused=True)
         return first_not_finite(("", gradient) for gradient in gradients if gradient is not None) is not None
-
-    def _curve(self, phase: str, iteration: int, update: int, updates: int) -> None:
-        """A row of means over the updates since the last one, some twenty times a phase."""
-        every = -(-updates // CURVE_POINTS)
-        if update % every and update != updates:
-            return
-        means = {name: torch.stack(values).mean() for name, values in self._running.items()}
-        self._running.clear()
-        row = {name: float(self.engine.mean(value)) for name, value in means.items()}
-        self._row(phase, iteration, update, row)
-
-    def _row(self, phase: str, iteration: int, update: int, values: Mapping[str, float]) -> None:
-        row = {"phase": phase, "iteration": iteration, "update": update, **values}
-        self.history.append(row)
-        if self.engine.is_main:
-            for observer in self.observers:
-                observer.on_metrics(row)
 
 
 def _are_rows(numbers: Tensor, count: int) -> bool:

@@ -60,7 +60,7 @@ def test_round_trip_through_toml():
         ({"sede": 1}, r"unknown configuration key 'sede': did you mean 'seed'\?"),
         ({"loss": {"media": {"image_fc8": 1}}}, r"did you mean 'image_fc[67]'\?"),
         ({"transfer": {"lr": -1}}, r"'transfer.lr' = -1: input should be greater than 0"),
-        ({"transfer": {"lr": 1e308}}, r"'transfer.lr' = 1e\+308: input should be less than or equal to 10{30}"),
+        ({"transfer": {"lr": 1e308}}, r"'transfer.lr' = 1e\+308: input should be less than or equal to 1"),
         ({"representation": {"source": 1e308}}, r"'representation.source' = 1e\+308: input should be less"),
         ({"transfer": {"batch": 1}}, r"'transfer.batch' = 1"),
         ({"pretrain": {"batch": 10**13}}, r"'pretrain.batch' = 10000000000000: input should be less"),

@@ -11,14 +11,14 @@ from typing import Any
 import torch
 
 from dckt_core.errors import StoppedError
-from dckt_core.training import trainer as module
+from dckt_core.training import record
 from dckt_core.training.engine import Engine
 from dckt_core.training.snapshot import Snapshot, SnapshotFolder
 from dckt_core.training.trainer import Trainer
 from tests.core import tiny
 from tests.core.training.test_resume import Drawing, Remembering
 
-module.CURVE_POINTS = 2  # so that some stops come between two rows of the learning curve
+record.CURVE_POINTS = 2  # so that some stops come between two rows of the learning curve
 STOPS = {
     "in pre-training of the source": 3,
     "in pre-training of the target": 9,
