@@ -6,7 +6,6 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -72,7 +71,7 @@ def train(
         DivergedError: a loss was not finite; what was written is moved aside.
         StoppedError: a signal asked to stop; `resume` goes on from here.
     """
-    with closing(Engine(config.device, config.precision)) as engine:
+    with Engine(config.device, config.precision) as engine:
         name = engine.from_main(name or default_name())
         if engine.is_main:
             check_name(runs_dir, name)
@@ -94,7 +93,7 @@ def resume(run_dir: Path, *, registry: Registry, cache_dir: Path, progress: Prog
     if not (run_dir / "config.toml").is_file():
         raise UsageError(f"{run_dir}: no run to resume")
     config = read_config(run_dir / "config.toml")
-    with closing(Engine(config.device, config.precision)) as engine:
+    with Engine(config.device, config.precision) as engine:
         folder = RunFolder.reopen(run_dir) if engine.is_main else None
         engine.wait()
         return _Job(config, engine, registry, cache_dir, progress).run(run_dir, folder, resumed=True)

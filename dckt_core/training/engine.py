@@ -154,13 +154,23 @@ class Engine:
     def wait(self) -> None:
         self._accelerator.wait_for_everyone()
 
-    def close(self) -> None:
-        """Takes leave of the other processes; one that exits without may be aborted by its own network threads."""
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self.close(in_peace=kind is None)
+
+    def close(self, *, in_peace: bool = True) -> None:
+        """Takes leave of the other processes; one that exits without may be aborted by its own network threads.
+
+        in_peace: False where an error is on its way, which has to be told of before torchrun ends this process too.
+        """
         if self.processes > 1 and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
             # DistributedDataParallel keeps the group's threads alive beyond this. One that is still letting go of a
             # tensor when the interpreter ends aborts the process: let them come to rest.
-            time.sleep(REST)
+            if in_peace:
+                time.sleep(REST)
 
     @contextmanager
     def evaluating(self, network: nn.Module) -> Iterator[Any]:
