@@ -25,7 +25,8 @@ test-lowest: $(STAMP)  ## the fast tests with the lowest versions that pyproject
 	$(BIN)/python tests/lowest.py
 
 reliability: $(STAMP)  ## inject all faults, and rewrite docs/reliability.md from what came out
-	$(BIN)/python -m tests.reliability.table > docs/.reliability.md && mv docs/.reliability.md docs/reliability.md
+	mkdir -p build
+	$(BIN)/python -m tests.reliability.table > build/reliability.md && mv build/reliability.md docs/reliability.md
 
 docs: $(STAMP)  ## rewrite docs/cli.md from --help
 	$(BIN)/python -m dckt_cli.reference > docs/cli.md
