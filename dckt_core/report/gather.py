@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import count
 from typing import TypeVar
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from dckt_core.errors import DataError
 from dckt_core.metrics import average_precisions
 from dckt_core.model import Checkpoint
+from dckt_core.progress import Progress, silent
 from dckt_core.report.curriculum import Curriculum, curriculum
 from dckt_core.report.curves import Series, discrepancies, losses, validation_map
 from dckt_core.report.material import CHECKPOINTS, Material, Missing, Seen, attempt, unwrap
@@ -105,26 +107,38 @@ class Report:
     domain_map: DomainMap | Missing
 
 
-def gather(record: RunRecord, material: Material) -> Report:
+STEPS = len(CHECKPOINTS) + 8
+"""Of `gather`, each of which may take a while."""
+
+
+def gather(record: RunRecord, material: Material, progress: Progress = silent) -> Report:
     """Everything that a report shows of a run."""
-    ranked = {name: attempt(partial(_rankings, material, name)) for name in CHECKPOINTS}
+    done = count(1)
+
+    def step(make: Callable[[], T]) -> T | Missing:
+        found = attempt(make)
+        progress(next(done), STEPS, "gathering")
+        return found
+
+    progress(0, STEPS, "gathering")
+    ranked = {name: step(partial(_rankings, material, name)) for name in CHECKPOINTS}
     after = ranked["after"]
-    changed = attempt(material.target_changed)
+    changed = step(material.target_changed)
     warning = "" if changed is not True else "The target data are not those that the run was trained and scored on."
     return Report(
         name=record.name,
         started=record.started,
         status=record.status,
         changed=warning,
-        outcome=attempt(lambda: outcome(record)),
-        setup=attempt(lambda: setup(record)),
-        curves=attempt(lambda: _curves(record)),
-        discrepancies=attempt(lambda: _discrepancies(record)),
-        curriculum=attempt(lambda: curriculum(record, material)),
-        precision_recall=attempt(lambda: _precision_recall(ranked, material)),
+        outcome=step(lambda: outcome(record)),
+        setup=step(lambda: setup(record)),
+        curves=step(lambda: _curves(record)),
+        discrepancies=step(lambda: _discrepancies(record)),
+        curriculum=step(lambda: curriculum(record, material)),
+        precision_recall=step(lambda: _precision_recall(ranked, material)),
         confusion=after if isinstance(after, Missing) else _confusion(material, after),
         queries=after if isinstance(after, Missing) else _queries(material.seen("after"), after),
-        domain_map=attempt(lambda: _domain_map(material)),
+        domain_map=step(lambda: _domain_map(material)),
     )
 
 

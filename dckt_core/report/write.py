@@ -45,5 +45,5 @@ def write_report(
         cache_dir=cache_dir,
         progress=progress,
     )
-    write_text(file, render(gather(record, material)))
+    write_text(file, render(gather(record, material, progress)))
     return file

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from dckt_cli.main import main
+from dckt_core.report.gather import STEPS
+from dckt_core.report.write import write_report
 from tests.browser import CONTRAST, Browser, open_browser
 
 Capture = pytest.CaptureFixture[str]
@@ -100,6 +102,17 @@ def test_every_section_is_there_and_the_page_is_sound(reported: Path) -> None:
     assert all(it["alt"] for it in page.all("img"))
     assert all(it["aria-label"] for it in page.all("svg"))
     assert source.count("<h1>") == 1
+
+
+def test_it_tells_how_far_it_is(run: str, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+
+    def progress(done: int, total: int, what: str) -> None:
+        if what == "gathering":
+            told.append((done, total))
+
+    write_report(run, tmp_path / "report.html", progress=progress)
+    assert told == [(done, STEPS) for done in range(STEPS + 1)]
 
 
 def test_it_loads_nothing_and_runs_nothing(reported: Path) -> None:
