@@ -58,7 +58,8 @@ def mk_mmd(
         matter to the estimate (in "linear" and "quadruple" each term is weighted by the product of its four rows'
         weights). The mean distance takes them as they are: sum v_i v_j ||z_i - z_j||^2 / sum v_i v_j over i != j,
         v = [u; w].
-    precision: of the matrix products of the Triton kernels in float32. The other backends compute in full float32.
+    precision: of the matrix products of the Triton kernels in float32. The closed form has full float32 on a CPU; on
+        CUDA it keeps to torch's own setting for TF32.
     backend: None for the first that can serve the call: "triton" (CUDA and ROCm), "closed_form" (torch, any device).
         "reference" is explicit differences in float64, the only one with second derivatives.
 
