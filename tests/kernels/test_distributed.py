@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def work(rank: int, folder: str) -> None:
     global_mk_mmd(*layer(torch.cat([mine["x"], mine["y"]])).split([len(mine["x"]), len(mine["y"])])).backward()
     torch.save((found, layer.module.weight.grad), f"{folder}/{rank}.pt")
     dist.destroy_process_group()
+    time.sleep(0.5)  # DistributedDataParallel's threads abort an interpreter that ends before they rest
 
 
 def test_two_processes_are_one(tmp_path: Path) -> None:
