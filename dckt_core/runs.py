@@ -95,8 +95,7 @@ class RunFolder:
         Raises:
             UsageError: there is no such run, it is finished, or a training is at work in it.
         """
-        if not (path / "config.toml").is_file():
-            raise UsageError(f"{path}: no run to resume")
+        check_begun(path)
         if (path / "summary.json").exists():
             raise UsageError(f"{path}: the run is finished")
         folder = cls(path, hold(path, _BUSY))
@@ -156,6 +155,12 @@ class RunFolder:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """A JSON file for people to read, atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def check_begun(path: Path) -> None:
+    """Raises UsageError where no run has begun that could go on."""
+    if not (path / "config.toml").is_file():
+        raise UsageError(f"{path}: no run to resume")
 
 
 def check_name(runs_dir: Path, name: str) -> str:

@@ -27,7 +27,7 @@ from dckt_core.data.checks import check_trainable
 from dckt_core.data.domain import Domain
 from dckt_core.data.pairs import SPLITS, Role
 from dckt_core.data.screening import Screened, refuse_bad_images
-from dckt_core.errors import ExitCode, StoppedError, StorageError, UsageError
+from dckt_core.errors import ExitCode, StoppedError, StorageError
 from dckt_core.files import write_text
 from dckt_core.guards import GuardedObserver
 from dckt_core.model import check_model, save_model
@@ -36,7 +36,7 @@ from dckt_core.plugins import Registry
 from dckt_core.progress import Progress, logger, silent
 from dckt_core.protocols import EncoderContext
 from dckt_core.rng import generator_for
-from dckt_core.runs import DROPPED, RunFolder, check_name, default_name, environment, write_json
+from dckt_core.runs import DROPPED, RunFolder, check_begun, check_name, default_name, environment, write_json
 from dckt_core.stopping import stopping
 from dckt_core.training.engine import Engine
 from dckt_core.training.scoring import compare
@@ -90,8 +90,7 @@ def resume(run_dir: Path, *, registry: Registry, cache_dir: Path, progress: Prog
         DataError: its data or an encoder is another one than before.
         Otherwise as `train`.
     """
-    if not (run_dir / "config.toml").is_file():
-        raise UsageError(f"{run_dir}: no run to resume")
+    check_begun(run_dir)
     config = read_config(run_dir / "config.toml")
     with Engine(config.device, config.precision) as engine:
         folder = RunFolder.reopen(run_dir) if engine.is_main else None

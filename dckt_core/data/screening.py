@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,8 +118,7 @@ def image_problems(pairs: Sequence[Pair], *, cache_dir: Path, progress: Progress
     The verdict is kept in the cache under the content of all images, so the next run reads the files and decodes none.
     """
     paths = list(dict.fromkeys(pair.image for pair in pairs))
-    with ThreadPoolExecutor(THREADS) as pool:
-        content = [digest.hex() for digest in pool.map(_digest, paths)]
+    content = [digest.hex() for digest in _digests(paths)]
     key = hashlib.sha256(json.dumps([FORMAT, PIL.__version__, max_pixels(), content]).encode()).hexdigest()
     file = cache_dir / "images" / f"{key}.json"
     verdict = _read_verdict(file, len(paths))
@@ -138,9 +137,12 @@ def pairs_digest(pair_set: PairSet) -> str:
 
 def images_digest(pairs: Sequence[Pair]) -> str:
     """Names the content of the images of some pairs; 64 hexadecimal digits. A resumed run must find the same."""
-    paths = list(dict.fromkeys(pair.image for pair in pairs))
+    return hashlib.sha256(b"".join(_digests(dict.fromkeys(pair.image for pair in pairs)))).hexdigest()
+
+
+def _digests(paths: Iterable[Path]) -> list[bytes]:
     with ThreadPoolExecutor(THREADS) as pool:
-        return hashlib.sha256(b"".join(pool.map(_digest, paths))).hexdigest()
+        return list(pool.map(_digest, paths))
 
 
 def _digest(path: Path) -> bytes:
