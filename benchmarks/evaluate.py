@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from dckt_core.metrics import rank
+from dckt_core.evaluation.ranking import rank
 
 CLASSES = DIM = 20
 LOOPS_UP_TO = 2000

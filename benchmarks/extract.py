@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from dckt_core.contract.discovery import load_registry
+from dckt_core.contract.options import split_assignments
 from dckt_core.data.prepare import prepare
-from dckt_core.extract.extractor import by_encoder
-from dckt_core.extract.work import extract
-from dckt_core.items import list_items
-from dckt_core.options import split_assignments
-from dckt_core.plugins import load_registry
+from dckt_core.retrieval.extract import extract
+from dckt_core.retrieval.extractor import by_encoder
+from dckt_core.retrieval.listing import list_items
 
 
 def write_pictures(folder: Path, count: int) -> None:

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dckt_core.errors import UsageError, did_you_mean
-from dckt_core.files import is_endless
+from dckt_core.base.errors import UsageError, did_you_mean
+from dckt_core.io.files import is_endless
 
 ENV_PREFIX = "DCKT_"
 ENV_NOT_CONFIG = frozenset(

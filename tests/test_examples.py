@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import install
+
 EXAMPLES = sorted(path.parent for path in (Path(__file__).parents[1] / "examples").glob("*/pyproject.toml"))
 
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
-def test_an_example_passes_its_own_tests(folder: Path) -> None:
+def test_an_example_passes_its_own_tests(folder: Path, tmp_path: Path) -> None:
+    """Installed as its README says, beside everything that is there."""
+    install(tmp_path, [folder])
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", str(folder)]
-    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder)
     if done.returncode == 5 and "SKIPPED" in done.stdout:
         pytest.skip(done.stdout.strip().splitlines()[-2])

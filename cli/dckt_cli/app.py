@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dckt_core.plugins import Registry
+    from dckt_core.contract.discovery import Registry
 
 
 @dataclass
@@ -25,6 +25,6 @@ class App:
     @cached_property
     def registry(self) -> Registry:
         """All plugins; found at the first use, warnings about broken ones with it."""
-        from dckt_core.plugins import load_registry
+        from dckt_core.contract.discovery import load_registry
 
         return load_registry(plugins=self.plugins)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
-from dckt_core.errors import ExitCode, UsageError, did_you_mean
+from dckt_core.base.errors import ExitCode, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from dckt_kernels.bench.measure import Row

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dckt_core.progress import Progress, logger, silent
+from dckt_core.base.progress import Progress, logger, silent
 
 if TYPE_CHECKING:
     from rich.console import Console

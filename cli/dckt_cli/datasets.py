@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
-from dckt_core.errors import ExitCode
+from dckt_core.base.errors import ExitCode
 
 if TYPE_CHECKING:
     from dckt_core.data.inspection import Inspection
@@ -53,13 +53,13 @@ def check(
     Every bad line and every bad file is named with its reason; if there is any, the exit code is 3.
     """
     from dckt_cli.console import watching
+    from dckt_core.contract.discovery import blame
+    from dckt_core.contract.options import parse_options, split_assignments
+    from dckt_core.contract.pairs import PairSet
+    from dckt_core.contract.protocols import DatasetContext
     from dckt_core.data.cache import default_cache_dir
     from dckt_core.data.inspection import inspect_dataset
-    from dckt_core.data.layouts import find_layout
-    from dckt_core.data.pairs import PairSet
-    from dckt_core.options import parse_options, split_assignments
-    from dckt_core.plugins import blame
-    from dckt_core.protocols import DatasetContext
+    from dckt_core.data.sources import find_layout
 
     registered = find_layout(path, ctx.obj.registry, layout)
     said = split_assignments(layout_opt, option="--layout-opt")
@@ -96,7 +96,7 @@ def _as_json(path: Path, layout: str, inspection: Inspection) -> dict[str, Any]:
 
 
 def _show(path: Path, inspection: Inspection) -> None:
-    from dckt_core.data.pairs import SPLITS
+    from dckt_core.contract.pairs import SPLITS
 
     for problem in inspection.problems:
         click.echo(str(problem))

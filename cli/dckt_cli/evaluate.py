@@ -16,8 +16,8 @@ from dckt_cli import options
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from dckt_core.data.pairs import Pair
-    from dckt_core.evaluation import Evaluation, TaskSummary
+    from dckt_core.contract.pairs import Pair
+    from dckt_core.evaluation.tasks import Evaluation, TaskSummary
 
 ROWS = {
     "image_to_text": "image->text",
@@ -78,12 +78,12 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
     import torch
 
     from dckt_cli.console import watching
-    from dckt_core.device import find_device
-    from dckt_core.errors import DataError
-    from dckt_core.evaluation import CROSS_MEDIA, TASKS
-    from dckt_core.evaluation import evaluate as evaluate_pairs
-    from dckt_core.model import load
-    from dckt_core.protocols import Representation
+    from dckt_core.base.device import find_device
+    from dckt_core.base.errors import DataError
+    from dckt_core.contract.protocols import Representation
+    from dckt_core.evaluation.tasks import CROSS_MEDIA, TASKS
+    from dckt_core.evaluation.tasks import evaluate as evaluate_pairs
+    from dckt_core.runs.model import load
 
     with watching(quiet=flags["quiet"]) as progress:
         model = load(
@@ -175,8 +175,8 @@ def _figure(value: float | None) -> str:
 
 def _write_per_query(file: Path, evaluation: Evaluation, pairs: Sequence[Pair]) -> None:
     """One row for each task and query; no AP stands where nothing is relevant."""
-    from dckt_core.errors import UsageError
-    from dckt_core.files import write_text
+    from dckt_core.base.errors import UsageError
+    from dckt_core.io.files import write_text
 
     columns = ["task", "id", "label", "relevant", "ap", "chance"]
     columns += [f"{name}_at_{k}" for k in evaluation.ks for name in ("ap", "precision", "recall")]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
-from dckt_core.errors import ExitCode
+from dckt_core.base.errors import ExitCode
 
 if TYPE_CHECKING:
-    from dckt_core.experiment.plan import Plan
-    from dckt_core.experiment.runner import Standing
+    from dckt_apps.experiment.plan import Plan
+    from dckt_apps.experiment.runner import Standing
 
 
 @click.command()
@@ -32,12 +32,12 @@ def experiment(ctx: click.Context, /, **flags: Any) -> int:
 
     The same command goes on with an experiment that was stopped or killed. It leaves results.csv and report.md.
     """
+    from dckt_apps.experiment.plan import read_plan
+    from dckt_apps.experiment.runner import run_experiment, standing
     from dckt_cli.console import watching
     from dckt_core.config import assignments_layer
+    from dckt_core.contract.options import split_assignments
     from dckt_core.data.cache import default_cache_dir
-    from dckt_core.experiment.plan import read_plan
-    from dckt_core.experiment.runner import run_experiment, standing
-    from dckt_core.options import split_assignments
 
     changes = assignments_layer(split_assignments(flags["assignments"], option="--set").items())
     plan = read_plan(flags["file"], changes)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
-from dckt_core.errors import UsageError
+from dckt_core.base.errors import UsageError
 
 if TYPE_CHECKING:
-    from dckt_core.plugins import Registry
-    from dckt_core.specs import Modality
+    from dckt_core.contract.discovery import Registry
+    from dckt_core.contract.specs import Modality
 
 
 @click.command()
@@ -54,13 +54,13 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
         raise click.UsageError("--encoder-opt goes with --encoder", ctx)
 
     from dckt_cli.console import watching
+    from dckt_core.base.device import find_device
+    from dckt_core.contract.options import split_assignments
     from dckt_core.data.cache import default_cache_dir
-    from dckt_core.device import find_device
-    from dckt_core.extract.extractor import by_encoder, by_run
-    from dckt_core.extract.work import extract as extract_items
-    from dckt_core.items import list_items
-    from dckt_core.model import load
-    from dckt_core.options import split_assignments
+    from dckt_core.retrieval.extract import extract as extract_items
+    from dckt_core.retrieval.extractor import by_encoder, by_run
+    from dckt_core.retrieval.listing import list_items
+    from dckt_core.runs.model import load
 
     registry = ctx.obj.registry
     device = find_device(flags["device"])
@@ -96,7 +96,7 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
 
 def _medium(location: str, said: Modality | None, registry: Registry) -> Modality:
     """The medium of a place for a run, which has an encoder for either."""
-    from dckt_core.items import media_at
+    from dckt_core.retrieval.listing import media_at
 
     if said is not None:
         return said

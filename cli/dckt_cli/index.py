@@ -13,9 +13,9 @@ import click
 from dckt_cli import options
 
 if TYPE_CHECKING:
-    from dckt_core.plugins import Registry
-    from dckt_core.progress import Progress
-    from dckt_core.search.build import Encoding
+    from dckt_core.base.progress import Progress
+    from dckt_core.contract.discovery import Registry
+    from dckt_core.retrieval.build import Encoding
 
 OF_A_BUILD = ("gallery", "out", "index", "index_opt", "checkpoint")
 OF_A_CHANGE = ("add", "remove", "run")
@@ -55,8 +55,8 @@ def index(ctx: click.Context, /, place: Path, **flags: Any) -> None:
     the share of the true 10 nearest that it finds is measured at build.
     """
     from dckt_cli.console import watching
-    from dckt_core.search.build import Encoding
-    from dckt_core.search.store import is_index, read_header
+    from dckt_core.retrieval.build import Encoding
+    from dckt_core.retrieval.store import is_index, read_header
 
     changes = is_index(place)
     _check_flags(ctx, place, flags, changes=changes)
@@ -94,10 +94,10 @@ def _check_flags(ctx: click.Context, place: Path, flags: Mapping[str, Any], *, c
 def _build(
     registry: Registry, run: Path, flags: Mapping[str, Any], encoding: Encoding, progress: Progress
 ) -> list[str]:
-    from dckt_core.device import find_device
-    from dckt_core.model import load
-    from dckt_core.options import parse_options, split_assignments
-    from dckt_core.search.build import build_index
+    from dckt_core.base.device import find_device
+    from dckt_core.contract.options import parse_options, split_assignments
+    from dckt_core.retrieval.build import build_index
+    from dckt_core.runs.model import load
 
     options = split_assignments(flags["index_opt"], option="--index-opt")
     parse_options(registry.find("index", flags["index"]).spec, options, where=f"index '{flags['index']}'")
@@ -111,10 +111,10 @@ def _build(
 def _change(
     registry: Registry, path: Path, flags: Mapping[str, Any], encoding: Encoding, progress: Progress
 ) -> list[str]:
-    from dckt_core.device import find_device
-    from dckt_core.search.build import add_to_index, remove_from_index
-    from dckt_core.search.opening import load_model
-    from dckt_core.search.store import read_header
+    from dckt_core.base.device import find_device
+    from dckt_core.retrieval.build import add_to_index, remove_from_index
+    from dckt_core.retrieval.opening import load_model
+    from dckt_core.retrieval.store import read_header
 
     told = []
     if flags["remove"]:

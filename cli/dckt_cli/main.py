@@ -12,9 +12,9 @@ import click
 
 from dckt_cli.app import App
 from dckt_core import __version__
-from dckt_core.data.reading import is_unicode
-from dckt_core.errors import DcktError, ExitCode, UsageError, did_you_mean
-from dckt_core.memory import is_out_of_memory
+from dckt_core.base.errors import DcktError, ExitCode, UsageError, did_you_mean
+from dckt_core.base.memory import is_out_of_memory
+from dckt_core.io.text import is_unicode
 
 COMMANDS = {
     "train": ("dckt_cli.train:train", "Train a target network with the help of a source domain, and score it."),

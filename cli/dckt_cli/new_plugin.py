@@ -19,11 +19,11 @@ import click
 
 from dckt_cli import options
 from dckt_cli.app import App
-from dckt_core.errors import UsageError
-from dckt_core.files import umask
+from dckt_core.base.errors import UsageError
+from dckt_core.io.files import umask
 
 if TYPE_CHECKING:
-    from dckt_core.plugins import Registry
+    from dckt_core.contract.discovery import Registry
 
 USES = {
     "encoder": "dckt train --encoder {name}",

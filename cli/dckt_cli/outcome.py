@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dckt_core.runs import DROPPED
+from dckt_core.runs.folder import DROPPED
 
 DIRECTIONS = {"image_to_text": "image->text", "text_to_image": "text->image", "mean": "mean"}
 ROWS = {

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from dckt_cli.app import App
-from dckt_core.errors import ExitCode, PluginError, UsageError, did_you_mean
+from dckt_core.base.errors import ExitCode, PluginError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from dckt_core.plugins import Registered, Registry
+    from dckt_core.contract.discovery import Registered, Registry
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -54,8 +54,8 @@ def list_plugins(app: App, /, *, as_json: bool) -> None:
 @click.pass_obj
 def show(app: App, /, *, name: str, as_json: bool) -> None:
     """Show the plugins called NAME, or DISTRIBUTION:NAME, and the options that they take."""
-    from dckt_core.options import describe_options
-    from dckt_core.plugins import blame
+    from dckt_core.contract.discovery import blame
+    from dckt_core.contract.options import describe_options
 
     entries = [entry for entry in every(app.registry) if name in (entry.spec.name, entry.qualified_name)]
     if not entries:
@@ -91,8 +91,8 @@ def show(app: App, /, *, name: str, as_json: bool) -> None:
 @click.pass_context
 def check(ctx: click.Context, /, *, as_json: bool) -> None:
     """Load every plugin, validate its default options, and exit 1 if anything is wrong."""
-    from dckt_core.options import check_options
-    from dckt_core.plugins import blame, discover
+    from dckt_core.contract.discovery import blame, discover
+    from dckt_core.contract.options import check_options
 
     registry = discover(plugins=ctx.obj.plugins)
     entries = every(registry)
@@ -115,7 +115,7 @@ def check(ctx: click.Context, /, *, as_json: bool) -> None:
 
 def every(registry: Registry) -> list[Registered]:
     """All plugins, by kind; within one kind built-ins first, and last those that a clash hides."""
-    from dckt_core.plugins import HOOKS
+    from dckt_core.contract.discovery import HOOKS
 
     return [e for spec in HOOKS.values() for e in [*registry.all(spec.kind), *registry.clashing(spec.kind)]]
 

@@ -34,9 +34,9 @@ def report(ctx: click.Context, /, run: Path, output: Path | None, **flags: Any) 
     if output is not None and not output.absolute().parent.is_dir():
         raise click.BadParameter(f"{output.parent}: no such folder", ctx, param_hint="--output")
 
+    from dckt_apps.report.write import write_report
     from dckt_cli.console import watching
-    from dckt_core.device import find_device
-    from dckt_core.report.write import write_report
+    from dckt_core.base.device import find_device
 
     with watching(quiet=flags["quiet"]) as progress:
         file = write_report(

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
-from dckt_core.errors import DataError, DcktError, UsageError
+from dckt_core.base.errors import DataError, DcktError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dckt_core.run_records import Estimate, RunRecord
+    from dckt_core.runs.record import Estimate, RunRecord
 
 RUNS_DIR = click.option("--runs-dir", metavar="DIR", type=options.Place(), default=Path("runs"), show_default=True)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
@@ -33,7 +33,7 @@ def runs() -> None:
 @AS_JSON
 def list_runs(runs_dir: Path, as_json: bool) -> None:
     """List the runs of a folder, the oldest first, with the test mAP of each (mean of both directions)."""
-    from dckt_core.run_records import list_runs as read_runs
+    from dckt_core.runs.record import list_runs as read_runs
 
     rows = [_row(record) for record in read_runs(runs_dir)]
     if as_json:
@@ -59,7 +59,7 @@ def list_runs(runs_dir: Path, as_json: bool) -> None:
 @AS_JSON
 def show(run: Path, as_json: bool) -> None:
     """Show one run: how it ended, what it was trained on, and every setting."""
-    from dckt_core.run_records import flatten, read_run
+    from dckt_core.runs.record import flatten, read_run
 
     record = read_run(run)
     settings = flatten(record.config)
@@ -100,7 +100,7 @@ def compare(ctx: click.Context, /, runs: tuple[Path, ...], as_json: bool) -> Non
     """
     if len(runs) < 2:
         raise click.UsageError("name two runs or more", ctx)
-    from dckt_core.run_records import differences, read_run
+    from dckt_core.runs.record import differences, read_run
 
     records = [read_run(run) for run in runs]
     differing = differences(records)
@@ -139,7 +139,7 @@ def plot(ctx: click.Context, /, runs: tuple[Path, ...], output: Path | None) -> 
     """
     if output is None and len(runs) > 1:
         raise click.UsageError("say where the picture goes: -o FILE", ctx)
-    from dckt_core.run_records import read_run
+    from dckt_core.runs.record import read_run
 
     records = [read_run(run) for run in runs]
     output = output or runs[0] / "curves.png"
@@ -147,8 +147,8 @@ def plot(ctx: click.Context, /, runs: tuple[Path, ...], output: Path | None) -> 
         raise UsageError(f"{output}: the picture is a PNG; name it so")
     if not output.absolute().parent.is_dir():
         raise click.BadParameter(f"{output.parent}: no such folder", ctx, param_hint="--output")
-    from dckt_core.files import write_atomically
-    from dckt_core.report.plot import learning_curves
+    from dckt_apps.report.plot import learning_curves
+    from dckt_core.io.files import write_atomically
 
     figure = learning_curves(records)
     write_atomically(output, lambda temporary: figure.savefig(temporary, format="png", dpi=150))
@@ -157,7 +157,7 @@ def plot(ctx: click.Context, /, runs: tuple[Path, ...], output: Path | None) -> 
 
 def _row(record: RunRecord) -> dict[str, Any]:
     """A run in short, for JSON. A run that cannot be read says why in `error`."""
-    from dckt_core.run_records import lookup
+    from dckt_core.runs.record import lookup
 
     row: dict[str, Any] = {"name": record.name, "path": str(record.path), "status": record.status}
     row["started"] = record.started.isoformat(timespec="seconds")
@@ -223,7 +223,7 @@ def _as_json(estimate: Estimate | None) -> dict[str, Any] | None:
 
 def _other_pairs(records: list[RunRecord]) -> list[str]:
     """Runs whose target pairs are not the first one's."""
-    from dckt_core.run_records import lookup
+    from dckt_core.runs.record import lookup
 
     first, *rest = (lookup(record.model, "pairs", "target") for record in records)
     return [str(record.path) for record, digest in zip(records[1:], rest, strict=True) if digest != first]

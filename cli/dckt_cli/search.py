@@ -12,12 +12,12 @@ import click
 from dckt_cli import options
 
 if TYPE_CHECKING:
-    from dckt_core.plugins import Registry
-    from dckt_core.progress import Progress
-    from dckt_core.search.gallery import Hit
-    from dckt_core.search.queries import Query
-    from dckt_core.search.searcher import Searcher
-    from dckt_core.specs import Modality
+    from dckt_core.base.progress import Progress
+    from dckt_core.contract.discovery import Registry
+    from dckt_core.contract.specs import Modality
+    from dckt_core.retrieval.gallery import Hit
+    from dckt_core.retrieval.queries import Query
+    from dckt_core.retrieval.searcher import Searcher
 
 AT_ONCE = 256
 """Queries of a batch that are encoded, looked for and written at once."""
@@ -61,9 +61,9 @@ def search(ctx: click.Context, /, place: Path, **flags: Any) -> None:
         raise click.UsageError("say either --text or --image or --batch", ctx)
 
     from dckt_cli.console import watching
-    from dckt_core.errors import DataError, UsageError
-    from dckt_core.search.queries import Query, answer, read_queries
-    from dckt_core.search.store import is_index
+    from dckt_core.base.errors import DataError, UsageError
+    from dckt_core.retrieval.queries import Query, answer, read_queries
+    from dckt_core.retrieval.store import is_index
 
     text, image, batch = flags["text"], flags["image"], flags["batch"]
     queries = read_queries(batch) if batch is not None else [Query(text=text, image=image)]
@@ -99,8 +99,8 @@ def _check_flags(ctx: click.Context, place: Path, *, of_index: bool) -> None:
 
 
 def _of_index(registry: Registry, place: Path, flags: Mapping[str, Any], progress: Progress) -> Searcher:
-    from dckt_core.device import find_device
-    from dckt_core.search.opening import open_index
+    from dckt_core.base.device import find_device
+    from dckt_core.retrieval.opening import open_index
 
     device = str(find_device(flags["device"]))
     return open_index(place, run=flags["run"], registry=registry, device=device, progress=progress)
@@ -109,10 +109,10 @@ def _of_index(registry: Registry, place: Path, flags: Mapping[str, Any], progres
 def _of_run(
     registry: Registry, place: Path, queries: Sequence[Query], flags: Mapping[str, Any], progress: Progress
 ) -> Searcher:
-    from dckt_core.device import find_device
-    from dckt_core.model import load
-    from dckt_core.options import parse_options, split_assignments
-    from dckt_core.search.target import searcher_of_target
+    from dckt_core.base.device import find_device
+    from dckt_core.contract.options import parse_options, split_assignments
+    from dckt_core.retrieval.target import searcher_of_target
+    from dckt_core.runs.model import load
 
     options = split_assignments(flags["index_opt"], option="--index-opt")
     parse_options(registry.find("index", flags["index"]).spec, options, where=f"index '{flags['index']}'")

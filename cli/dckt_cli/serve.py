@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
-from dckt_core.errors import UsageError
+from dckt_core.base.errors import UsageError
 
 if TYPE_CHECKING:
-    from dckt_core.plugins import Registry
-    from dckt_core.progress import Progress
-    from dckt_core.search.searcher import Searcher
+    from dckt_core.base.progress import Progress
+    from dckt_core.contract.discovery import Registry
+    from dckt_core.retrieval.searcher import Searcher
 
 OF_RUNS = ("split", "checkpoint", "target")
 """Flags that make sense for a run alone: an index has it all settled."""
@@ -62,8 +62,8 @@ def serve(ctx: click.Context, /, place: Path, **flags: Any) -> None:
             raise UsageError(f"dckt serve needs {package}, which is not installed: pip install 'dckt[serve]'")
 
     from dckt_cli.console import watching
-    from dckt_core.progress import logger
-    from dckt_core.search.store import is_index
+    from dckt_core.base.progress import logger
+    from dckt_core.retrieval.store import is_index
 
     of_index = is_index(place)
     for name in OF_RUNS if of_index else ("run",):
@@ -84,10 +84,10 @@ def serve(ctx: click.Context, /, place: Path, **flags: Any) -> None:
 def _searcher(
     registry: Registry, place: Path, flags: dict[str, Any], progress: Progress, *, of_index: bool
 ) -> Searcher:
-    from dckt_core.device import find_device
-    from dckt_core.model import load
-    from dckt_core.search.opening import open_index
-    from dckt_core.search.target import searcher_of_target
+    from dckt_core.base.device import find_device
+    from dckt_core.retrieval.opening import open_index
+    from dckt_core.retrieval.target import searcher_of_target
+    from dckt_core.runs.model import load
 
     how: dict[str, Any] = {
         "registry": registry,
@@ -116,8 +116,8 @@ def _listen(host: str, port: int) -> socket.socket:
 def _run(searcher: Searcher, listening: socket.socket, flags: dict[str, Any]) -> None:
     import uvicorn
 
-    from dckt_core.serve.app import Limits, make_app
-    from dckt_core.serve.guard import LOOPBACK
+    from dckt_apps.serve.app import Limits, make_app
+    from dckt_apps.serve.guard import LOOPBACK
 
     limits = Limits(upload=round(flags["max_upload"] * 1e6))
     app = make_app(searcher, hosts=(*LOOPBACK, flags["host"], *flags["allow_host"]), limits=limits)

@@ -11,10 +11,10 @@ import click
 from click.core import ParameterSource
 
 from dckt_cli import options
-from dckt_core.errors import UsageError
+from dckt_core.base.errors import UsageError
 
 if TYPE_CHECKING:
-    from dckt_core.train import Result
+    from dckt_core.runs.train import Result
 
 PLAIN_FLAGS = ("seed", "shots", "on_error", "max_bad_fraction", "device", "precision")
 PLUGIN_FLAGS = ("encoder", "text_encoder", "discrepancy", "sampler")
@@ -55,13 +55,13 @@ def train(ctx: click.Context, /, **flags: Any) -> None:
     With no --source and --target the embedded sample runs: drawn letters and digits help to search scanned ones.
     """
     from dckt_cli.console import watching
-    from dckt_core.assembly import resolve_config
     from dckt_core.data.cache import default_cache_dir
+    from dckt_core.runs.parts import resolve_config
 
     registry = ctx.obj.registry
     if flags["run"] is not None:
         refuse_beside_resume(ctx)
-        from dckt_core.train import resume
+        from dckt_core.runs.train import resume
 
         with watching(quiet=flags["quiet"]) as progress:
             result = resume(flags["run"], registry=registry, cache_dir=default_cache_dir(), progress=progress)
@@ -74,7 +74,7 @@ def train(ctx: click.Context, /, **flags: Any) -> None:
             environ=os.environ,
             flags=flags_layer(flags),
         )
-        from dckt_core.train import train as run
+        from dckt_core.runs.train import train as run
 
         result = run(
             config,
@@ -109,7 +109,7 @@ def refuse_beside_resume(ctx: click.Context) -> None:
 def flags_layer(flags: dict[str, Any]) -> dict[str, Any]:
     """The command line as a configuration layer."""
     from dckt_core.config import assignments_layer, merge
-    from dckt_core.options import split_assignments
+    from dckt_core.contract.options import split_assignments
 
     layer: dict[str, Any] = {}
     for role in ("source", "target"):

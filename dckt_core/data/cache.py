@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from dckt_core.errors import UsageError
+from dckt_core.base.errors import UsageError
 
 
 def default_cache_dir(environ: Mapping[str, str] = os.environ) -> Path:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dckt_core.data.pairs import Pair, PairSet, Split
-from dckt_core.errors import DataError
+from dckt_core.base.errors import DataError
+from dckt_core.contract.pairs import Pair, PairSet, Split
 
 MIN_PAIRS = 2
 """Of one pair there are no batch statistics and no ranking."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dckt_core.contract.pairs import Pair, PairSet, Role, Split
 from dckt_core.data.inputs import Inputs
-from dckt_core.data.pairs import Pair, PairSet, Role, Split
 
 
 @dataclass(frozen=True)

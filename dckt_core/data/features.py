@@ -19,14 +19,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dckt_core.data.pairs import ImageItem
+from dckt_core.base.errors import DataError, DcktError, PluginError, describe
+from dckt_core.base.memory import advising
+from dckt_core.base.progress import Progress, logger, silent
+from dckt_core.contract.pairs import ImageItem
+from dckt_core.contract.protocols import Encoder, Item
 from dckt_core.data.prepare import MAX_THREADS, Preparer
-from dckt_core.errors import DataError, DcktError, PluginError
-from dckt_core.files import write_atomically, write_text
-from dckt_core.memory import advising
-from dckt_core.progress import Progress, logger, silent
-from dckt_core.protocols import Encoder, Item
-from dckt_core.registry import describe
+from dckt_core.io.files import write_atomically, write_text
 
 FORMAT = 1
 """Part of every key; a change of the file's layout makes it a new one."""

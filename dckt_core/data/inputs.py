@@ -9,11 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from dckt_core.base.progress import Progress, logger, silent
+from dckt_core.contract.pairs import ImageItem
+from dckt_core.contract.protocols import Encoder, Item
 from dckt_core.data.features import encode_items
-from dckt_core.data.pairs import ImageItem
 from dckt_core.data.prepare import Preparer
-from dckt_core.progress import Progress, logger, silent
-from dckt_core.protocols import Encoder, Item
 
 
 class Inputs(Protocol):

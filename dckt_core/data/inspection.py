@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dckt_core.base.errors import DataError
+from dckt_core.base.progress import Progress, silent
+from dckt_core.contract.pairs import PairSet, Split
 from dckt_core.data.checks import check_source, check_target
-from dckt_core.data.images import open_image
 from dckt_core.data.manifest import ManifestError, Problem
-from dckt_core.data.pairs import PairSet, Split
-from dckt_core.errors import DataError
-from dckt_core.progress import Progress, silent
+from dckt_core.io.images import open_image
 
 THREADS = 4
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dckt_core.data.pairs import SPLITS, Pair, PairSet
-from dckt_core.data.reading import check_inside, decode_line, is_unicode, numbered_lines, shown
-from dckt_core.errors import DataError, did_you_mean
+from dckt_core.base.errors import DataError, did_you_mean
+from dckt_core.contract.pairs import SPLITS, Pair, PairSet
+from dckt_core.io.text import check_inside, decode_line, is_unicode, numbered_lines, shown
 
 MANIFEST_NAME = "pairs.jsonl"
 REQUIRED = ("image", "text", "label", "split")

@@ -9,10 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from dckt_core.data.pairs import ImageItem
-from dckt_core.errors import DcktError, PluginError
-from dckt_core.protocols import Encoder, Item
-from dckt_core.registry import describe
+from dckt_core.base.errors import DcktError, PluginError, describe
+from dckt_core.contract.pairs import ImageItem
+from dckt_core.contract.protocols import Encoder, Item
 
 MAX_THREADS = 8
 

@@ -16,13 +16,13 @@ from typing import Any, Literal
 
 import PIL
 
-from dckt_core.data.images import max_pixels
+from dckt_core.base.errors import DataError
+from dckt_core.base.progress import Progress, logger, silent
+from dckt_core.contract.pairs import Pair, PairSet, Split
 from dckt_core.data.inspection import THREADS, bad_images
 from dckt_core.data.manifest import ManifestError, Problem
-from dckt_core.data.pairs import Pair, PairSet, Split
-from dckt_core.errors import DataError
-from dckt_core.files import write_text
-from dckt_core.progress import Progress, logger, silent
+from dckt_core.io.files import write_text
+from dckt_core.io.images import max_pixels
 
 OnError = Literal["fail", "skip"]
 FORMAT = 1

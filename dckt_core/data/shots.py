@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dckt_core.data.pairs import PairSet
+from dckt_core.contract.pairs import PairSet
 
 
 def few_shot(pair_set: PairSet, shots: int, *, seed: int) -> PairSet:
@@ -16,7 +16,7 @@ def few_shot(pair_set: PairSet, shots: int, *, seed: int) -> PairSet:
     """
     import torch
 
-    from dckt_core.rng import generator_for
+    from dckt_core.base.rng import generator_for
 
     of_class: dict[str, list[int]] = {}
     for row, pair in enumerate(pair_set.pairs):

@@ -7,13 +7,17 @@
         for spec in dckt_samplers():
             assert_sampler_ok(spec)
 
-A broken rule is an AssertionError of one sentence that names the spec and the rule. The rules: docs/plugins.md.
+`installed("sampler", "my-sampler")` is the spec that dckt finds once the plugin is installed. A broken rule is an
+AssertionError of one sentence that names the spec and the rule. The rules: docs/plugins.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from dckt_core.base.errors import DcktError
+from dckt_core.contract.discovery import discover
 from dckt_core.testing.datasets import assert_dataset_ok
 from dckt_core.testing.discrepancies import assert_discrepancy_ok
 from dckt_core.testing.encoders import assert_encoder_ok
@@ -29,6 +33,7 @@ __all__ = [
     "assert_index_ok",
     "assert_observer_ok",
     "assert_sampler_ok",
+    "installed",
 ]
 
 CHECKS: dict[str, Callable[..., None]] = {
@@ -40,3 +45,15 @@ CHECKS: dict[str, Callable[..., None]] = {
     "observer": assert_observer_ok,
 }
 """By kind of spec."""
+
+
+def installed(kind: str, name: str) -> Any:
+    """The spec of an installed plugin, found by its entry point as dckt does: `installed("sampler", "my-sampler")`.
+
+    Raises:
+        AssertionError: the plugin is unknown or left out; dckt's reason in one line.
+    """
+    try:
+        return discover().find(kind, name).spec
+    except DcktError as error:
+        raise AssertionError(str(error)) from None

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dckt_core.base.errors import DataError, UsageError
 from dckt_core.config import Config
+from dckt_core.contract.pairs import SPLITS, Pair, PairSet
+from dckt_core.contract.protocols import DatasetContext
+from dckt_core.contract.specs import DatasetSpec
 from dckt_core.data.checks import check_source, check_target
-from dckt_core.data.pairs import SPLITS, Pair, PairSet
-from dckt_core.errors import DataError, UsageError
-from dckt_core.protocols import DatasetContext
-from dckt_core.specs import DatasetSpec
 from dckt_core.testing.rules import Subject
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dckt_core.guards import GuardedDiscrepancy
-from dckt_core.network import LAYERS
-from dckt_core.protocols import DiscrepancyContext
-from dckt_core.specs import DiscrepancySpec
+from dckt_core.contract.guards import GuardedDiscrepancy
+from dckt_core.contract.protocols import DiscrepancyContext
+from dckt_core.contract.specs import DiscrepancySpec
+from dckt_core.method.network import LAYERS
 from dckt_core.testing.material import layer_rows, layer_widths
 from dckt_core.testing.rules import Subject
 

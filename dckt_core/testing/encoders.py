@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dckt_core.checkpoints import load_weights, save_weights
-from dckt_core.errors import DataError
-from dckt_core.protocols import Encoder, EncoderContext, Item
-from dckt_core.specs import EncoderSpec
+from dckt_core.base.errors import DataError
+from dckt_core.contract.protocols import Encoder, EncoderContext, Item
+from dckt_core.contract.specs import EncoderSpec
+from dckt_core.io.tensors import load_weights, save_weights
 from dckt_core.testing.material import TRAINING_TEXTS, pictures, texts
 from dckt_core.testing.rules import Subject, close
 

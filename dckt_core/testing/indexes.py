@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from dckt_core.protocols import Index, IndexContext
-from dckt_core.rng import generator_for
-from dckt_core.specs import IndexSpec
+from dckt_core.base.rng import generator_for
+from dckt_core.contract.protocols import Index, IndexContext
+from dckt_core.contract.specs import IndexSpec
 from dckt_core.testing.rules import Subject
 
 DIM = 16

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from dckt_core.data.pairs import ImageItem, TextItem
-from dckt_core.network import LAYERS
-from dckt_core.protocols import Representation
-from dckt_core.rng import generator_for
+from dckt_core.base.rng import generator_for
+from dckt_core.contract.pairs import ImageItem, TextItem
+from dckt_core.contract.protocols import Representation
+from dckt_core.method.network import LAYERS
 
 SIZES = ((50, 37), (33, 64), (40, 40), (9, 6))
 """Width and height of the pictures: wide, high, square, smaller than any encoder's input."""

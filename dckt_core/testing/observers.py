@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dckt_core.guards import GuardedObserver
-from dckt_core.protocols import ObserverContext
-from dckt_core.specs import ObserverSpec
+from dckt_core.contract.guards import GuardedObserver
+from dckt_core.contract.protocols import ObserverContext
+from dckt_core.contract.specs import ObserverSpec
 from dckt_core.testing.rules import Subject
 
 Event = tuple[str, tuple[Any, ...]]

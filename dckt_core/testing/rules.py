@@ -17,11 +17,11 @@ import tomli_w
 import torch
 from torch import Tensor
 
+from dckt_core.base.errors import DcktError, PluginError, describe
 from dckt_core.config import PluginChoice
-from dckt_core.errors import DcktError, PluginError
-from dckt_core.options import check_options, parse_options
-from dckt_core.plugins import HOOKS, spec_fault
-from dckt_core.registry import Registered, describe
+from dckt_core.contract.discovery import HOOKS, spec_fault
+from dckt_core.contract.options import check_options, parse_options
+from dckt_core.contract.registry import Registered
 
 SET_BY_LIBRARIES = frozenset({"PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR"})
 """Environment variables that pytest and torch set by themselves."""

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dckt_core.guards import GuardedSampler
-from dckt_core.protocols import SamplerContext, Selection
-from dckt_core.rng import generator_for
-from dckt_core.specs import SamplerSpec
+from dckt_core.base.rng import generator_for
+from dckt_core.contract.guards import GuardedSampler
+from dckt_core.contract.protocols import SamplerContext, Selection
+from dckt_core.contract.specs import SamplerSpec
 from dckt_core.testing.material import MadeUpState
 from dckt_core.testing.rules import Subject
 

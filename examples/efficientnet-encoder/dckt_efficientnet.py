@@ -18,7 +18,7 @@ from dckt_core import EncoderSpec, hookimpl
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dckt_core.protocols import Encoder, EncoderContext, ImageItem
+    from dckt_core import Encoder, EncoderContext, ImageItem
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def build(options: Options, context: EncoderContext) -> Encoder:
     from efficientnet_lite_pytorch import EfficientNet
     from torch import nn
 
-    from dckt_core.protocols import Encoder
-    from dckt_core.rng import seeded_construction
+    from dckt_core import Encoder
+    from dckt_core.base.rng import seeded_construction
 
     class Features(nn.Module):
         """RGB, uint8 [n, 3, s, s], to the average of the last feature map over its places, [n, 1280]."""

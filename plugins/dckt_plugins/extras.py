@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dckt_core.errors import UsageError
+from dckt_core import UsageError
 
 
 def need(package: str, *, of: str, extra: str) -> Any:

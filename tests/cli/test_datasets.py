@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from dckt_cli.main import main
-from tests.plugins.datasets import folders
-from tests.plugins.datasets.folders import picture, write
+from tests.support import folders
+from tests.support.folders import picture, write
 
 TEST_DATA = Path(os.environ.get("DCKT_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 

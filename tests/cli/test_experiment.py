@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from dckt_cli.main import main
-from dckt_core.errors import ExitCode
+from dckt_core.base.errors import ExitCode
+from tests.apps.experiment.conftest import write_plan
 from tests.conftest import DCKT
-from tests.core.experiment.conftest import write_plan
 
 Capture = pytest.CaptureFixture[str]
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from dckt_cli.main import main
-from dckt_core.extract.store import open_extraction
-from dckt_core.model import load
+from dckt_core.retrieval.shards import open_extraction
+from dckt_core.runs.model import load
 
 Capture = pytest.CaptureFixture[str]
 VECTORS = ("--encoder", "mean-vectors", "--encoder-opt", "vector_size=8")

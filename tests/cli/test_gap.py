@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
+from dckt_apps.experiment.gap import LayerRows, layer_rows
 from dckt_cli.main import main
-from dckt_core.errors import ExitCode
-from dckt_core.experiment.gap import LayerRows, layer_rows
-from dckt_core.model import load
-from dckt_core.network import LAYERS
-from dckt_core.plugins import load_registry
+from dckt_core.base.errors import ExitCode
+from dckt_core.contract.discovery import load_registry
+from dckt_core.method.network import LAYERS
+from dckt_core.runs.model import load
 from dckt_kernels import mk_mmd
 
 Capture = pytest.CaptureFixture[str]

@@ -13,8 +13,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from dckt_cli.main import main
-from dckt_core.model import load
-from dckt_core.search.store import read_header
+from dckt_core.retrieval.store import read_header
+from dckt_core.runs.model import load
 
 Capture = pytest.CaptureFixture[str]
 
@@ -241,7 +241,7 @@ def test_a_build_that_was_stopped_goes_on(
     run: str, built: Path, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The images are encoded, then an interrupt comes; the second time only texts are left to encode."""
-    from dckt_core.extract import work
+    from dckt_core.retrieval import extract as work
 
     whole, out = work.extract, tmp_path / "index"
 
@@ -252,7 +252,7 @@ def test_a_build_that_was_stopped_goes_on(
 
     command = ["index", run, "--gallery", "target", "-o", str(out)]
     with monkeypatch.context() as patch:
-        patch.setattr("dckt_core.search.build.extract", stopping)
+        patch.setattr("dckt_core.retrieval.build.extract", stopping)
         assert main(command) == 130
     assert not (out / "index.json").exists()
     capsys.readouterr()
@@ -269,12 +269,12 @@ def test_a_change_that_fails_changes_nothing(
     before = read_header(index)
     named = {
         "vectors": "dckt_plugins.indexes.exact_search.write_text",
-        "items": "dckt_core.search.gallery.write_atomically",
-        "header": "dckt_core.search.store.write_json",
+        "items": "dckt_core.retrieval.gallery.write_atomically",
+        "header": "dckt_core.retrieval.store.write_json",
     }
 
     def full(*_: Any) -> None:
-        from dckt_core.errors import StorageError
+        from dckt_core.base.errors import StorageError
 
         raise StorageError(index, "No space left on device")
 
@@ -412,7 +412,7 @@ def test_bad_files_of_queries(
 
 
 def test_two_processes_do_not_change_it_at_once(index: Path, run: str, capsys: Capture) -> None:
-    from dckt_core.files import held
+    from dckt_core.io.files import held
 
     with held(index, "busy"):
         code, said = refused(capsys, "index", index, "--remove", "red-test-0")

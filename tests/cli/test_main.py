@@ -10,7 +10,7 @@ import pytest
 from dckt_cli import main as shell
 from dckt_cli.main import COMMANDS, cli, main
 from dckt_core import __version__
-from dckt_core.errors import DataError, DivergedError, PluginError, UsageError
+from dckt_core.base.errors import DataError, DivergedError, PluginError, UsageError
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_the_table_of_commands_is_true(name: str) -> None:
 
 def test_no_plugins_reaches_the_registry(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     seen = []
-    from dckt_core import plugins
+    from dckt_core.contract import discovery as plugins
 
     def load_registry(*, plugins: bool) -> object:
         seen.append(plugins)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dckt_cli import new_plugin
 from dckt_cli.main import main
-from dckt_core.plugins import HOOKS
+from dckt_core.contract.discovery import HOOKS
 from tests.conftest import DCKT
 from tests.conftest import install as pip_install
 

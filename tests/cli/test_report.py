@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from dckt_apps.report.gather import STEPS
+from dckt_apps.report.write import write_report
 from dckt_cli.main import main
-from dckt_core.report.gather import STEPS
-from dckt_core.report.write import write_report
-from tests.browser import CONTRAST, Browser, open_browser
+from tests.support.browser import CONTRAST, Browser, open_browser
 
 Capture = pytest.CaptureFixture[str]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dckt_cli.main import main
-from dckt_core.model import load
+from dckt_core.runs.model import load
 
 Capture = pytest.CaptureFixture[str]
 

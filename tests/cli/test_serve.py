@@ -21,15 +21,15 @@ import pytest
 from PIL import Image
 
 from dckt_cli.main import main
-from dckt_core.model import load
-from tests.browser import CONTRAST, Browser, open_browser, until
+from dckt_core.runs.model import load
 from tests.conftest import DCKT
+from tests.support.browser import CONTRAST, Browser, open_browser, until
 
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 
-from dckt_core.search.opening import open_index
-from dckt_core.serve.app import Limits, make_app
+from dckt_apps.serve.app import Limits, make_app
+from dckt_core.retrieval.opening import open_index
 
 Capture = pytest.CaptureFixture[str]
 

@@ -17,7 +17,7 @@ import pytest
 
 from dckt_cli.main import main
 from dckt_core.config import preset_names
-from dckt_core.run_records import read_run
+from dckt_core.runs.record import read_run
 from tests.cli.conftest import SETTINGS, SIZES, SOURCE, TARGET, write_squares
 
 Capture = pytest.CaptureFixture[str]

@@ -6,8 +6,8 @@ import tomllib
 import pytest
 import tomli_w
 
+from dckt_core.base.errors import ExitCode, UsageError
 from dckt_core.config import Config, merge, parse_value, preset_names, read_config, read_preset, validate
-from dckt_core.errors import ExitCode, UsageError
 
 
 def test_presets_resolve_and_authors_differs_where_the_release_does():

@@ -16,11 +16,11 @@ import torch
 
 from dckt_cli.main import main as dckt
 from dckt_core.data.features import write_features
-from dckt_core.model import load
-from dckt_core.training.snapshot import Snapshot
+from dckt_core.engine.snapshot import Snapshot
+from dckt_core.runs.model import load
 from tests.cli.conftest import write_squares
-from tests.core import tiny
-from tests.core.training.test_resume import ending, trainer
+from tests.support import tiny
+from tests.support.trainings import ending, trainer
 
 HERE = Path(__file__).parent
 COLOURS = {"red": (255, 0, 0), "green": (0, 160, 0)}

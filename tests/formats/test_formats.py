@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from dckt_core.data.features import read_features
-from dckt_core.model import MODEL_FORMAT, load
-from dckt_core.training.snapshot import FORMAT, SnapshotFolder, load_snapshot
-from tests.core.training.test_resume import ending, trainer
+from dckt_core.engine.snapshot import FORMAT, SnapshotFolder, load_snapshot
+from dckt_core.runs.model import MODEL_FORMAT, load
 from tests.formats.make import SNAPSHOT, STOPPED_AFTER
+from tests.support.trainings import ending, trainer
 
 HERE = Path(__file__).parent
 FORMATS = sorted(HERE.glob("format-*"))

@@ -9,7 +9,7 @@ import torch
 
 from dckt_kernels import mk_mmd, mk_mmd_many, resolve_backend
 from tests.kernels.conftest import Rows
-from tests.kernels.yardstick import value_and_gradients
+from tests.support.yardstick import value_and_gradients
 
 SIZES = [(9, 7, 5), (30, 30, 64), (4, 11, 3)]
 

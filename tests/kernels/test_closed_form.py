@@ -9,7 +9,7 @@ import torch
 
 from dckt_kernels import closed_form, mk_mmd, panels
 from tests.kernels.conftest import Rows
-from tests.kernels.yardstick import relative_errors, value_and_gradients
+from tests.support.yardstick import relative_errors, value_and_gradients
 
 SHAPES = [(1, 1, 1), (1, 5, 3), (2, 2, 4), (41, 37, 127), (16, 33, 8), (64, 64, 256), (17, 16, 1)]
 

@@ -19,7 +19,7 @@ from dckt_kernels import mk_mmd
 from dckt_kernels import product as module
 from dckt_kernels.product import full_precision, product
 from tests.kernels.conftest import Rows
-from tests.kernels.yardstick import relative_errors
+from tests.support.yardstick import relative_errors
 
 needs_onednn = pytest.mark.skipif(not module.onednn_is_faster(), reason="oneDNN is not used on this processor")
 

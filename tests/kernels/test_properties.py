@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dckt_kernels import mean_distance_bandwidth, mk_mmd
-from tests.kernels.yardstick import value_and_gradients
+from tests.support.yardstick import value_and_gradients
 
 sizes = st.integers(min_value=1, max_value=12)
 seeds = st.integers(min_value=0, max_value=10_000)

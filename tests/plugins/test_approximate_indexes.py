@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dckt_core.errors import UsageError
-from dckt_core.protocols import IndexContext
+from dckt_core.base.errors import UsageError
+from dckt_core.contract.protocols import IndexContext
 from dckt_core.testing import assert_index_ok
 from dckt_plugins import extras
 from dckt_plugins.indexes import faiss, usearch

@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import pytest
 from PIL import Image
 
-from dckt_core.errors import UsageError
-from dckt_core.options import parse_options
-from dckt_core.plugins import HOOKS, Registered, discover
+from dckt_core.base.errors import UsageError
+from dckt_core.contract.discovery import HOOKS, Registered, discover
+from dckt_core.contract.options import parse_options
 from dckt_core.testing import CHECKS
-from tests.plugins.datasets import folders
+from tests.support import folders
 
 REGISTRY = discover(plugins=False)
 KINDS = [spec.kind for spec in HOOKS.values()]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dckt_core.protocols import Observer, ObserverContext
+from dckt_core.contract.protocols import Observer, ObserverContext
 from dckt_plugins.observers.csv import dckt_observers
 
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dckt_core.errors import DataError
-from dckt_core.protocols import IndexContext
+from dckt_core.base.errors import DataError
+from dckt_core.contract.protocols import IndexContext
 from dckt_plugins.indexes import exact_search
 from dckt_plugins.indexes.exact import dckt_indexes
 from dckt_plugins.indexes.exact_search import ExactIndex

@@ -19,14 +19,14 @@ import numpy as np
 import pytest
 import torch
 
-from dckt_core.assembly import resolve_config
-from dckt_core.data.pairs import SPLITS, Pair, PairSet
-from dckt_core.model import load
-from dckt_core.network import LAYERS
-from dckt_core.plugins import discover
-from dckt_core.protocols import DatasetContext
-from dckt_core.rng import generator_for
-from dckt_core.train import train
+from dckt_core.base.rng import generator_for
+from dckt_core.contract.discovery import discover
+from dckt_core.contract.pairs import SPLITS, Pair, PairSet
+from dckt_core.contract.protocols import DatasetContext
+from dckt_core.method.network import LAYERS
+from dckt_core.runs.model import load
+from dckt_core.runs.parts import resolve_config
+from dckt_core.runs.train import train
 
 REGISTRY = discover(plugins=False)
 QUICK: dict[str, Any] = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dckt_core.protocols import ObserverContext
+from dckt_core.contract.protocols import ObserverContext
 from dckt_core.testing import assert_observer_ok
 from dckt_plugins.observers.tensorboard import dckt_observers
 

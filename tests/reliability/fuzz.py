@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from dckt_core.errors import DcktError
+from dckt_core.base.errors import DcktError
 from tests.reliability.mutations import spoil
 from tests.reliability.readers import Reader, readers
 

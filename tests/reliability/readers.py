@@ -14,21 +14,21 @@ import torch
 from PIL import Image
 from safetensors.torch import save
 
-from dckt_core.checkpoints import load_weights, save_weights
 from dckt_core.config import Config, read_config
 from dckt_core.data.features import read_features, write_features
-from dckt_core.data.images import open_image
 from dckt_core.data.manifest import load_manifest
 from dckt_core.data.screening import _read_verdict
-from dckt_core.model import _read_model
-from dckt_core.training.snapshot import Snapshot, load_snapshot
-from dckt_core.training.trainer import Trainer
+from dckt_core.engine.snapshot import Snapshot, load_snapshot
+from dckt_core.io.images import open_image
+from dckt_core.io.tensors import load_weights, save_weights
+from dckt_core.method.loop import Trainer
+from dckt_core.runs.model import _read_model
 from dckt_plugins.encoders.weights import read_weights
 from dckt_plugins.encoders.words import read_vectors
-from tests.core import tiny
-from tests.core.training.test_resume import trainer
 from tests.reliability.mutations import WAYS, Way, said
 from tests.reliability.readers_search import readers_of_search
+from tests.support import tiny
+from tests.support.trainings import trainer
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
-from dckt_core.extract.store import read_header as read_extraction
-from dckt_core.extract.store import read_shard, write_shard
-from dckt_core.search.gallery import _read_items
-from dckt_core.search.queries import read_queries
-from dckt_core.search.store import Header, Made, read_header
+from dckt_core.retrieval.gallery import _read_items
+from dckt_core.retrieval.queries import read_queries
+from dckt_core.retrieval.shards import read_header as read_extraction
+from dckt_core.retrieval.shards import read_shard, write_shard
+from dckt_core.retrieval.store import Header, Made, read_header
 
 EXTRACTION = {
     "format": 1,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dckt_core.errors import DcktError
+from dckt_core.base.errors import DcktError
 from tests.reliability import fuzz as script
 from tests.reliability.fuzz import fuzz
 from tests.reliability.mutations import WAYS, spoil

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dckt_core.base.errors import DataError
 from dckt_core.data.inspection import inspect_dataset
 from dckt_core.data.manifest import load_manifest
 from dckt_core.data.screening import screen
-from dckt_core.errors import DataError
 
 NOISE = np.random.default_rng(0).integers(0, 256, size=(48, 40, 3), dtype=np.uint8)
 
@@ -147,8 +147,8 @@ def test_a_bad_image_is_named_and_skipped(folder: Path, name: str) -> None:
 LITTLE_MEMORY = """
 import resource, sys
 from pathlib import Path
-from dckt_core.data.images import open_image
-from dckt_core.errors import DataError
+from dckt_core.io.images import open_image
+from dckt_core.base.errors import DataError
 from PIL import Image
 Image.init()
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

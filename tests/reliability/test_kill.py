@@ -21,7 +21,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from dckt_core.training.snapshot import load_snapshot
+from dckt_core.engine.snapshot import load_snapshot
 from tests.cli.conftest import SETTINGS, SIZES, SOURCE, TARGET, write_squares
 
 LARGER = SETTINGS | {
@@ -35,7 +35,12 @@ LARGER = SETTINGS | {
 def preload() -> None:
     """Imports what a training needs, once here and not in every process that is forked."""
     encoders = "dckt_plugins.encoders"
-    for module in ("dckt_cli.train", "dckt_core.train", f"{encoders}.vgg19_network", f"{encoders}.wordcnn_network"):
+    for module in (
+        "dckt_cli.train",
+        "dckt_core.runs.train",
+        f"{encoders}.vgg19_network",
+        f"{encoders}.wordcnn_network",
+    ):
         import_module(module)
     import_module("gensim.models")
     import_module("torchvision.models")

@@ -27,16 +27,16 @@ import torch
 from safetensors.torch import load_file
 
 from dckt_cli.main import main
+from dckt_core.base.errors import MachineError, PluginError, StorageError, UsageError
+from dckt_core.contract.pairs import TextItem
 from dckt_core.data.features import compute_features
-from dckt_core.data.pairs import TextItem
-from dckt_core.errors import MachineError, PluginError, StorageError, UsageError
-from dckt_core.files import write_text
-from dckt_core.runs import RunFolder
-from dckt_core.training.engine import Engine
-from dckt_core.training.snapshot import SUFFIX, load_snapshot
-from dckt_core.training.trainer import Trainer
+from dckt_core.engine.processes import Engine
+from dckt_core.engine.snapshot import SUFFIX, load_snapshot
+from dckt_core.io.files import write_text
+from dckt_core.method.loop import Trainer
+from dckt_core.runs.folder import RunFolder
 from tests.cli.test_train import ENCODER, error, flags, weights
-from tests.core import tiny
+from tests.support import tiny
 
 Capture = pytest.CaptureFixture[str]
 Train = Callable[..., int]
@@ -352,7 +352,7 @@ def test_a_run_that_is_at_work_is_not_resumed_by_another(tmp_path: Path) -> None
 
 KILLS_ITSELF = """
 import os, signal, sys
-from dckt_core.training.trainer import Trainer
+from dckt_core.method.loop import Trainer
 from dckt_cli.main import main
 step, count = Trainer._step, 0
 def counted(self, phase, update):

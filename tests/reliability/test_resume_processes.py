@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.training.test_resume import differences, ending, stopped_at, trainer
+from tests.support.trainings import differences, ending, stopped_at, trainer
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,15 +13,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dckt_cli.main import main
-from dckt_core.checkpoints import load_weights, save_weights
+from dckt_core.base.errors import DataError
 from dckt_core.data.features import read_features
-from dckt_core.errors import DataError
-from dckt_core.training.snapshot import load_snapshot
+from dckt_core.engine.snapshot import load_snapshot
+from dckt_core.io.tensors import load_weights, save_weights
 from dckt_plugins.encoders.weights import fitting, read_weights
 from dckt_plugins.encoders.words import read_vectors
-from tests.core import tiny
 from tests.reliability.headers import bad_headers, file_of, tensor
 from tests.reliability.pickles import MALICIOUS, obey
+from tests.support import tiny
 
 ROOT = Path(__file__).parents[2]
 Capture = pytest.CaptureFixture[str]

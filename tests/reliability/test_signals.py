@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from dckt_core.stopping import SIGNALS, Stop, stopping
-from dckt_core.training.snapshot import SnapshotFolder
-from dckt_core.training.trainer import Trainer
+from dckt_core.engine.snapshot import SnapshotFolder
+from dckt_core.engine.stopping import SIGNALS, Stop, stopping
+from dckt_core.method.loop import Trainer
 from tests.cli.conftest import SETTINGS, SIZES, SOURCE, TARGET, write_squares
 from tests.reliability.test_kill import in_child, preload, resume, same_end
 from tests.reliability.test_kill import train as train_with

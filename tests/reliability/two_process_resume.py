@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from dckt_core.errors import StoppedError
-from dckt_core.training import record
-from dckt_core.training.engine import Engine
-from dckt_core.training.snapshot import Snapshot, SnapshotFolder
-from dckt_core.training.trainer import Trainer
-from tests.core import tiny
-from tests.core.training.test_resume import Drawing, Remembering
+from dckt_core.base.errors import StoppedError
+from dckt_core.engine import record
+from dckt_core.engine.processes import Engine
+from dckt_core.engine.snapshot import Snapshot, SnapshotFolder
+from dckt_core.method.loop import Trainer
+from tests.support import tiny
+from tests.support.trainings import Drawing, Remembering
 
 record.CURVE_POINTS = 2  # so that some stops come between two rows of the learning curve
 STOPS = {

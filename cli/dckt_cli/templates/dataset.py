@@ -6,12 +6,11 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dckt_core import DatasetSpec, hookimpl
-from dckt_core.data.pairs import SPLITS, Pair, PairSet
-from dckt_core.errors import DataError, UsageError
+from dckt_core import DataError, DatasetSpec, Pair, PairSet, UsageError, hookimpl
+from dckt_core.contract.pairs import SPLITS
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import DatasetContext
+    from dckt_core import DatasetContext
 
 MANIFEST = "my-plugin.csv"
 COLUMNS = {"image", "text", "label", "split"}

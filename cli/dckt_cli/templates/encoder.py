@@ -13,7 +13,7 @@ from dckt_core import EncoderSpec, hookimpl
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dckt_core.protocols import Encoder, EncoderContext, ImageItem
+    from dckt_core import Encoder, EncoderContext, ImageItem
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def build(options: Options, context: EncoderContext) -> Encoder:
     import torch
     from torch import nn
 
-    from dckt_core.protocols import Encoder
+    from dckt_core import Encoder
 
     def prepare(items: Sequence[ImageItem]) -> Tensor:
         """Pictures of any size to one tensor [n, 3 * side * side] with values in [0, 1]."""

@@ -11,7 +11,7 @@ from dckt_core import IndexSpec, hookimpl
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dckt_core.protocols import IndexContext
+    from dckt_core import IndexContext
 
 FILE = "vectors.safetensors"
 

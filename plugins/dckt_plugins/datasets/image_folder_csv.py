@@ -9,15 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
-from dckt_core import DatasetSpec, hookimpl
+from dckt_core import DatasetSpec, PairSet, UsageError, hookimpl
+from dckt_core.base.errors import did_you_mean
 from dckt_core.data.manifest import Problem
-from dckt_core.data.pairs import PairSet
-from dckt_core.data.reading import MAX_LINE_BYTES, shown
-from dckt_core.errors import UsageError, did_you_mean
+from dckt_core.io.text import MAX_LINE_BYTES, shown
 from dckt_plugins.datasets.collector import Collector
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import DatasetContext
+    from dckt_core import DatasetContext
 
 NAME = "image-folder-csv"
 TABLE, IMAGES = "pairs.csv", "images"

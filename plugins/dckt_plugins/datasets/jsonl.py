@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dckt_core import DatasetSpec, hookimpl
+from dckt_core import DatasetSpec, PairSet, UsageError, hookimpl
+from dckt_core.contract.specs import NoOptions
 from dckt_core.data.manifest import MANIFEST_NAME, load_manifest
-from dckt_core.data.pairs import PairSet
-from dckt_core.errors import UsageError
-from dckt_core.specs import NoOptions
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import DatasetContext
+    from dckt_core import DatasetContext
 
 
 def detect(path: Path) -> bool:

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Le
 
-from dckt_core import DatasetSpec, hookimpl
+from dckt_core import DatasetSpec, Pair, PairSet, hookimpl
 from dckt_core.data.manifest import Problem
-from dckt_core.data.pairs import Pair, PairSet
-from dckt_core.data.reading import shown
+from dckt_core.io.text import shown
 from dckt_plugins.datasets.collector import Collector
 from dckt_plugins.datasets.splits import draw_split, rank
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import DatasetContext
+    from dckt_core import DatasetContext
 
 NAME = "nus-wide-10k"
 IMAGE_LIST = "ImageList/Imagelist.txt"

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Le
 
-from dckt_core import DatasetSpec, hookimpl
+from dckt_core import DatasetSpec, Pair, PairSet, UsageError, hookimpl
 from dckt_core.data.manifest import Problem
-from dckt_core.data.pairs import Pair, PairSet
-from dckt_core.errors import UsageError
 from dckt_plugins.datasets.collector import Collector
 from dckt_plugins.datasets.splits import draw_split
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import DatasetContext
+    from dckt_core import DatasetContext
 
 NAME = "pascal-sentences"
 IMAGES, SENTENCES = "dataset", "sentence"

@@ -17,16 +17,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dckt_core import DatasetSpec, hookimpl
+from dckt_core import DataError, DatasetSpec, PairSet, UsageError, hookimpl
+from dckt_core.contract.specs import NoOptions
 from dckt_core.data.manifest import MANIFEST_NAME, load_manifest
-from dckt_core.data.pairs import PairSet
-from dckt_core.errors import DataError, UsageError
-from dckt_core.specs import NoOptions
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from dckt_core.protocols import DatasetContext
+    from dckt_core import DatasetContext
 
 VERSION = 2
 """In the folder's name; counts up with every change of what is made, so that an old folder is not taken for it."""

@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt
 from dckt_core import DiscrepancySpec, hookimpl
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import Discrepancy, DiscrepancyContext
+    from dckt_core import Discrepancy, DiscrepancyContext
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dckt_core import DiscrepancySpec, hookimpl
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dckt_core.protocols import Discrepancy, DiscrepancyContext
+    from dckt_core import Discrepancy, DiscrepancyContext
 
 
 @dataclass(frozen=True)

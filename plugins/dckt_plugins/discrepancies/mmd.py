@@ -13,7 +13,7 @@ from dckt_core import DiscrepancySpec, hookimpl
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dckt_core.protocols import Discrepancy, DiscrepancyContext
+    from dckt_core import Discrepancy, DiscrepancyContext
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def dckt_discrepancies() -> Iterable[DiscrepancySpec[Any]]:
 def _build(options: Options, context: DiscrepancyContext) -> Discrepancy:
     import torch.distributed as dist
 
-    from dckt_core.errors import UsageError
+    from dckt_core import UsageError
     from dckt_kernels import global_mk_mmd, mk_mmd_many
 
     if options.global_batch and options.estimator not in ("biased", "unbiased"):

@@ -9,8 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from dckt_core.errors import UsageError
-from dckt_core.protocols import Encoder
+from dckt_core import Encoder, UsageError
 from dckt_plugins.encoders.pictures import Normalized, squares
 from dckt_plugins.encoders.weights import one_line
 

@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dckt_core.data.pairs import TextItem
-from dckt_core.protocols import Encoder, EncoderContext
+from dckt_core import Encoder, EncoderContext, TextItem
 from dckt_plugins.encoders.words import state_of, vectors_for, words_of
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from torch import nn
 
-from dckt_core.errors import UsageError, did_you_mean
-from dckt_core.protocols import Encoder, EncoderContext
-from dckt_core.rng import seeded_construction
+from dckt_core import Encoder, EncoderContext, UsageError
+from dckt_core.base.errors import did_you_mean
+from dckt_core.base.rng import seeded_construction
 from dckt_plugins.encoders.image_network import image_encoder
 from dckt_plugins.encoders.weights import ALTERNATIVES, digest_of, downloaded, load_into, one_line, read_weights
 from dckt_plugins.extras import need, quiet_root_logger

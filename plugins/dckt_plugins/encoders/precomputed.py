@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from dckt_core import EncoderSpec, hookimpl
-from dckt_core.specs import Modality
+from dckt_core.contract.specs import Modality
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import Encoder, EncoderContext
+    from dckt_core import Encoder, EncoderContext
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from dckt_core.data.pairs import Role
-from dckt_core.errors import DataError, UsageError
-from dckt_core.protocols import Encoder, Item
-from dckt_core.specs import Modality
+from dckt_core import DataError, Encoder, UsageError
+from dckt_core.contract.pairs import Role
+from dckt_core.contract.protocols import Item
+from dckt_core.contract.specs import Modality
 from dckt_plugins.encoders.feature_files import FeatureTable, read_table
 
 if TYPE_CHECKING:

@@ -12,9 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dckt_core.data.pairs import TextItem
-from dckt_core.errors import DataError, UsageError
-from dckt_core.protocols import Encoder, EncoderContext
+from dckt_core import DataError, Encoder, EncoderContext, TextItem, UsageError
 from dckt_plugins.encoders.weights import digest_of, downloaded, one_line
 from dckt_plugins.extras import need
 

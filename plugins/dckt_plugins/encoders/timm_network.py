@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from torch import nn
 
-from dckt_core.errors import UsageError
-from dckt_core.protocols import Encoder, EncoderContext
-from dckt_core.rng import seeded_construction
+from dckt_core import Encoder, EncoderContext, UsageError
+from dckt_core.base.rng import seeded_construction
 from dckt_plugins.encoders.image_network import image_encoder
 from dckt_plugins.encoders.weights import ALTERNATIVES, digest_of, downloaded, load_into, read_weights
 from dckt_plugins.extras import need

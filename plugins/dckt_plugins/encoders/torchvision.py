@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from dckt_core import EncoderSpec, hookimpl
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import Encoder, EncoderContext
+    from dckt_core import Encoder, EncoderContext
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from dckt_core.protocols import Encoder, EncoderContext
+from dckt_core import Encoder, EncoderContext
 from dckt_plugins.encoders.pictures import Normalized, squares
 from dckt_plugins.encoders.weights import ALTERNATIVES, digest_of, downloaded, fitting, read_weights
 

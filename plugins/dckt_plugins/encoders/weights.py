@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from dckt_core.errors import DataError, UsageError
+from dckt_core import DataError, UsageError
 
 T = TypeVar("T")
 

@@ -20,9 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dckt_core.errors import DataError
-from dckt_core.files import write_atomically
-from dckt_core.progress import logger
+from dckt_core import DataError
+from dckt_core.base.progress import logger
+from dckt_core.io.files import write_atomically
 from dckt_plugins.indexes.exact_search import ExactIndex
 
 STRUCTURE = "structure.safetensors"

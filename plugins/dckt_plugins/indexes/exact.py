@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from dckt_core import IndexSpec, hookimpl
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import Index, IndexContext
-    from dckt_core.specs import NoOptions
+    from dckt_core import Index, IndexContext
+    from dckt_core.contract.specs import NoOptions
 
 
 @hookimpl

@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dckt_core.errors import DataError
-from dckt_core.files import write_atomically, write_text
+from dckt_core import DataError
+from dckt_core.io.files import write_atomically, write_text
 
 QUERY_CHUNK, VECTOR_CHUNK = 64, 65536
 """Queries and vectors compared at once: 16 MiB of cosines, whatever the size of the index."""

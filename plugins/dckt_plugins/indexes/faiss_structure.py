@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dckt_core.protocols import IndexContext
+from dckt_core import IndexContext
 from dckt_plugins.extras import need
 from dckt_plugins.indexes.approximate import ApproximateIndex, Rows, Structure, settings
 from dckt_plugins.indexes.faiss import Options

@@ -11,7 +11,7 @@ from annotated_types import Ge
 from dckt_core import IndexSpec, hookimpl
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import Index, IndexContext
+    from dckt_core import Index, IndexContext
 
 
 @dataclass(frozen=True)

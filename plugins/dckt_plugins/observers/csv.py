@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dckt_core import ObserverSpec, hookimpl
-from dckt_core.errors import StorageError
+from dckt_core.base.errors import StorageError
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import Observer, ObserverContext
-    from dckt_core.specs import NoOptions
+    from dckt_core import Observer, ObserverContext
+    from dckt_core.contract.specs import NoOptions
 
 WHEN = ("phase", "iteration", "update")
 METRIC_COLUMNS = (*WHEN, "metric", "value")
@@ -90,7 +90,7 @@ def _rows(file: Path) -> list[dict[str, str]]:
 
 def _rewrite(file: Path, header: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
     """Writes the file anew, whole or not at all; what a row has no value for is empty."""
-    from dckt_core.files import write_atomically
+    from dckt_core.io.files import write_atomically
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as stream:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dckt_core import ObserverSpec, hookimpl
-from dckt_core.errors import StorageError
+from dckt_core.base.errors import StorageError
 from dckt_plugins.extras import need
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import Observer, ObserverContext
-    from dckt_core.specs import NoOptions
+    from dckt_core import Observer, ObserverContext
+    from dckt_core.contract.specs import NoOptions
 
 WHEN = ("phase", "iteration", "update")
 FOLDER = "tensorboard"

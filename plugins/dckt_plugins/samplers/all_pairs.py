@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from dckt_core import SamplerSpec, hookimpl
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import Sampler, SamplerContext, SamplerState, Selection
-    from dckt_core.specs import NoOptions
+    from dckt_core import Sampler, SamplerContext, SamplerState, Selection
+    from dckt_core.contract.specs import NoOptions
 
 
 @hookimpl
@@ -20,7 +20,7 @@ def dckt_samplers() -> Iterable[SamplerSpec[Any]]:
 def _build(options: NoOptions, context: SamplerContext) -> Sampler:
     import torch
 
-    from dckt_core.protocols import Selection
+    from dckt_core import Selection
 
     class AllPairs:
         def select(self, state: SamplerState, /) -> Selection:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Gt, Le
 
 from dckt_core import SamplerSpec, hookimpl
-from dckt_core.progress import logger
+from dckt_core.base.progress import logger
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import Sampler, SamplerContext, SamplerState, Selection
+    from dckt_core import Sampler, SamplerContext, SamplerState, Selection
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def dckt_samplers() -> Iterable[SamplerSpec[Any]]:
 
 
 def _build(options: Options, context: SamplerContext) -> Sampler:
-    from dckt_core.protocols import Selection
+    from dckt_core import Selection
     from dckt_plugins.samplers.consistency import domain_consistency
     from dckt_plugins.samplers.keep_rate import draw, keep_probability
 

@@ -13,7 +13,7 @@ from dckt_core import SamplerSpec, hookimpl
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dckt_core.protocols import Sampler, SamplerContext, SamplerState, Selection
+    from dckt_core import Sampler, SamplerContext, SamplerState, Selection
 
 LAYER = "common_fc9"
 """Where class means are taken: the last layer that both domains share the shape of, all media together."""
@@ -68,7 +68,7 @@ def _means(rows: Tensor, groups: Tensor, count: int) -> Tensor:
 def _build(options: Options, context: SamplerContext) -> Sampler:
     import torch
 
-    from dckt_core.protocols import Selection
+    from dckt_core import Selection
 
     class ClassProgressive:
         def select(self, state: SamplerState, /) -> Selection:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dckt_core.metrics import average_precisions
-from dckt_core.protocols import Representation
+from dckt_core import Representation
+from dckt_core.evaluation.ranking import average_precisions
 
 
 def domain_consistency(view: Representation, labels: Tensor) -> Tensor:

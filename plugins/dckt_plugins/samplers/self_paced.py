@@ -14,7 +14,7 @@ from annotated_types import Gt, Le
 from dckt_core import SamplerSpec, hookimpl
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import Sampler, SamplerContext, SamplerState, Selection
+    from dckt_core import Sampler, SamplerContext, SamplerState, Selection
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def kept_share(iteration: int, iterations: int, start: float) -> float:
 def _build(options: Options, context: SamplerContext) -> Sampler:
     import torch
 
-    from dckt_core.protocols import Selection
+    from dckt_core import Selection
 
     class SelfPaced:
         def select(self, state: SamplerState, /) -> Selection:

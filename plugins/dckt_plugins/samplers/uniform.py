@@ -14,7 +14,7 @@ from dckt_core import SamplerSpec, hookimpl
 from dckt_plugins.samplers.ap_progressive import Options
 
 if TYPE_CHECKING:
-    from dckt_core.protocols import Sampler, SamplerContext, SamplerState, Selection
+    from dckt_core import Sampler, SamplerContext, SamplerState, Selection
 
 
 @hookimpl
@@ -33,7 +33,7 @@ def dckt_samplers() -> Iterable[SamplerSpec[Any]]:
 def _build(options: Options, context: SamplerContext) -> Sampler:
     import torch
 
-    from dckt_core.protocols import Selection
+    from dckt_core import Selection
     from dckt_plugins.samplers.consistency import domain_consistency
     from dckt_plugins.samplers.keep_rate import draw, keep_probability
 

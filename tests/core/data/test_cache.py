@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from dckt_core.base.errors import UsageError
 from dckt_core.data.cache import default_cache_dir
-from dckt_core.errors import UsageError
 
 
 def test_the_nearest_variable_wins(monkeypatch: pytest.MonkeyPatch) -> None:

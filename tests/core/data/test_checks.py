@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from dckt_core.base.errors import DataError
+from dckt_core.contract.pairs import Pair, PairSet
 from dckt_core.data.checks import check_trainable
-from dckt_core.data.pairs import Pair, PairSet
-from dckt_core.errors import DataError
 
 
 def pair_set(origin: str, **splits: str) -> PairSet:

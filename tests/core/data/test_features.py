@@ -12,13 +12,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from dckt_core.base.errors import DataError, PluginError
+from dckt_core.base.rng import seeded_construction
+from dckt_core.contract.pairs import ImageItem, TextItem
+from dckt_core.contract.protocols import Encoder, Item
 from dckt_core.data.features import cache_key, encode_items, read_features, write_features
-from dckt_core.data.pairs import ImageItem, TextItem
-from dckt_core.errors import DataError, PluginError
-from dckt_core.protocols import Encoder, Item
-from dckt_core.rng import seeded_construction
-
-from .conftest import Spy
+from tests.core.conftest import Spy
 
 
 class Cache:

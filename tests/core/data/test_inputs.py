@@ -5,12 +5,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from dckt_core.base.errors import DataError, PluginError
+from dckt_core.contract.pairs import ImageItem, TextItem
+from dckt_core.contract.protocols import Encoder
 from dckt_core.data.inputs import Inputs, PreparedOnDemand, inputs_for
-from dckt_core.data.pairs import ImageItem, TextItem
-from dckt_core.errors import DataError, PluginError
-from dckt_core.protocols import Encoder
-
-from .conftest import Spy
+from tests.core.conftest import Spy
 
 
 def inputs(encoder: Encoder, items: list[Any], cache: Path) -> Inputs:

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from dckt_core.base.errors import DataError, PluginError
+from dckt_core.contract.pairs import PairSet
 from dckt_core.data.inspection import inspect_dataset
 from dckt_core.data.manifest import load_manifest
-from dckt_core.data.pairs import PairSet
-from dckt_core.errors import DataError, PluginError
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dckt_core.base.errors import DataError, ExitCode
+from dckt_core.contract.pairs import Pair
 from dckt_core.data.manifest import ManifestError, inspect_manifest, load_manifest
-from dckt_core.data.pairs import Pair
-from dckt_core.data.reading import MAX_LINE_BYTES
-from dckt_core.errors import DataError, ExitCode
+from dckt_core.io.text import MAX_LINE_BYTES
 
 GOOD = {"image": "a.png", "text": "a dog", "label": "dog", "split": "train"}
 

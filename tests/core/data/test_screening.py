@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from dckt_core.base.errors import DataError
+from dckt_core.contract.pairs import SPLITS
 from dckt_core.data import screening
 from dckt_core.data.manifest import load_manifest
-from dckt_core.data.pairs import SPLITS
 from dckt_core.data.screening import Screened, pairs_digest, refuse_bad_images, screen
-from dckt_core.errors import DataError
 
 
 @pytest.fixture

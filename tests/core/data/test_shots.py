@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dckt_core.data.pairs import Pair, PairSet
+from dckt_core.contract.pairs import Pair, PairSet
 from dckt_core.data.shots import few_shot
 
 SIZES = {"cat": 7, "dog": 3, "owl": 12}

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from dckt_core import DatasetSpec
-from dckt_core.data.pairs import Pair, PairSet
-from dckt_core.errors import DataError
+from dckt_core.base.errors import DataError
+from dckt_core.contract.pairs import Pair, PairSet
 from dckt_core.testing import assert_dataset_ok
 
 ROWS = [(split, label, n) for split in ("train", "val", "test") for label in ("cat", "dog") for n in range(2)]

@@ -15,9 +15,9 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from dckt_core import EncoderSpec, SamplerSpec
-from dckt_core.data.pairs import ImageItem
-from dckt_core.errors import UsageError
-from dckt_core.protocols import Encoder, EncoderContext
+from dckt_core.base.errors import UsageError
+from dckt_core.contract.pairs import ImageItem
+from dckt_core.contract.protocols import Encoder, EncoderContext
 from dckt_core.testing import assert_encoder_ok
 from dckt_core.testing.material import TRAINING_TEXTS
 

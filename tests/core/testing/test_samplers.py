@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dckt_core import SamplerSpec
-from dckt_core.protocols import Selection
+from dckt_core.contract.protocols import Selection
 from dckt_core.testing import assert_sampler_ok
 
 

@@ -7,7 +7,7 @@ class FirstOnly:
     def select(self, state):
         import torch
 
-        from dckt_core.protocols import Selection
+        from dckt_core import Selection
 
         return Selection(indices=torch.zeros(1, dtype=torch.int64))
 

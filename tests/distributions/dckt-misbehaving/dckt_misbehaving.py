@@ -8,7 +8,7 @@ def build_shape_shifter(options, context):
     import torch
     from torch import nn
 
-    from dckt_core.protocols import Encoder
+    from dckt_core import Encoder
 
     class ShapeShifter(nn.Module):
         def __init__(self):
@@ -43,7 +43,7 @@ class OutOfRange:
     def select(self, state):
         import torch
 
-        from dckt_core.protocols import Selection
+        from dckt_core import Selection
 
         return Selection(indices=torch.arange(len(state.labels) + 1))
 

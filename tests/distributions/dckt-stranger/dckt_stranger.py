@@ -1,6 +1,6 @@
 """A plugin as a stranger would write it: an image encoder, a discrepancy and a sampler, with options.
 
-Only `dckt_core` and the names in `dckt_core.protocols` are used; torch is imported when something is built.
+Only `dckt_core` and the names in `dckt_core.contract.protocols` are used; torch is imported when something is built.
 """
 
 from __future__ import annotations
@@ -16,8 +16,15 @@ from dckt_core import DiscrepancySpec, EncoderSpec, SamplerSpec, hookimpl
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dckt_core.data.pairs import ImageItem
-    from dckt_core.protocols import DiscrepancyContext, Encoder, EncoderContext, SamplerContext, SamplerState, Selection
+    from dckt_core import (
+        DiscrepancyContext,
+        Encoder,
+        EncoderContext,
+        ImageItem,
+        SamplerContext,
+        SamplerState,
+        Selection,
+    )
 
 API = "1.0"
 
@@ -34,7 +41,7 @@ def build_thumbnail(options: ThumbnailOptions, context: EncoderContext) -> Encod
     import torch
     from torch import nn
 
-    from dckt_core.protocols import Encoder
+    from dckt_core import Encoder
 
     def prepare(items: Sequence[ImageItem]) -> Tensor:
         rows = [list(item.open().convert("L").resize((options.side, options.side)).tobytes()) for item in items]
@@ -81,7 +88,7 @@ class GrowingShare:
     def select(self, state: SamplerState, /) -> Selection:
         import torch
 
-        from dckt_core.protocols import Selection
+        from dckt_core import Selection
 
         self._asked += 1
         progress = (state.iteration - 1) / max(1, self._iterations - 1)

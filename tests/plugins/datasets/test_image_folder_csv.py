@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 
+from dckt_core.base.errors import DataError, UsageError
+from dckt_core.contract.options import parse_options
+from dckt_core.contract.pairs import PairSet
+from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.manifest import ManifestError
-from dckt_core.data.pairs import PairSet
-from dckt_core.errors import DataError, UsageError
-from dckt_core.options import parse_options
-from dckt_core.protocols import DatasetContext
 from dckt_plugins.datasets.image_folder_csv import dckt_datasets
-from tests.plugins.datasets.folders import picture, write, write_image_folder_csv
+from tests.support.folders import picture, write, write_image_folder_csv
 
 [SPEC] = dckt_datasets()
 HEADER = "image,text,label,split\n"

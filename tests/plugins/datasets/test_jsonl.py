@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from dckt_core.errors import UsageError
-from dckt_core.protocols import DatasetContext
-from dckt_core.specs import NoOptions
+from dckt_core.base.errors import UsageError
+from dckt_core.contract.protocols import DatasetContext
+from dckt_core.contract.specs import NoOptions
 from dckt_plugins.datasets.jsonl import dckt_datasets
 
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from dckt_core.contract.options import parse_options
+from dckt_core.contract.pairs import PairSet
+from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.manifest import ManifestError
-from dckt_core.data.pairs import PairSet
-from dckt_core.options import parse_options
-from dckt_core.protocols import DatasetContext
 from dckt_plugins.datasets.nus_wide_10k import dckt_datasets
-from tests.plugins.datasets.folders import write_nus_wide
+from tests.support.folders import write_nus_wide
 
 [SPEC] = dckt_datasets()
 IMAGES, TAGS, SKY = "ImageList/Imagelist.txt", "NUS_WID_Tags/All_Tags.txt", "Groundtruth/AllLabels/Labels_sky.txt"

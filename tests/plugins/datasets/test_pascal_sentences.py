@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
+from dckt_core.base.errors import DataError, UsageError
+from dckt_core.contract.options import parse_options
+from dckt_core.contract.pairs import PairSet
+from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.manifest import ManifestError
-from dckt_core.data.pairs import PairSet
-from dckt_core.errors import DataError, UsageError
-from dckt_core.options import parse_options
-from dckt_core.protocols import DatasetContext
 from dckt_plugins.datasets.pascal_sentences import dckt_datasets
-from tests.plugins.datasets.folders import picture, write, write_pascal_sentences
+from tests.support.folders import picture, write, write_pascal_sentences
 
 [SPEC] = dckt_datasets()
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from dckt_core import DatasetSpec
+from dckt_core.base.errors import DataError, UsageError
+from dckt_core.contract.pairs import PairSet
+from dckt_core.contract.protocols import DatasetContext
+from dckt_core.contract.specs import NoOptions
 from dckt_core.data.checks import check_trainable
 from dckt_core.data.manifest import load_manifest
-from dckt_core.data.pairs import PairSet
-from dckt_core.errors import DataError, UsageError
-from dckt_core.protocols import DatasetContext
-from dckt_core.specs import NoOptions
 from dckt_plugins.datasets import sample
 
 SPECS: dict[str, DatasetSpec[Any]] = {spec.name: spec for spec in sample.dckt_datasets()}

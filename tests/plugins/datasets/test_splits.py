@@ -4,7 +4,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dckt_core.data.pairs import Pair
+from dckt_core.contract.pairs import Pair
 from dckt_plugins.datasets.splits import draw_split
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from dckt_core.contract.pairs import PairSet
+from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.manifest import ManifestError
-from dckt_core.data.pairs import PairSet
-from dckt_core.protocols import DatasetContext
 from dckt_plugins.datasets import image_folder_csv, nus_wide_10k, pascal_sentences, wikipedia, xmedia
-from tests.plugins.datasets import folders
 from tests.reliability.mutations import WAYS, spoil
+from tests.support import folders
 
 FILES = [
     (image_folder_csv, folders.write_image_folder_csv, "pairs.csv"),

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
+from dckt_core.base.errors import UsageError
+from dckt_core.contract.options import parse_options
+from dckt_core.contract.pairs import PairSet
+from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.manifest import ManifestError
-from dckt_core.data.pairs import PairSet
-from dckt_core.errors import UsageError
-from dckt_core.options import parse_options
-from dckt_core.protocols import DatasetContext
 from dckt_plugins.datasets.wikipedia import dckt_datasets, section
-from tests.plugins.datasets.folders import picture, write, write_wikipedia
+from tests.support.folders import picture, write, write_wikipedia
 
 [SPEC] = dckt_datasets()
 TRAIN, TEST = "trainset_txt_img_cat.list", "testset_txt_img_cat.list"

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from dckt_core.contract.options import parse_options
+from dckt_core.contract.pairs import PairSet
+from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.manifest import ManifestError
-from dckt_core.data.pairs import PairSet
-from dckt_core.options import parse_options
-from dckt_core.protocols import DatasetContext
 from dckt_plugins.datasets.xmedia import dckt_datasets
-from tests.plugins.datasets.folders import picture, write, write_xmedia
+from tests.support.folders import picture, write, write_xmedia
 
 [SPEC] = dckt_datasets()
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from dckt_core.options import parse_options
-from dckt_core.protocols import Discrepancy, DiscrepancyContext
+from dckt_core.contract.options import parse_options
+from dckt_core.contract.protocols import Discrepancy, DiscrepancyContext
 from dckt_plugins.discrepancies import adversarial, coral, jmmd, mmd
 
 Build = Callable[..., Any]

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dckt_core.errors import UsageError
-from dckt_core.protocols import LayerwiseDiscrepancy
+from dckt_core.base.errors import UsageError
+from dckt_core.contract.protocols import LayerwiseDiscrepancy
 from dckt_kernels import mk_mmd
 from dckt_plugins.discrepancies.coral import coral
 from dckt_plugins.discrepancies.jmmd import joint_mmd

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dckt_core.data.pairs import ImageItem, TextItem
-from dckt_core.options import parse_options
-from dckt_core.plugins import discover
-from dckt_core.protocols import Encoder, EncoderContext
+from dckt_core.contract.discovery import discover
+from dckt_core.contract.options import parse_options
+from dckt_core.contract.pairs import ImageItem, TextItem
+from dckt_core.contract.protocols import Encoder, EncoderContext
 
 Build = Callable[..., Encoder]
 

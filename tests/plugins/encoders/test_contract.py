@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dckt_core.options import parse_options
-from dckt_core.plugins import discover
+from dckt_core.contract.discovery import discover
+from dckt_core.contract.options import parse_options
 from dckt_core.testing import assert_encoder_ok
 from dckt_core.testing.material import pictures, texts
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from gensim.models import KeyedVectors
 
+from dckt_core.base.errors import DataError
+from dckt_core.contract.pairs import TextItem
 from dckt_core.data.features import compute_features
 from dckt_core.data.manifest import load_manifest
-from dckt_core.data.pairs import TextItem
-from dckt_core.errors import DataError
 from dckt_plugins.encoders.words import words_of
 
 TEST_DATA = Path(os.environ.get("DCKT_TEST_DATA") or Path(__file__).parents[3].parent / "shared" / "data")

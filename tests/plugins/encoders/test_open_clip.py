@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from dckt_core.base.errors import DataError, UsageError
+from dckt_core.base.rng import seeded_construction
 from dckt_core.data.features import compute_features
-from dckt_core.errors import DataError, UsageError
-from dckt_core.rng import seeded_construction
 from dckt_plugins.encoders.open_clip import dckt_encoders
 from dckt_plugins.extras import quiet_root_logger
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dckt_cli.train import train
-from dckt_core.options import parse_options, split_assignments
-from dckt_core.plugins import discover
+from dckt_core.contract.discovery import discover
+from dckt_core.contract.options import parse_options, split_assignments
 
 PAGE = (Path(__file__).parents[3] / "docs" / "encoders.md").read_text("utf-8")
 BOX = {entry.spec.name: entry.spec for entry in discover(plugins=False).all("encoder")}

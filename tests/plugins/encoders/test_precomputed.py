@@ -12,9 +12,9 @@ from scipy.io import savemat
 from scipy.sparse import csr_matrix
 
 from dckt_cli.main import main
+from dckt_core.base.errors import DataError, UsageError
+from dckt_core.contract.pairs import ImageItem, TextItem
 from dckt_core.data.features import compute_features
-from dckt_core.data.pairs import ImageItem, TextItem
-from dckt_core.errors import DataError, UsageError
 
 IDS = ["one", "zwei", "三"]
 ROWS = np.arange(12, dtype=np.float64).reshape(3, 4) / 8  # exact in every type

@@ -7,9 +7,9 @@ import sys
 import pytest
 import torch
 
+from dckt_core.base.errors import DataError, UsageError
+from dckt_core.contract.pairs import TextItem
 from dckt_core.data.features import compute_features
-from dckt_core.data.pairs import TextItem
-from dckt_core.errors import DataError, UsageError
 
 library = pytest.importorskip("sentence_transformers")
 LINES = ["Two dogs run along the beach.", "Dogs at the sea", "A slice of pizza on a plate", "犬が海辺を走る", "🐶", ""]

@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from dckt_core.base.errors import DataError, UsageError
+from dckt_core.base.rng import seeded_construction
 from dckt_core.data.features import compute_features
-from dckt_core.errors import DataError, UsageError
-from dckt_core.rng import seeded_construction
 
 timm = pytest.importorskip("timm")
 FROM_DOWNLOAD = "timm.models._builder.load_state_dict_from_hf"

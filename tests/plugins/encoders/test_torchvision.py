@@ -8,9 +8,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision import models
 
+from dckt_core.base.errors import DataError, UsageError
+from dckt_core.base.rng import seeded_construction
 from dckt_core.data.features import compute_features
-from dckt_core.errors import DataError, UsageError
-from dckt_core.rng import seeded_construction
 
 FROM_DOWNLOAD = "torchvision.models._api.load_state_dict_from_url"
 

@@ -11,10 +11,10 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import VGG19_Weights, vgg19
 
+from dckt_core.base.errors import DataError, UsageError
+from dckt_core.base.rng import seeded_construction
+from dckt_core.contract.pairs import ImageItem
 from dckt_core.data.features import compute_features
-from dckt_core.data.pairs import ImageItem
-from dckt_core.errors import DataError, UsageError
-from dckt_core.rng import seeded_construction
 
 SIZE = 64
 

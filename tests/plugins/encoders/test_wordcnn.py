@@ -8,8 +8,8 @@ import sys
 import pytest
 import torch
 
-from dckt_core.data.pairs import TextItem
-from dckt_core.errors import UsageError
+from dckt_core.base.errors import UsageError
+from dckt_core.contract.pairs import TextItem
 from dckt_plugins.encoders.wordcnn_network import FIRST, PADDING, UNKNOWN, WordCNN
 
 TEXTS = ["Two dogs run along the beach.", "A cat sleeps on the sofa", "犬が海辺を走る", "كلبان يركضان على الشاطئ"] * 2
@@ -164,7 +164,7 @@ def test_every_window_needs_a_value(build):
 def test_same_seed_same_bits_in_processes_that_hash_differently():
     code = (
         "from pathlib import Path\n"
-        "from dckt_core.protocols import EncoderContext\n"
+        "from dckt_core.contract.protocols import EncoderContext\n"
         "from dckt_plugins.encoders.wordcnn import Options, _build\n"
         f"context = EncoderContext(seed=3, cache_dir=Path('unused'), texts={TEXTS!r})\n"
         "print(_build(Options(vector_size=12), context).fingerprint)"  # names every weight

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dckt_core.errors import DataError
+from dckt_core.base.errors import DataError
 from dckt_plugins.encoders.words import fold, learn_vectors, read_vectors, vocabulary, words_of
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from dckt_core.options import parse_options
-from dckt_core.protocols import Sampler, SamplerContext
+from dckt_core.contract.options import parse_options
+from dckt_core.contract.protocols import Sampler, SamplerContext
 from dckt_plugins.samplers import all_pairs, ap_progressive, class_progressive, self_paced, uniform
 
 

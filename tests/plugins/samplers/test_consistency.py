@@ -4,9 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dckt_core.protocols import Representation
+from dckt_core.contract.protocols import Representation
 from dckt_plugins.samplers.consistency import domain_consistency
-from tests.plugins.samplers.fakes import made_up
+from tests.support.samplers import made_up
 
 
 def test_by_hand():

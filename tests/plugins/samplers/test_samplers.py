@@ -11,11 +11,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dckt_core.errors import UsageError
-from dckt_core.protocols import Representation
+from dckt_core.base.errors import UsageError
+from dckt_core.contract.protocols import Representation
 from dckt_plugins.samplers.consistency import domain_consistency
 from dckt_plugins.samplers.keep_rate import keep_probability
-from tests.plugins.samplers.fakes import FakeState, made_up
+from tests.support.samplers import FakeState, made_up
 
 NAMES = ("all", "ap-progressive", "uniform")
 ADAPTIVE = ("ap-progressive", "uniform")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dckt_core.errors import UsageError
+from dckt_core.base.errors import UsageError
 from dckt_plugins.samplers.self_paced import kept_share
 
 

@@ -1,16 +1,13 @@
 """The contract, on a small data set, and what is said of a bad one."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import my_plugin
 import pytest
 from PIL import Image
 
-from dckt_core.errors import DataError
-from dckt_core.protocols import DatasetContext
-from dckt_core.testing import assert_dataset_ok
+from dckt_core import DataError, DatasetContext
+from dckt_core.testing import assert_dataset_ok, installed
 
 (SPEC,) = my_plugin.dckt_datasets()
 
@@ -47,6 +44,6 @@ def test_a_bad_line_is_named(folder: Path, line: str, said: str) -> None:
         SPEC.load(folder, SPEC.options(), DatasetContext(cache_dir=folder))
 
 
-def test_dckt_finds_it(dckt_plugin: Callable[[str, str], Any]) -> None:
+def test_dckt_finds_it() -> None:
     """By its entry point: after `pip install -e .`"""
-    assert dckt_plugin("dataset", "my-plugin") == SPEC
+    assert installed("dataset", "my-plugin") == SPEC

@@ -1,13 +1,10 @@
 """The contract, and what this discrepancy promises."""
 
-from collections.abc import Callable
-from typing import Any
-
 import my_plugin
 import torch
 
-from dckt_core.protocols import DiscrepancyContext
-from dckt_core.testing import assert_discrepancy_ok
+from dckt_core import DiscrepancyContext
+from dckt_core.testing import assert_discrepancy_ok, installed
 
 (SPEC,) = my_plugin.dckt_discrepancies()
 
@@ -25,6 +22,6 @@ def test_by_hand() -> None:
     assert distance(source, source) == 0
 
 
-def test_dckt_finds_it(dckt_plugin: Callable[[str, str], Any]) -> None:
+def test_dckt_finds_it() -> None:
     """By its entry point: after `pip install -e .`"""
-    assert dckt_plugin("discrepancy", "my-plugin") == SPEC
+    assert installed("discrepancy", "my-plugin") == SPEC

@@ -1,16 +1,13 @@
 """The contract, and what this encoder promises."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import my_plugin
 import torch
 from PIL import Image
 
-from dckt_core.data.pairs import ImageItem
-from dckt_core.protocols import EncoderContext
-from dckt_core.testing import assert_encoder_ok
+from dckt_core import EncoderContext, ImageItem
+from dckt_core.testing import assert_encoder_ok, installed
 
 (SPEC,) = my_plugin.dckt_encoders()
 
@@ -27,6 +24,6 @@ def test_a_red_picture_is_red(tmp_path: Path) -> None:
     assert torch.equal(features, torch.tensor([[1.0, 0.0, 0.0] * 4]))
 
 
-def test_dckt_finds_it(dckt_plugin: Callable[[str, str], Any]) -> None:
+def test_dckt_finds_it() -> None:
     """By its entry point: after `pip install -e .`"""
-    assert dckt_plugin("encoder", "my-plugin") == SPEC
+    assert installed("encoder", "my-plugin") == SPEC

@@ -1,11 +1,8 @@
 """The contract: what it finds is compared with the truth, after every kind of change."""
 
-from collections.abc import Callable
-from typing import Any
-
 import my_plugin
 
-from dckt_core.testing import assert_index_ok
+from dckt_core.testing import assert_index_ok, installed
 
 (SPEC,) = my_plugin.dckt_indexes()
 
@@ -15,6 +12,6 @@ def test_the_contract() -> None:
     assert_index_ok(SPEC)
 
 
-def test_dckt_finds_it(dckt_plugin: Callable[[str, str], Any]) -> None:
+def test_dckt_finds_it() -> None:
     """By its entry point: after `pip install -e .`"""
-    assert dckt_plugin("index", "my-plugin") == SPEC
+    assert installed("index", "my-plugin") == SPEC

@@ -1,14 +1,12 @@
 """The contract, and what this observer writes."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import my_plugin
 
-from dckt_core.protocols import ObserverContext
-from dckt_core.testing import assert_observer_ok
+from dckt_core import ObserverContext
+from dckt_core.testing import assert_observer_ok, installed
 
 (SPEC,) = my_plugin.dckt_observers()
 
@@ -26,6 +24,6 @@ def test_what_it_writes(tmp_path: Path) -> None:
     assert json.loads(second) == {"phase": "selection", "iteration": 2, "kept": 1}
 
 
-def test_dckt_finds_it(dckt_plugin: Callable[[str, str], Any]) -> None:
+def test_dckt_finds_it() -> None:
     """By its entry point: after `pip install -e .`"""
-    assert dckt_plugin("observer", "my-plugin") == SPEC
+    assert installed("observer", "my-plugin") == SPEC

@@ -1,14 +1,12 @@
 """The contract, and what this sampler promises."""
 
-from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
 
 import my_plugin
 import torch
 
-from dckt_core.protocols import SamplerContext
-from dckt_core.testing import assert_sampler_ok
+from dckt_core import SamplerContext
+from dckt_core.testing import assert_sampler_ok, installed
 
 (SPEC,) = my_plugin.dckt_samplers()
 
@@ -25,6 +23,6 @@ def test_the_easiest_come_first_and_all_of_them_last() -> None:
     assert [selection.indices.tolist() for selection in chosen] == [[1, 3], [1, 3, 0, 2]]
 
 
-def test_dckt_finds_it(dckt_plugin: Callable[[str, str], Any]) -> None:
+def test_dckt_finds_it() -> None:
     """By its entry point: after `pip install -e .`"""
-    assert dckt_plugin("sampler", "my-plugin") == SPEC
+    assert installed("sampler", "my-plugin") == SPEC

@@ -1,0 +1,146 @@
+"""How far apart the two domains lie in a run's networks, layer by layer: the rows that `dckt gap` compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from dckt_core.base.errors import DataError
+from dckt_core.base.progress import Progress, silent
+from dckt_core.base.rng import generator_for
+from dckt_core.contract.discovery import Registry
+from dckt_core.contract.pairs import PairSet, Role
+from dckt_core.data.domain import SplitData
+from dckt_core.data.sources import load_screened
+from dckt_core.evaluation.views import layer_outputs
+from dckt_core.io.tensors import checkpoint_file, load_weights
+from dckt_core.method.network import LAYERS, DomainNetwork
+from dckt_core.runs.model import Checkpoint, TrainedModel, load
+from dckt_core.runs.parts import make_domain, make_networks
+
+Statistics = Literal["running", "batch"]
+
+SOURCE_OF: dict[Checkpoint, str] = {"before": "source-before", "control": "source", "after": "source"}
+"""Which source network stands beside each target network. The control has none of its own, and meets the one that it
+did not learn from."""
+
+
+@dataclass(frozen=True)
+class LayerRows:
+    """The outputs of one layer for training pairs of both domains, each through its own network.
+
+    Attributes:
+        weight: of the discrepancy on this layer in the run's loss; 0 where none is attached.
+        source, target: [stacked * n, d] and [stacked * m, d] for n and m pairs.
+        stacked: 2 on common layers, where the image rows come first and the text rows in the same order; 1 elsewhere.
+    """
+
+    checkpoint: Checkpoint
+    layer: str
+    weight: float
+    source: Tensor
+    target: Tensor
+    stacked: int
+
+
+def layer_rows(
+    run_dir: Path,
+    *,
+    registry: Registry,
+    pairs: int,
+    seed: int = 0,
+    statistics: Statistics = "running",
+    source: str | None = None,
+    target: str | None = None,
+    device: str = "cpu",
+    cache_dir: Path,
+    progress: Progress = silent,
+) -> Iterator[LayerRows]:
+    """The rows of every checkpoint that is there and every layer; the same training pairs for all of them.
+
+    Args:
+        pairs: at most so many of each domain, drawn by `seed` where there are more.
+        statistics: what the networks' BatchNorm goes by. "running": the averages that training left, as the networks
+            are used. "batch": the rows at hand, all at once, as in training, where the discrepancy is minimised.
+        source, target: where the data sets lie, if not where the configuration says.
+
+    Raises:
+        DataError: no run, an unfinished one, one without its networks, or a data set that is not there any more.
+    """
+    model = load(run_dir, registry=registry, target=target, device=device, cache_dir=cache_dir, progress=progress)
+    sets: dict[Role, PairSet] = {"source": _source(model, source), "target": model.target()}
+    data = {role: _drawn(_training_pairs(model, role, pair_set), pairs, seed) for role, pair_set in sets.items()}
+    counts: dict[str, int] = {role: len(pair_set.classes) for role, pair_set in sets.items()}
+    networks = make_networks(model.config, model.image_encoder, model.text_encoder, counts)
+    weights = model.config.loss.attachments()
+    files_of: dict[Checkpoint, dict[Role, Path]] = {
+        checkpoint: {"source": checkpoint_file(run_dir, of_source), "target": checkpoint_file(run_dir, checkpoint)}
+        for checkpoint, of_source in SOURCE_OF.items()
+    }
+    there = {name: files for name, files in files_of.items() if all(file.exists() for file in files.values())}
+    if "after" not in there:
+        missing = next(file for file in files_of["after"].values() if not file.exists())
+        raise DataError(f"{missing}: no such file")
+    done, total = 0, len(there) * len(LAYERS)
+    for checkpoint, files in there.items():
+        for role, file in files.items():
+            load_weights(file, networks[role])
+            networks[role].to(model.device).eval()
+        outputs = {role: _outputs(networks[role], data[role], statistics, model.device) for role in data}
+        for layer in LAYERS:
+            rows = {role: outputs[role](layer) for role in data}
+            stacked = 2 if layer.startswith("common_") else 1
+            progress(done, total, "comparing layers")
+            yield LayerRows(checkpoint, layer, weights.get(layer, 0.0), rows["source"], rows["target"], stacked)
+            done += 1
+            progress(done, total, "comparing layers")
+
+
+def _outputs(
+    network: DomainNetwork, data: SplitData, statistics: Statistics, device: torch.device
+) -> Callable[[str], Tensor]:
+    """The outputs of all pairs by layer."""
+    if statistics == "running":
+        return lambda layer: layer_outputs(network, data, layer, device)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.train()
+    batch = data.batch(torch.arange(len(data)), device)
+    with torch.no_grad():
+        outputs = network(batch.image, batch.text)
+    return lambda layer: cast(Tensor, getattr(outputs, layer)).cpu()
+
+
+def _source(model: TrainedModel, moved: str | None) -> PairSet:
+    config = model.config
+    if moved is not None:
+        config = config.model_copy(update={"source": config.source.model_copy(update={"location": moved})})
+    return load_screened(config, "source", model.registry, cache_dir=model.cache_dir, progress=model.progress).pair_set
+
+
+def _training_pairs(model: TrainedModel, role: Role, pair_set: PairSet) -> SplitData:
+    domain = make_domain(
+        role,
+        pair_set,
+        ("train",),
+        image=model.image_encoder,
+        text=model.text_encoder,
+        device=model.device,
+        batch=model.config.encode_batch,
+        cache_dir=model.cache_dir,
+        progress=model.progress,
+    )
+    return domain.train
+
+
+def _drawn(data: SplitData, pairs: int, seed: int) -> SplitData:
+    """At most so many of the pairs."""
+    if len(data) <= pairs:
+        return data
+    rows = torch.randperm(len(data), generator=generator_for(seed, "gap"))[:pairs].sort().values
+    return SplitData([data.pairs[row] for row in rows.tolist()], data.image[rows], data.text[rows], data.labels[rows])

@@ -1,0 +1,89 @@
+"""One task of an experiment: a training run, or a baseline on the same features. Either leaves `runs/<key>/`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from dckt_apps.experiment.baselines import find_baseline
+from dckt_apps.experiment.baselines.fitting import Fitted, Sample
+from dckt_apps.experiment.cells import Task
+from dckt_apps.experiment.material import make_domains
+from dckt_core.base.rng import generator_for
+from dckt_core.contract.discovery import Registry, load_registry
+from dckt_core.contract.protocols import Representation
+from dckt_core.evaluation.scoring import Score, compare, pair_aps
+from dckt_core.io.files import write_text
+from dckt_core.runs.folder import write_json
+from dckt_core.runs.train import resume, train
+
+
+@dataclass(frozen=True)
+class Performer:
+    """Makes a process ready for tasks; called once in each. `perform` is what it gives back, all but the task.
+
+    Attributes:
+        plugins: False: only what ships in the box.
+        threads: of the process.
+    """
+
+    runs_dir: Path
+    cache_dir: Path
+    plugins: bool
+    threads: int
+
+    def __call__(self) -> Callable[[Task], None]:
+        torch.set_num_threads(self.threads)
+        registry = load_registry(plugins=self.plugins)
+        return partial(perform, runs_dir=self.runs_dir, registry=registry, cache_dir=self.cache_dir)
+
+
+def perform(task: Task, *, runs_dir: Path, registry: Registry, cache_dir: Path) -> None:
+    """Trains, scores the test split once and leaves `runs_dir/<key>/summary.json`.
+
+    A run that was stopped or killed before goes on where it was; a baseline begins anew.
+
+    Raises:
+        DcktError: as `dckt_core.runs.train.train`.
+    """
+    run_dir = runs_dir / task.key
+    if task.baseline is not None:
+        _fit(task.baseline, task, run_dir, registry=registry, cache_dir=cache_dir)
+    elif (run_dir / "config.toml").is_file():
+        resume(run_dir, registry=registry, cache_dir=cache_dir)
+    else:
+        train(task.config, registry=registry, runs_dir=runs_dir, cache_dir=cache_dir, name=task.key)
+
+
+def _fit(name: str, task: Task, run_dir: Path, *, registry: Registry, cache_dir: Path) -> None:
+    started = time.monotonic()
+    config, frozen = task.config, f"the baseline '{name}'"
+    domains = make_domains(config, ("target",), registry=registry, cache_dir=cache_dir, frozen=frozen)
+    samples = {split: Sample.of(data) for split, data in domains["target"].splits.items()}
+    fitted = find_baseline(name)(samples["train"], samples["val"], generator_for(config.seed, f"baseline {name}"))
+    on_validation = pair_aps(_represent(fitted, samples["val"]), samples["val"].labels).mean(dim=0)
+    test = compare(
+        {"after": _represent(fitted, samples["test"])}, samples["test"].labels, generator_for(config.seed, "bootstrap")
+    )["map"]
+    run_dir.mkdir(parents=True, exist_ok=True)
+    write_text(run_dir / "config.toml", config.to_toml())
+    write_json(
+        run_dir / "summary.json",
+        {
+            "baseline": name,
+            "choice": dict(fitted.choice),
+            "validation": {name: asdict(Score(*on_validation.tolist()))},
+            "test": {"map": {"chance": test["chance"], name: test["after"]}},
+            "seconds": round(time.monotonic() - started, 1),
+        },
+    )
+
+
+@torch.no_grad()
+def _represent(fitted: Fitted, sample: Sample) -> Representation:
+    return fitted.represent(sample.image, sample.text)

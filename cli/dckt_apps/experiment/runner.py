@@ -1,0 +1,181 @@
+"""Runs a plan: trains what is not done yet, in worker processes, and keeps the table and the report up to date.
+
+    OUT/results.csv     one row a cell
+    OUT/report.md       means, intervals, contrasts
+    OUT/runs/<key>/     the runs and baselines, as `dckt train` leaves them, less the checkpoints
+
+A task is known by the hash of its whole configuration, so the same command goes on where it was stopped, and a
+changed plan trains only what the change concerns.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dckt_apps.experiment.cells import OF_BASELINES, Cell, Task, cells_of, tasks_of
+from dckt_apps.experiment.material import make_domains
+from dckt_apps.experiment.perform import Performer
+from dckt_apps.experiment.plan import Plan
+from dckt_apps.experiment.report import report
+from dckt_apps.experiment.results import as_csv, row_of
+from dckt_apps.experiment.workers import work
+from dckt_core.base.errors import DcktError, ExitCode, StoppedError, StorageError, UsageError, did_you_mean
+from dckt_core.base.progress import Progress, logger, silent
+from dckt_core.contract.discovery import Registry
+from dckt_core.engine.stopping import stopping
+from dckt_core.io.files import held, write_text
+
+Summary = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far an experiment is.
+
+    Attributes:
+        cells: all of the plan.
+        summaries: of the tasks that are done, by key.
+        failures: what went wrong with others in this call, by key.
+    """
+
+    folder: Path
+    cells: list[Cell]
+    summaries: dict[str, Summary]
+    failures: dict[str, str]
+
+    @property
+    def done(self) -> list[Cell]:
+        return [cell for cell in self.cells if cell.task.key in self.summaries]
+
+    @property
+    def failed(self) -> list[tuple[Cell, str]]:
+        return [(cell, self.failures[cell.task.key]) for cell in self.cells if cell.task.key in self.failures]
+
+
+def standing(plan: Plan, registry: Registry, folder: Path) -> Standing:
+    """What of a plan is done in a folder; nothing is trained.
+
+    Raises:
+        UsageError, DataError: as `cells_of`.
+    """
+    cells = cells_of(plan, registry)
+    found = ((task.key, _read_summary(folder / "runs" / task.key)) for task in tasks_of(cells))
+    return Standing(folder, cells, {key: summary for key, summary in found if summary is not None}, {})
+
+
+def run_experiment(
+    plan: Plan,
+    *,
+    registry: Registry,
+    folder: Path,
+    cache_dir: Path,
+    workers: int = 1,
+    threads: int = 1,
+    arms: Collection[str] = (),
+    plugins: bool = True,
+    progress: Progress = silent,
+) -> Standing:
+    """Trains what is not done. A task that fails is recorded, and the others go on.
+
+    Args:
+        folder: where everything goes; made where it is not there.
+        workers: processes; `threads` each.
+        arms: train these alone; all of them where empty.
+        plugins: False: the workers load only what ships in the box, as `registry` should have been.
+
+    Raises:
+        UsageError, DataError: the plan is wrong, or another experiment is at work in the folder.
+        StoppedError: somebody asked to stop; the same call goes on.
+        StorageError: the results cannot be written.
+    """
+    for arm in arms:
+        if arm not in plan.arms:
+            raise UsageError(f"no arm '{arm}': {did_you_mean(arm, plan.arms)}")
+    now = standing(plan, registry, folder)
+    runs_dir = folder / "runs"
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(runs_dir, error.strerror or str(error)) from None
+    with held(folder, "another experiment is at work in this folder"), stopping() as stop:
+        cells = [cell for cell in now.cells if not arms or cell.arm in arms]
+        pending = [task for task in tasks_of(cells) if task.key not in now.summaries]
+        performer = Performer(runs_dir.absolute(), cache_dir.absolute(), plugins, threads)
+        features = _Features(registry, cache_dir, progress)
+        _write(plan, now)
+        keys = {task.key for task in pending}
+        ended = sum(cell.task.key not in keys for cell in cells)
+        progress(ended, len(cells), "cells")
+        done = work(pending, performer, processes=workers, threads=threads, ready=features.ready, stop=stop)
+        for task, fault in done:
+            of_task = [cell for cell in cells if cell.task.key == task.key]
+            _record(now, task, of_task, fault, keep_checkpoints=plan.keep_checkpoints)
+            _write(plan, now)
+            ended += len(of_task)
+            progress(ended, len(cells), "cells")
+        if stop():
+            stopped = StoppedError(f"{folder}: stopped with {len(now.done)} of {len(now.cells)} cells done")
+            stopped.exit_code = ExitCode(stop.exit_code)
+            raise stopped
+    return now
+
+
+def _record(now: Standing, task: Task, cells: list[Cell], fault: str | None, *, keep_checkpoints: bool) -> None:
+    run_dir = now.folder / "runs" / task.key
+    summary = _read_summary(run_dir)
+    if fault is not None or summary is None:
+        now.failures[task.key] = fault or "it left no summary"
+        if not keep_checkpoints:
+            for aside in run_dir.parent.glob(f"{task.key}.failed-*/checkpoints"):
+                shutil.rmtree(aside, ignore_errors=True)
+        for cell in cells:
+            logger.warning("%s failed: %s", cell, now.failures[task.key])
+        return
+    now.summaries[task.key] = summary
+    if not keep_checkpoints:
+        shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)
+    for cell in cells:
+        value = summary["test"]["map"][cell.network]["mean"]["value"]
+        logger.info("%s: test mAP %.3f, %.0f s", cell, value, summary["seconds"])
+
+
+def _write(plan: Plan, now: Standing) -> None:
+    rows = [row_of(cell, now.summaries[cell.task.key]) for cell in now.done]
+    write_text(now.folder / "results.csv", as_csv(rows))
+    write_text(now.folder / "report.md", report(plan, now.cells, rows, now.failures))
+
+
+def _read_summary(run_dir: Path) -> Summary | None:
+    """None where the task is not done."""
+    file = run_dir / "summary.json"
+    try:
+        summary: Summary = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file}: cannot be read ({error}); remove {run_dir} to train it anew") from None
+    return summary
+
+
+class _Features:
+    """Puts features of frozen encoders into the cache, once for all tasks on the same pairs, before they begin."""
+
+    def __init__(self, registry: Registry, cache_dir: Path, progress: Progress) -> None:
+        self._registry, self._cache_dir, self._progress = registry, cache_dir, progress
+        self._there: set[str] = set()
+
+    def ready(self, task: Task) -> None:
+        values = task.config.model_dump(mode="json")
+        pairs = json.dumps([values[name] for name in OF_BASELINES])
+        if pairs in self._there:
+            return
+        self._there.add(pairs)
+        try:
+            make_domains(task.config, registry=self._registry, cache_dir=self._cache_dir, progress=self._progress)
+        except DcktError as error:  # the task itself will say so
+            logger.info("features: %s", error)

@@ -1,0 +1,196 @@
+"""What a report needs beyond the run folder: the data and the networks, computed once, or the reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from dckt_apps.report.projection import evenly_spaced
+from dckt_core.base.errors import DataError, DcktError
+from dckt_core.base.progress import Progress, silent
+from dckt_core.config import Config, read_config
+from dckt_core.contract.discovery import Registry
+from dckt_core.contract.pairs import Pair, PairSet, Role
+from dckt_core.contract.protocols import Representation
+from dckt_core.data.cache import default_cache_dir
+from dckt_core.data.domain import SplitData
+from dckt_core.data.inputs import inputs_for
+from dckt_core.data.screening import pairs_digest
+from dckt_core.data.sources import load_screened
+from dckt_core.evaluation.views import layer_outputs, represent
+from dckt_core.io.tensors import checkpoint_file, load_weights
+from dckt_core.runs.model import Checkpoint, TrainedModel, load
+from dckt_core.runs.parts import make_networks
+from dckt_core.runs.record import RunRecord, lookup
+
+COMMON_LAYER = "common_fc9"
+"""The last layer that means the same in both domains: behind it each has its own classes."""
+
+MAP_PAIRS = 200
+"""Pairs of each domain on the map of the common space, evenly spaced in the data set."""
+
+CHECKPOINTS: tuple[Checkpoint, ...] = ("before", "control", "after")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A part of the report that cannot be made, and why, in one line."""
+
+    reason: str
+
+
+def attempt(make: Callable[[], T]) -> T | Missing:
+    """What `make` makes, or what kept it from being made."""
+    try:
+        return make()
+    except DcktError as error:
+        return Missing(str(error))
+
+
+def unwrap(part: T | Missing) -> T:
+    """The part; raises DataError with the reason where it is missing."""
+    if isinstance(part, Missing):
+        raise DataError(part.reason)
+    return part
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The test pairs under one checkpoint.
+
+    Attributes:
+        view: common representations of images and texts [N, D].
+        common: outputs of the common layer for some of the pairs [2n, d]: image rows, then text rows.
+    """
+
+    view: Representation
+    labels: Tensor
+    pairs: Sequence[Pair]
+    common: Tensor
+
+
+class Material:
+    """A run's data and networks. Each is loaded once, when it is first asked for; what failed fails again.
+
+    Every method raises DcktError where what it needs cannot be had.
+
+    Args:
+        target, source: where the data sets lie, if not where the configuration says.
+    """
+
+    def __init__(
+        self,
+        record: RunRecord,
+        *,
+        registry: Registry,
+        target: str | None = None,
+        source: str | None = None,
+        device: str = "cpu",
+        cache_dir: Path | None = None,
+        progress: Progress = silent,
+    ) -> None:
+        self.record = record
+        self._registry = registry
+        self._locations = {"source": source, "target": target}
+        self._device = device
+        self._cache_dir = cache_dir or default_cache_dir()
+        self._progress = progress
+        self._seen: dict[Checkpoint, Seen | Missing] = {}
+        self._source_common: Tensor | Missing = Missing(f"{record.path}: not a finished run")
+
+    def target(self) -> PairSet:
+        """The target data set."""
+        return unwrap(self._target)
+
+    @cached_property
+    def _target(self) -> PairSet | Missing:
+        return attempt(lambda: self._load_pairs("target"))
+
+    def target_changed(self) -> bool:
+        """Whether the target pairs are not those that the run was trained and scored on."""
+        return bool(lookup(self.record.model, "pairs", "target") != pairs_digest(self.target()))
+
+    def seen(self, checkpoint: Checkpoint) -> Seen:
+        """The test pairs under a checkpoint."""
+        if checkpoint not in self._seen:
+            self._seen[checkpoint] = attempt(lambda: self._look(checkpoint))
+        return unwrap(self._seen[checkpoint])
+
+    def source_common(self) -> Tensor:
+        """Outputs of the common layer for some source training pairs [2n, d], as in `Seen`.
+
+        Under the source network as the run keeps it: as it was when the target network was best.
+        """
+        self.seen("after")
+        return unwrap(self._source_common)
+
+    def _config(self) -> Config:
+        config = read_config(self.record.path / "config.toml")
+        moved = {
+            role: getattr(config, role).model_copy(update={"location": location})
+            for role, location in self._locations.items()
+            if location is not None
+        }
+        return config.model_copy(update=moved)
+
+    def _load_pairs(self, role: Role) -> PairSet:
+        try:
+            how: dict[str, Any] = {"cache_dir": self._cache_dir, "progress": self._progress}
+            return load_screened(self._config(), role, self._registry, **how).pair_set
+        except DataError as error:
+            raise DataError(f"the {role} data: {error}; if they were moved, --{role} says where to") from None
+
+    def _look(self, checkpoint: Checkpoint) -> Seen:
+        data = self.target()
+        pairs = data.split("test")
+        labels = torch.tensor(data.labels(pairs), dtype=torch.int64)
+        if not pairs:
+            raise DataError(f"{data.origin}: there are no test pairs")
+        if not checkpoint_file(self.record.path, checkpoint).exists():
+            raise DataError(f"{self.record.path} has no checkpoint '{checkpoint}'")
+        model = load(
+            self.record.path,
+            checkpoint=checkpoint,
+            registry=self._registry,
+            device=self._device,
+            cache_dir=self._cache_dir,
+            progress=self._progress,
+        )
+        if model.classes != data.classes:
+            raise DataError(f"{data.origin}: its classes are not those that {self.record.path} was trained on")
+        split = self._split(model, pairs, labels)
+        view = represent(model.space, split, model.device)
+        rows = evenly_spaced(len(pairs), MAP_PAIRS)
+        some = SplitData([pairs[row] for row in rows.tolist()], split.image[rows], split.text[rows], labels[rows])
+        if checkpoint == "after":
+            self._source_common = attempt(lambda: self._look_at_source(model))
+        return Seen(view, labels, pairs, layer_outputs(model.space.target, some, COMMON_LAYER, model.device))
+
+    def _look_at_source(self, model: TrainedModel) -> Tensor:
+        train = self._load_pairs("source").split("train")
+        pairs = [train[row] for row in evenly_spaced(len(train), MAP_PAIRS).tolist()]
+        classes = len(self.record.model["classes"]["source"])  # `load` has checked that they are there
+        network = make_networks(model.config, model.image_encoder, model.text_encoder, {"source": classes})["source"]
+        load_weights(checkpoint_file(self.record.path, "source"), network)
+        split = self._split(model, pairs, torch.zeros(len(pairs), dtype=torch.int64))
+        return layer_outputs(network.to(model.device).eval(), split, COMMON_LAYER, model.device)
+
+    def _split(self, model: TrainedModel, pairs: Sequence[Pair], labels: Tensor) -> SplitData:
+        how: dict[str, Any] = {
+            "device": model.device,
+            "batch": model.config.encode_batch,
+            "cache_dir": self._cache_dir,
+            "progress": self._progress,
+        }
+        images = inputs_for(model.image_encoder, [pair.image_item for pair in pairs], **how)
+        return SplitData(
+            pairs, images, inputs_for(model.text_encoder, [pair.text_item for pair in pairs], **how), labels
+        )

@@ -1,0 +1,84 @@
+"""Queries with their first results, from the best to the worst, so that nobody chose the nice ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dckt_apps.report.pictures import Picture, embed
+from dckt_core.contract.pairs import Pair
+from dckt_core.contract.specs import Modality
+
+QUERIES = 6
+RESULTS = 5
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image or a text: `picture` or `text` is there."""
+
+    id: str
+    label: str
+    picture: Picture | None
+    text: str | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """One place of a ranking.
+
+    Attributes:
+        hit: whether its class is the query's.
+        own: whether it is the query's own partner.
+    """
+
+    rank: int
+    item: Item
+    hit: bool
+    own: bool
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query with its first results."""
+
+    item: Item
+    ap: float
+    place: int
+    """In the order of all queries by AP, from 1."""
+    results: list[Result]
+
+
+def example_queries(
+    medium: Modality, pairs: Sequence[Pair], rows: Tensor, aps: Tensor, top: Tensor, *, count: int = QUERIES
+) -> list[Query]:
+    """Queries at evenly spaced places of their order by AP, the best one first and the worst one last.
+
+    Args:
+        medium: of the queries; the gallery is the other medium of the same pairs.
+        rows: of the pairs that were asked [q].
+        aps: of each of them [q].
+        top: rows of its first results among the pairs [q, k], best first.
+    """
+    order = aps.argsort(descending=True, stable=True).tolist()
+    places = torch.linspace(0, len(order) - 1, min(count, len(order)), dtype=torch.float64).round().int().tolist()
+    other: Modality = "text" if medium == "image" else "image"
+    queries = []
+    for place in places:
+        asked = pairs[int(rows[order[place]])]
+        found = [pairs[row] for row in top[order[place]].tolist()]
+        results = [
+            Result(rank, _item(other, pair), hit=pair.label == asked.label, own=pair.id == asked.id)
+            for rank, pair in enumerate(found, start=1)
+        ]
+        queries.append(Query(_item(medium, asked), float(aps[order[place]]), place + 1, results))
+    return queries
+
+
+def _item(medium: Modality, pair: Pair) -> Item:
+    if medium == "image":
+        return Item(pair.id, pair.label, embed(pair.image), None)
+    return Item(pair.id, pair.label, None, pair.text)

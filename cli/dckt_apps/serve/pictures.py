@@ -1,0 +1,65 @@
+"""The gallery's pictures, by number. Nothing else can be had: no path comes from outside or goes there."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from dckt_core.base.errors import DataError
+from dckt_core.io.images import image_size, open_image
+from dckt_core.retrieval.gallery import Hit
+
+LONGER_SIDE = 400
+"""Pixels of a picture as it is sent."""
+
+KEPT = 512
+"""Pictures that are kept ready, about 15 MB."""
+
+
+class Pictures:
+    """The pictures of a gallery, in its order.
+
+    Args:
+        items: those of an image gallery, each with an `id` and its path under `image`.
+    """
+
+    def __init__(self, items: Sequence[Mapping[str, str]]) -> None:
+        self._numbers = {item["id"]: number for number, item in enumerate(items)}
+        self._paths = [Path(item["image"]) for item in items]
+        self._small = lru_cache(KEPT)(_small)
+
+    def number(self, hit: Hit) -> int | None:
+        """The number of an image that was found; None for a text."""
+        return self._numbers.get(hit.id) if "image" in hit.item else None
+
+    def jpeg(self, number: int) -> bytes:
+        """A picture, small, as a JPEG.
+
+        Raises:
+            IndexError: there is no such number.
+            DataError: the file is gone or broken.
+        """
+        if not 0 <= number < len(self._paths):
+            raise IndexError(number)
+        return self._small(self._paths[number])
+
+
+def check_pixels(path: Path, most: int) -> None:
+    """Whether a picture's header tells of no more than `most` pixels; nothing is decoded.
+
+    Raises:
+        DataError: it tells of more, or is no picture.
+    """
+    width, height = image_size(path)
+    if width * height > most:
+        raise DataError(f"{path}: {width} x {height} pixels are more than the {most} that are taken")
+
+
+def _small(path: Path) -> bytes:
+    image = open_image(path)
+    image.thumbnail((LONGER_SIDE, LONGER_SIDE))
+    stream = io.BytesIO()
+    image.save(stream, format="JPEG", quality=82)
+    return stream.getvalue()

@@ -1,0 +1,94 @@
+"""The errors a user may meet. Each is one line that names the file, line or option, and carries an exit code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import IntEnum
+from pathlib import Path
+
+
+class ExitCode(IntEnum):
+    """What the `dckt` command returns to the shell."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    DATA = 3
+    DIVERGED = 4
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class DcktError(Exception):
+    """Base of every error that dckt raises on purpose; its text is one line, fit to be shown as it is."""
+
+    exit_code = ExitCode.FAILURE
+
+
+class UsageError(DcktError):
+    """An option, configuration key or name that is unknown or out of range."""
+
+    exit_code = ExitCode.USAGE
+
+
+class DataError(DcktError):
+    """A manifest, image, text or feature file that cannot be used as it is."""
+
+    exit_code = ExitCode.DATA
+
+
+class DivergedError(DcktError):
+    """Training met a loss or gradient that is not finite."""
+
+    exit_code = ExitCode.DIVERGED
+
+
+class MachineError(DcktError):
+    """The machine gave out: no memory, no room on the disk, another process of the training gone. Nobody's data or
+    options are wrong, and a run that it ends can go on.
+    """
+
+
+class StorageError(MachineError, OSError):
+    """A file could not be written; `strerror` says why.
+
+    An OSError too, so that who can do without the file need not know what it is written with.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: cannot be written: {reason}")
+        self.strerror = reason
+
+
+class StoppedError(DcktError):
+    """Training was asked to stop, and did after keeping a checkpoint. Its exit code says by which signal."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class PluginError(DcktError):
+    """A plugin broke the contract; the text names the distribution at fault."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The tail of an error about an unknown word: the nearest known one, then all of them.
+
+    >>> did_you_mean("lyer", ["layer", "weights"])
+    "did you mean 'layer'? (known: layer, weights)"
+    """
+    names = sorted(known)
+    listing = f"(known: {', '.join(names)})" if names else "(none are known)"
+    close = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean '{close[0]}'? {listing}" if close else listing
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line: `ValueError: what it says`."""
+    text = one_line(str(error))
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def one_line(text: str) -> str:
+    """Text with all white space, line breaks too, as single blanks."""
+    return " ".join(text.split())

@@ -1,0 +1,1 @@
+"""The extension contract: what a plugin's author reads, and what checks it."""

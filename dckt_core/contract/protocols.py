@@ -1,0 +1,310 @@
+"""What `build` gives back, and what it is given: the run-time half of the extension contract.
+
+Shapes: n rows of a batch, d the width of a layer, Q target training pairs, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from dckt_core.contract.pairs import ImageItem as ImageItem  # for plugins: what `prepare` is given
+from dckt_core.contract.pairs import TextItem as TextItem
+
+if TYPE_CHECKING:  # torch stays out, so that a plugin's data set is read and checked without it
+    import torch
+    from torch import Tensor, nn
+
+# --- encoders -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderContext:
+    """What an encoder may use while it is built.
+
+    Attributes:
+        seed: for every random draw (`context.generator("purpose")`).
+        cache_dir: a folder for downloads and other files that may be made again.
+        texts: the training texts of source and target, for encoders that learn a vocabulary; empty on reload.
+        state: what `Encoder.state` was when the run was saved; None in a new run.
+    """
+
+    seed: int
+    cache_dir: Path
+    texts: Sequence[str] = ()
+    state: Mapping[str, Any] | None = None
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """A CPU generator of its own for each purpose, so that one more draw here changes nothing there."""
+        from dckt_core.base.rng import generator_for
+
+        return generator_for(self.seed, purpose)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """One medium's encoder: items are prepared on the CPU, then pass the module in batches.
+
+    Attributes:
+        prepare: items to one tensor of module inputs [n, ...]; the trailing shape is the same at every call.
+            Images arrive as `ImageItem` (`item.open()` is an RGB PIL image), texts as `TextItem`. For images it is
+            called from several threads at once.
+        module: inputs [n, ...] to features [n, dim], float.
+        dim: width of a feature row.
+        fingerprint: names weights and preprocessing. Equal fingerprints mean equal features, so it keys the
+            feature cache and is checked when a run is loaded.
+        trainable: False: the engine runs the module once, in eval mode, and caches the features.
+            True: each domain network trains a copy of the module.
+        head: pretrained linear layers that continue the module, in order. The network's first layers of this
+            medium start from those whose shapes fit (fc6 and fc7 of VGG19).
+        state: what the encoder learnt from the training texts, as JSON-able data (a vocabulary). An encoder
+            with a state is saved with the run, module weights included, and built again from it.
+        cached: False keeps the features out of the cache, for an encoder that reads them from somewhere or whose
+            features depend on more of an item than its picture or text (its `id`, its `role`).
+        plugin: who is named in errors; the engine fills it in.
+    """
+
+    prepare: Callable[[Sequence[Any]], Tensor]
+    module: nn.Module
+    dim: int
+    fingerprint: str
+    trainable: bool = False
+    head: Sequence[nn.Linear] = ()
+    state: Mapping[str, Any] | None = None
+    cached: bool = True
+    plugin: str = ""
+
+    def __str__(self) -> str:
+        """What errors call it."""
+        return self.plugin or f"encoder '{self.fingerprint}'"
+
+
+Item = ImageItem | TextItem
+
+# --- discrepancies --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscrepancyContext:
+    """What a discrepancy may use while it is built.
+
+    Attributes:
+        seed: for every random draw.
+        layers: width d of each layer that it will be given, by name (`image_fc6` ... `common_fc9`).
+        updates: how many optimizer steps the transfer phase takes, for schedules.
+    """
+
+    seed: int
+    layers: Mapping[str, int]
+    updates: int
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """A CPU generator of its own for each purpose."""
+        from dckt_core.base.rng import generator_for
+
+        return generator_for(self.seed, purpose)
+
+
+class PairwiseDiscrepancy(Protocol):
+    """The simple form: one layer at a time."""
+
+    def __call__(self, source: Tensor, target: Tensor, /) -> Tensor:
+        """Source rows [n, d] and target rows [m, d] to a differentiable scalar."""
+        ...
+
+
+@runtime_checkable
+class LayerwiseDiscrepancy(Protocol):
+    """The form for those that gain from seeing all layers at once, or that keep something per layer.
+
+    Where the object is an `nn.Module`, its parameters join the optimizer. Where it has `state_dict` (named tensors)
+    and `load_state_dict`, what they hold goes into checkpoints; either form may have them.
+    """
+
+    def many(self, layers: Mapping[str, tuple[Tensor, Tensor]], progress: float) -> Mapping[str, Tensor]:
+        """Every layer's (source [n, d], target [m, d]) to every layer's scalar, under the same names.
+
+        progress: share of the transfer phase that is done, in [0, 1].
+        """
+        ...
+
+
+Discrepancy = PairwiseDiscrepancy | LayerwiseDiscrepancy
+
+# --- samplers -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerContext:
+    """What a sampler may use while it is built.
+
+    Attributes:
+        iterations: K, the number of progressive iterations.
+    """
+
+    iterations: int
+
+
+@dataclass(frozen=True)
+class Representation:
+    """Common representations of pairs under one network: class probabilities, image [N, C] and text [N, C]."""
+
+    image: Tensor
+    text: Tensor
+
+
+class SamplerState(Protocol):
+    """What a sampler sees of one progressive iteration. What is not asked for is not computed."""
+
+    iteration: int
+    """From 1 to K."""
+    labels: Tensor
+    """Target training labels [Q], int64."""
+    source_labels: Tensor
+    """Source training labels [P], int64."""
+    generator: torch.Generator
+    """The run's own generator for selections (CPU); the only source of random draws allowed here."""
+
+    def target_by_source(self) -> Representation:
+        """All Q target pairs through the SOURCE network as it is now: [Q, C_s]."""
+        ...
+
+    def target_by_target(self) -> Representation:
+        """All Q target pairs through the TARGET network as it is now: [Q, C_t]."""
+        ...
+
+    def target_losses(self) -> Tensor:
+        """The target network's own semantic loss of each target pair, image + text: [Q], nats."""
+        ...
+
+    def layer(self, domain: Literal["source", "target"], name: str) -> Tensor:
+        """A layer's outputs for all training pairs of a domain under that domain's network, such as `image_fc7`.
+
+        [P or Q, d]; for `common_*` image rows first, then text rows: [2P or 2Q, d].
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The pairs that the next iteration trains on.
+
+    Attributes:
+        indices: rows of the target training pairs, int64 [k], 1 <= k. An index given twice is seen twice.
+        source_indices: rows of the source training pairs, or None for all of them.
+        details: named values of all Q target pairs, each [Q], for `selection.csv` (such as `ap`, `keep_rate`).
+    """
+
+    indices: Tensor
+    source_indices: Tensor | None = None
+    details: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Sampler(Protocol):
+    """Chooses the target pairs of each iteration."""
+
+    def select(self, state: SamplerState, /) -> Selection:
+        """Called once an iteration, before its updates."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """JSON-able; empty where the sampler remembers nothing between iterations."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any], /) -> None:
+        """Takes back what `state_dict` gave."""
+        ...
+
+
+# --- data sets ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetContext:
+    """What a data set may use while it is loaded.
+
+    Attributes:
+        cache_dir: a folder for files that may be made again.
+        progress: called as `progress(done, total, "what")` in long work; may be ignored.
+    """
+
+    cache_dir: Path
+    progress: Callable[[int, int, str], None] = lambda done, total, what: None
+
+
+# --- indexes --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexContext:
+    """What an index may use while it is built.
+
+    Attributes:
+        dim: width of the vectors.
+        seed: for every random draw.
+    """
+
+    dim: int
+    seed: int
+
+
+class Index(Protocol):
+    """Nearest neighbours by cosine."""
+
+    def add(self, ids: Sequence[str], vectors: Tensor, /) -> None:
+        """Adds vectors [n, dim]; an id that is there already is replaced."""
+        ...
+
+    def remove(self, ids: Sequence[str], /) -> None:
+        """Takes ids out; an unknown id is a KeyError."""
+        ...
+
+    def search(self, queries: Tensor, k: int, /) -> tuple[list[list[str]], Tensor]:
+        """Queries [q, dim] to the ids and cosines [q, min(k, size)] of the nearest, best first."""
+        ...
+
+    def save(self, path: Path, /) -> None:
+        """Writes itself into a folder."""
+        ...
+
+    def load(self, path: Path, /) -> None:
+        """Reads back what `save` wrote."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+# --- observers ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObserverContext:
+    """What an observer may use while it is built.
+
+    Attributes:
+        run_dir: the run's folder, made already.
+    """
+
+    run_dir: Path
+
+
+class Observer(Protocol):
+    """Is told what happens, in the main process only. One that raises ends the run with its name.
+
+    One that writes may have `state_dict` (JSON-able) and `load_state_dict` besides: a run that goes on from a
+    checkpoint hands back what the observer had told by then, and tells it the rest anew.
+    """
+
+    def on_metrics(self, row: Mapping[str, Any], /) -> None:
+        """One row of measurements. Keys `phase`, `iteration` and `update` say when; the rest are numbers."""
+        ...
+
+    def on_selection(self, iteration: int, rows: Sequence[Mapping[str, Any]], /) -> None:
+        """What the sampler chose: a row for each target pair, with `id`, `kept` and the sampler's details."""
+        ...
+
+    def on_end(self, summary: Mapping[str, Any], /) -> None:
+        """The run is over; the summary is what `summary.json` holds."""
+        ...

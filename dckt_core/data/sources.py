@@ -1,0 +1,93 @@
+"""From the name or path of a data set to its pairs. No torch in here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from dckt_core.base.errors import DataError, PluginError
+from dckt_core.base.progress import Progress
+from dckt_core.config import Config, DataChoice
+from dckt_core.contract.discovery import Registered, Registry, blame
+from dckt_core.contract.options import parse_options
+from dckt_core.contract.pairs import SPLITS, PairSet, Role, Split
+from dckt_core.contract.protocols import DatasetContext
+from dckt_core.data.screening import Screened, screen
+from dckt_core.data.shots import few_shot
+
+
+def find_layout(path: Path, registry: Registry, layout: str = "auto") -> Registered:
+    """The layout of that name, or with `auto` the one that recognises the path.
+
+    Raises:
+        UsageError: the layout is not registered.
+        DataError: nothing is there; no layout, or more than one, recognises it.
+    """
+    if layout != "auto":
+        return registry.find("dataset", layout)
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    fitting = []
+    for registered in registry.all("dataset"):
+        with blame(registered):
+            if registered.spec.detect(path):
+                fitting.append(registered)
+    if not fitting:
+        raise DataError(f"{path}: no known layout; a data set is a folder with pairs.jsonl, see docs/data.md")
+    if len(fitting) > 1:
+        names = ", ".join(registered.name for registered in fitting)
+        raise DataError(f"{path}: more than one layout fits ({names}); name the one you mean")
+    return fitting[0]
+
+
+def find_dataset(choice: DataChoice, registry: Registry) -> tuple[Registered, Path | None]:
+    """The layout of a data set and its path; no path for one that is made on the spot.
+
+    Raises:
+        UsageError: the layout is not registered.
+        DataError: neither a path nor a data set of that name; no layout, or more than one, recognises the path.
+    """
+    known = {registered.spec.name: registered for registered in registry.all("dataset")}
+    if choice.layout == "auto" and choice.location in known:
+        return known[choice.location], None
+    path = Path(choice.location)
+    if choice.layout == "auto" and not path.exists():
+        raise DataError(f"{choice.location}: no such path, and no data set of that name (known: {', '.join(known)})")
+    return find_layout(path, registry, choice.layout), path
+
+
+def load_pair_set(choice: DataChoice, registry: Registry, *, cache_dir: Path, progress: Progress) -> PairSet:
+    """The pairs of a data set."""
+    registered, path = find_dataset(choice, registry)
+    options = parse_options(registered.spec, choice.options, where=f"data set '{choice.location}'")
+    with blame(registered):
+        pair_set = registered.spec.load(path, options, DatasetContext(cache_dir=cache_dir, progress=progress))
+        if not isinstance(pair_set, PairSet):
+            raise PluginError(f"load must return a PairSet, not {type(pair_set).__name__}")
+    return pair_set
+
+
+def splits_used(role: Role) -> tuple[Split, ...]:
+    """The splits that a run reads of its source or target."""
+    return ("train",) if role == "source" else SPLITS
+
+
+def load_screened(config: Config, role: Role, registry: Registry, *, cache_dir: Path, progress: Progress) -> Screened:
+    """The good pairs of a run's source or target, and what was dropped, as the configuration has it.
+
+    The pairs know their role from here on, and of the target's training pairs there are no more than `config.shots`
+    a class.
+    """
+    choice = config.source if role == "source" else config.target
+    screened = screen(
+        lambda: load_pair_set(choice, registry, cache_dir=cache_dir, progress=progress),
+        splits=splits_used(role),
+        on_error=config.on_error,
+        max_bad_fraction=config.max_bad_fraction,
+        cache_dir=cache_dir,
+        progress=progress,
+    )
+    pair_set = screened.pair_set.of_role(role)
+    if role == "target" and config.shots is not None:
+        pair_set = few_shot(pair_set, config.shots, seed=config.seed)
+    return replace(screened, pair_set=pair_set)

@@ -1,0 +1,1 @@
+"""Processes, the watch over divergence, what a training records and keeps, stopping."""

@@ -1,0 +1,114 @@
+"""Files that are either whole or not there: written beside, flushed, renamed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from dckt_core.base.errors import StorageError, UsageError
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Calls `write` with a temporary path in the same folder, then renames it to `path`.
+
+    A reader, or a machine that loses power, sees the old file or the new one, never a part. An error in `write`
+    leaves `path` as it was. A link is followed.
+
+    Raises:
+        StorageError: the disk is full or read-only, the folder is gone, or something else than a file stands there.
+    """
+    try:
+        path = Path(os.path.realpath(path))
+        if path.exists() and not path.is_file():  # a device is no file to put another one in the place of
+            raise StorageError(path, "it is a folder" if path.is_dir() else "it is no regular file")
+        _write_beside(path, write)
+    except StorageError:
+        raise
+    except (OSError, SafetensorError) as error:
+        raise StorageError(path, getattr(error, "strerror", None) or " ".join(str(error).split())) from error
+
+
+def _write_beside(path: Path, write: Callable[[Path], None]) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what writers left, in a folder and those in it, that were killed. Nobody else may be at work there."""
+    for stale in folder.rglob(".*.tmp"):
+        stale.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A UTF-8 text file, atomically. Half a character, as a file's name may hold, is escaped as JSON escapes it."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+    write_atomically(path, write)
+
+
+def hold(folder: Path, busy: str) -> int:
+    """Holds a folder for this process until the descriptor is closed; the system does that however the process ends.
+
+    Raises:
+        UsageError: another process holds it; the message is the folder and `busy`.
+        StorageError: the folder cannot be written to.
+    """
+    try:
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise StorageError(folder, error.strerror or str(error)) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise UsageError(f"{folder}: {busy}") from None
+    return descriptor
+
+
+@contextmanager
+def held(folder: Path, busy: str) -> Iterator[None]:
+    """`hold` while the block runs."""
+    descriptor = hold(folder, busy)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def umask() -> int:
+    """The process's file mode creation mask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def is_endless(path: Path) -> bool:
+    """Whether something is there that would keep its reader waiting or never end: a pipe, a device."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def sync_folder(folder: Path) -> None:
+    """Has the system write a folder's own entries to the disk, so that a new or renamed file in it outlives a crash."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

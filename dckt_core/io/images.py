@@ -1,0 +1,146 @@
+"""Opens pictures that come from anywhere: upright, in RGB, or with a one-line reason why not."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from dckt_core.base.errors import DataError, UsageError
+
+MAX_PIXELS = 178_956_970
+"""Largest picture that is decoded, in pixels: where Pillow itself refuses. `DCKT_MAX_PIXELS` lowers it."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
+"""What is opened at all. Pillow knows more, among them formats that call other programs."""
+
+
+def open_image(path: Path) -> Image.Image:
+    """The picture in a file, turned upright as its EXIF data say, in RGB.
+
+    16-bit grey keeps its upper 8 bits; what is transparent becomes white; of an animation the first frame is taken.
+    The size is read from the header, and a picture of more than `max_pixels()` is not decoded. Safe to call from
+    several threads.
+
+    Raises:
+        DataError: the file is missing, no picture, broken, too large, or of a kind that has no place in RGB.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    cap = max_pixels()
+    try:
+        with _pillow_is_quiet, path.open("rb") as file, Image.open(file, formats=_formats()) as image:
+            width, height = image.size
+            if width * height > cap:
+                raise DataError(f"{path}: {width} x {height} pixels are more than the {cap} that are opened")
+            image.load()
+            return _to_rgb(_upright(image))
+    except DataError:
+        raise
+    except UnidentifiedImageError:
+        fault = "no picture of a known format" if path.stat().st_size else "the file is empty"
+        raise DataError(f"{path}: {fault}") from None
+    except Image.DecompressionBombError:
+        raise DataError(f"{path}: more pixels than the {MAX_PIXELS} that are opened") from None
+    except Exception as error:  # decoders of broken files raise whatever they run into
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise DataError(f"{path}: cannot be decoded: {reason}") from None
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height that a picture's header tells of; nothing is decoded. Safe to call from several threads.
+
+    Raises:
+        DataError: it is no picture, or one of far more pixels than are opened.
+    """
+    try:
+        with _pillow_is_quiet, path.open("rb") as file, Image.open(file, formats=_formats()) as image:
+            return image.size
+    except Image.DecompressionBombError:
+        raise DataError(f"{path}: more pixels than the {MAX_PIXELS} that are opened") from None
+    except Exception:  # decoders of broken files raise whatever they run into
+        raise DataError(f"{path}: no picture of a known format") from None
+
+
+def max_pixels() -> int:
+    """The pixel cap: `MAX_PIXELS`, or less where `DCKT_MAX_PIXELS` says so.
+
+    Raises:
+        UsageError: the variable is no whole number from 1 to `MAX_PIXELS`.
+    """
+    said = os.environ.get("DCKT_MAX_PIXELS", str(MAX_PIXELS))
+    if not said.isascii() or not said.isdigit() or not 1 <= int(said) <= MAX_PIXELS:
+        raise UsageError(f"DCKT_MAX_PIXELS must be a whole number from 1 to {MAX_PIXELS}, not '{said}'")
+    return int(said)
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)  # AVIF depends on how Pillow was built
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # broken EXIF data do not make the picture unusable
+        return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        return Image.fromarray(_upper_bits(np.asarray(image))).convert("RGB")
+    if image.mode == "F":
+        raise ValueError("its samples are floating-point numbers of an unknown range")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _upper_bits(
+    samples: np.ndarray[tuple[int, ...], np.dtype[np.integer]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """16-bit samples to 8-bit ones. Mode `I` has 32 bits, of which files that are pictures use 16."""
+    if samples.size and (samples.min() < 0 or samples.max() > 0xFFFF):
+        raise ValueError("its samples have more than 16 bits")
+    return (samples >> 8).astype(np.uint8)
+
+
+class _PillowIsQuiet:
+    """Keeps Pillow's warnings about odd files to itself while any thread is inside.
+
+    Warning filters belong to the process, not to a thread: the first thread in sets the filter, the last one out
+    restores what was there.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+                warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+            self._inside += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._filters.__exit__(None, None, None)
+
+
+_pillow_is_quiet = _PillowIsQuiet()

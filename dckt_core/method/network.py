@@ -1,0 +1,173 @@
+"""The network of one domain: two media paths of their own, one common path. Source and target have one each.
+
+    image inputs -> encoder -> fc6 -> fc7 ─┐
+                                           ├─ fc8 -> fc9 -> fc10 -> softmax
+    text inputs  -> encoder -> fc6 -> fc7 ─┘
+
+Every fc6..fc9 is Linear, BatchNorm without affine parameters, ReLU; a layer's output is the one after ReLU. Images
+and texts pass the same fc8..fc10, stacked along the batch, so that BatchNorm statistics there mix both media.
+
+Where it is asked for, a linear classifier stands beside the deep one: each medium's standardised features straight to
+class probabilities, starting at zero. It learns by a cross-entropy of its own, and the deep path does not feel it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dckt_core.config import NetworkConfig
+from dckt_core.contract.protocols import Encoder, Representation
+
+BATCH_NORM_EPS = 1e-5
+BATCH_NORM_MOMENTUM = 0.1
+LAYERS = ("image_fc6", "image_fc7", "text_fc6", "text_fc7", "common_fc8", "common_fc9")
+
+
+class Outputs(NamedTuple):
+    """What a network gives for n images and m texts; n or m is 0 where a medium was not given.
+
+    The common rows hold the images first, then the texts.
+    """
+
+    image_fc6: Tensor  # [n, media_width]
+    image_fc7: Tensor  # [n, media_width]
+    text_fc6: Tensor  # [m, media_width]
+    text_fc7: Tensor  # [m, media_width]
+    common_fc8: Tensor  # [n + m, common_width]
+    common_fc9: Tensor  # [n + m, common_width]
+    logits: Tensor  # [n + m, C]
+    linear: Tensor | None = None  # [n + m, C], the linear path's
+
+
+class DomainNetwork(nn.Module):
+    """One domain's network.
+
+    Args:
+        image, text: the encoders. A trainable one's module is copied into the network; a frozen one's features
+            are the network's input.
+        classes: C, the size of the domain's label space.
+        config: widths and normalisation.
+        generator: for the initial weights: He et al.'s normal initialisation over the fan-in ("MSRA"), bias 0.
+    """
+
+    def __init__(
+        self, image: Encoder, text: Encoder, *, classes: int, config: NetworkConfig, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        media, common, norm = config.media_width, config.common_width, config.batch_norm
+        self.media_width = media
+        self.image_encoder = copy.deepcopy(image.module) if image.trainable else nn.Identity()
+        self.text_encoder = copy.deepcopy(text.module) if text.trainable else nn.Identity()
+        self.text_norm = (
+            nn.BatchNorm1d(text.dim, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM) if norm else nn.Identity()
+        )
+        self.image_fc6 = _fully_connected(image.dim, media, norm)
+        self.image_fc7 = _fully_connected(media, media, norm)
+        self.text_fc6 = _fully_connected(text.dim, media, norm)
+        self.text_fc7 = _fully_connected(media, media, norm)
+        self.fc8 = _fully_connected(media, common, norm)
+        self.fc9 = _fully_connected(common, common, norm)
+        self.fc10 = _linear(common, classes)
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear) and not name.startswith(("image_encoder", "text_encoder")):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+                nn.init.zeros_(module.bias)
+        self.linear_share = config.linear_path
+        if config.linear_path:
+            self.linear_image = _linear_path(image.dim, classes)
+            self.linear_text = _linear_path(text.dim, classes)
+        self.image_from_head = _start_from_head(self.image_fc6, self.image_fc7, image.head)
+        self.text_from_head = _start_from_head(self.text_fc6, self.text_fc7, text.head)
+
+    def forward(self, images: Tensor | None, texts: Tensor | None) -> Outputs:
+        """Image inputs [n, ...] and text inputs [m, ...], either of them None, to all layers' outputs."""
+        if images is None and texts is None:
+            raise ValueError("a network needs images, texts or both")
+        nothing = self.fc10.weight.new_zeros((0, self.media_width))
+        image_fc6 = image_fc7 = text_fc6 = text_fc7 = nothing
+        linear: list[Tensor] = []
+        if images is not None:
+            features = self.image_encoder(images)
+            image_fc6 = self.image_fc6(features)
+            image_fc7 = self.image_fc7(image_fc6)
+            linear += [self.linear_image(features.detach())] if self.linear_share else []
+        if texts is not None:
+            features = self.text_encoder(texts)
+            text_fc6 = self.text_fc6(self.text_norm(features))
+            text_fc7 = self.text_fc7(text_fc6)
+            linear += [self.linear_text(features.detach())] if self.linear_share else []
+        media = [rows for rows in (image_fc7, text_fc7) if len(rows)]
+        common_fc8 = self.fc8(torch.cat(media))
+        common_fc9 = self.fc9(common_fc8)
+        return Outputs(
+            image_fc6,
+            image_fc7,
+            text_fc6,
+            text_fc7,
+            common_fc8,
+            common_fc9,
+            self.fc10(common_fc9),
+            torch.cat(linear) if linear else None,
+        )
+
+    def start_from(self, other: DomainNetwork) -> None:
+        """Takes over all of another domain's weights and statistics but the classifiers'."""
+        own = ("fc10.", "linear_image.", "linear_text.")
+        state = {name: value for name, value in other.state_dict().items() if not name.startswith(own)}
+        self.load_state_dict(state, strict=False)
+
+    @torch.no_grad()
+    def represent(self, images: Tensor | None, texts: Tensor | None) -> Representation:
+        """Common representations, the softmax class probabilities: image [n, C] and text [m, C], float32.
+
+        Each medium is encoded by itself; the network is expected to be in eval mode.
+        """
+        nothing = self.fc10.weight.new_zeros((0, self.fc10.out_features))
+        return Representation(
+            nothing if images is None else self._probabilities(self(images, None)),
+            nothing if texts is None else self._probabilities(self(None, texts)),
+        )
+
+    def _probabilities(self, outputs: Outputs) -> Tensor:
+        deep = outputs.logits.float().softmax(dim=1)
+        return deep if outputs.linear is None else deep.lerp(outputs.linear.float().softmax(dim=1), self.linear_share)
+
+
+def _linear_path(inputs: int, classes: int) -> nn.Sequential:
+    linear = _linear(inputs, classes)
+    nn.init.zeros_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    norm = nn.BatchNorm1d(inputs, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM, affine=False)
+    return nn.Sequential(norm, linear)
+
+
+def _linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer without values: the default ones would be drawn from the global generator, and in vain."""
+    return nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+
+
+def _fully_connected(inputs: int, outputs: int, norm: bool) -> nn.Sequential:
+    layers: list[nn.Module] = [_linear(inputs, outputs)]
+    if norm:
+        layers.append(nn.BatchNorm1d(outputs, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM, affine=False))
+    return nn.Sequential(*layers, nn.ReLU())
+
+
+@torch.no_grad()
+def _start_from_head(fc6: nn.Sequential, fc7: nn.Sequential, head: Sequence[nn.Linear]) -> int:
+    """Copies pretrained layers into fc6 and fc7 in order, up to the first that does not fit; how many were copied."""
+    copied = 0
+    for block, pretrained in zip((fc6, fc7), head, strict=False):
+        linear = block[0]
+        assert isinstance(linear, nn.Linear)
+        if linear.weight.shape != pretrained.weight.shape:
+            break
+        linear.weight.copy_(pretrained.weight)
+        linear.bias.copy_(pretrained.bias)
+        copied += 1
+    return copied

@@ -1,0 +1,241 @@
+"""Makes index folders, and changes them.
+
+Items are encoded by `extract` first, into a hidden folder, so that a build or an addition that was stopped goes on
+where it was when the same is asked for once more.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from dckt_core.base.errors import DataError, UsageError
+from dckt_core.base.rng import generator_for
+from dckt_core.contract.discovery import Registry, load_registry
+from dckt_core.contract.options import parse_options
+from dckt_core.contract.specs import Modality
+from dckt_core.data.screening import OnError
+from dckt_core.io.files import held
+from dckt_core.retrieval import recall
+from dckt_core.retrieval.extract import BATCH, extract, extraction_key
+from dckt_core.retrieval.extractor import by_run
+from dckt_core.retrieval.gallery import Gallery, Item
+from dckt_core.retrieval.listing import list_items, media_at
+from dckt_core.retrieval.opening import check_model
+from dckt_core.retrieval.searcher import Searcher
+from dckt_core.retrieval.shards import Extraction, is_extraction, open_extraction
+from dckt_core.retrieval.store import HEADER, Header, Made, is_index, read_galleries, read_header, write
+from dckt_core.runs.model import TrainedModel
+
+EXACT = "exact"
+"""The index that needs no measurement of what it finds."""
+
+ENCODING = ".encoding"
+BUSY = "another process is changing it"
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How items are encoded; see `extract`."""
+
+    batch: int = BATCH
+    on_error: OnError = "fail"
+    max_bad_fraction: float = 0.01
+
+
+def build_index(
+    model: TrainedModel,
+    location: Path | str,
+    out: Path | str,
+    *,
+    medium: Modality | None = None,
+    index: str = EXACT,
+    options: Mapping[str, Any] | None = None,
+    encoding: Encoding = Encoding(),
+) -> Searcher:
+    """A new index folder over everything at a place.
+
+    Args:
+        location: as `list_items` takes it, or a folder that `dckt extract --run` filled.
+        medium: None for both where there are both.
+        index: name of an index plugin. Unless it is `exact`, its recall at 10 is measured and noted in `index.json`.
+        options: of the index.
+
+    Raises:
+        DataError: nothing is there, or an item is bad.
+        UsageError: the folder holds something already, or another process is at work in it.
+    """
+    out = Path(out)
+    plugin = model.registry.find("index", index)
+    parsed = parse_options(plugin.spec, options or {}, where=f"index '{index}'")
+    made = Made(model.fingerprint, str(model.run_dir.absolute()), model.checkpoint)
+    said = to_jsonable_python(asdict(parsed))
+    header = Header(made, model.dim, plugin.name, said, model.config.seed, counts={})
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be made: {error.strerror or error}") from None
+    with held(out, BUSY):
+        if is_index(out):
+            raise UsageError(f"{out}: holds an index already; dckt index {out} --add PATH adds to it")
+        if any(not file.name.startswith((".", "contents-")) for file in out.iterdir()):
+            raise UsageError(f"{out}: not empty, and no index ({HEADER} is not there); choose another folder")
+        extractions = _encode(model, str(location), medium, None, out, encoding)
+        galleries = {one: header.empty_gallery(one, model.registry) for one in extractions}
+        for one, extraction in extractions.items():
+            _add(galleries[one], extraction)
+        step: dict[str, Any] = {"did": "build", "added": _provenance(extractions)}
+        if plugin.name != EXACT:
+            step["recall_at_10"] = _recall(galleries, extractions, header.seed)
+        write(out, replace(header, history=(step,)), galleries)
+        shutil.rmtree(out / ENCODING, ignore_errors=True)
+    return Searcher(model, galleries, str(out))
+
+
+def add_to_index(
+    path: Path | str,
+    location: Path | str,
+    model: TrainedModel,
+    *,
+    medium: Modality | None = None,
+    encoding: Encoding = Encoding(),
+) -> dict[Modality, tuple[int, int]]:
+    """Everything at a place into an index that is there. An item whose id is there already takes the other's place.
+
+    Args:
+        model: the run that made the index.
+        medium: None for those that the index holds, or all if the place has none of them.
+
+    Returns:
+        How many are new and how many took another's place, by medium.
+
+    Raises:
+        DataError: no index, one that another model made, nothing at the place, or an item is bad.
+    """
+    path = Path(path)
+    header = read_header(path)
+    check_model(path, header.model, model)
+    with held(path, BUSY):
+        header = read_header(path)
+        galleries = read_galleries(path, header, model.registry)
+        extractions = _encode(model, str(location), medium, list(galleries), path, encoding)
+        told: dict[Modality, tuple[int, int]] = {}
+        for one, extraction in extractions.items():
+            gallery = galleries.setdefault(one, header.empty_gallery(one, model.registry))
+            before = len(gallery)
+            _add(gallery, extraction)
+            new = len(gallery) - before
+            told[one] = (new, len(extraction) - new)
+        step = {"did": "add", "added": _provenance(extractions)}
+        write(path, replace(header, history=(*header.history, step)), galleries)
+        shutil.rmtree(path / ENCODING, ignore_errors=True)
+    return told
+
+
+def remove_from_index(
+    path: Path | str, ids: Sequence[str], *, medium: Modality | None = None, registry: Registry | None = None
+) -> dict[Modality, int]:
+    """Takes items out of an index by id, of one medium or of all that have the id.
+
+    Returns:
+        How many went, by medium.
+
+    Raises:
+        DataError: no index.
+        UsageError: an id is not there; then nothing is changed.
+    """
+    path = Path(path)
+    read_header(path)
+    with held(path, BUSY):
+        header = read_header(path)
+        galleries = read_galleries(path, header, registry or load_registry())
+        searched = {one: gallery for one, gallery in galleries.items() if medium in (None, one)}
+        for id_ in ids:
+            if not any(id_ in gallery.items for gallery in searched.values()):
+                raise UsageError(f"{path}: no {medium or 'item'} has the id '{id_}'")
+        told: dict[Modality, int] = {}
+        for one, gallery in searched.items():
+            there = [id_ for id_ in dict.fromkeys(ids) if id_ in gallery.items]
+            gallery.remove(there)
+            told[one] = len(there)
+        step = {"did": "remove", "removed": dict(told)}
+        write(path, replace(header, history=(*header.history, step)), galleries)
+    return told
+
+
+def _encode(
+    model: TrainedModel,
+    location: str,
+    medium: Modality | None,
+    preferred: Sequence[Modality] | None,
+    out: Path,
+    encoding: Encoding,
+) -> dict[Modality, Extraction]:
+    """The vectors of everything at a place, by medium."""
+    if is_extraction(Path(location)):
+        return _of_extraction(model, open_extraction(Path(location)), medium)
+    media = [medium] if medium else media_at(location, model.registry)
+    if medium is None and preferred:
+        media = [one for one in media if one in preferred] or media
+    extractions = {}
+    for one in media:
+        listing = list_items(location, one, model.registry, cache_dir=model.cache_dir, progress=model.progress)
+        extractor = by_run(model, one)
+        folder = out / ENCODING / extraction_key(extractor, listing)[:16]
+        extractions[one] = extract(extractor, listing, folder, progress=model.progress, **asdict(encoding))
+    if not any(map(len, extractions.values())):
+        raise DataError(f"{location}: holds no {f'{medium}s' if medium else 'images or texts'} that can be used")
+    return extractions
+
+
+def _of_extraction(model: TrainedModel, extraction: Extraction, medium: Modality | None) -> dict[Modality, Extraction]:
+    if medium not in (None, extraction.medium):
+        raise DataError(f"{extraction.path}: holds no {medium}s")
+    if extraction.header["made_by"].get("weights_sha256") != model.fingerprint:
+        raise DataError(
+            f"{extraction.path}: its rows are not of {model.run_dir} ('{model.checkpoint}'); "
+            "dckt extract --run makes such"
+        )
+    return {extraction.medium: extraction}
+
+
+def _add(gallery: Gallery, extraction: Extraction) -> None:
+    items = _items(extraction)
+    for ids, rows in extraction.shards():
+        part = list(islice(items, len(ids)))
+        if [item.get("id") for item in part] != list(ids):
+            raise DataError(f"{extraction.path}: its items are not those of its rows")
+        gallery.add(part, rows)
+
+
+def _items(extraction: Extraction) -> Iterator[Item]:
+    """With paths that lead to the images from everywhere."""
+    root = extraction.header["input"]["root"]
+    for item in extraction.items():
+        yield item | {"image": str(Path(root, item["image"]))} if "image" in item else item
+
+
+def _provenance(extractions: Mapping[Modality, Extraction]) -> dict[str, Any]:
+    keys = ("count", "dropped", "input", "made_by", "device", "batch", "on_error", "environment")
+    return {medium: {key: one.header[key] for key in keys} for medium, one in extractions.items()}
+
+
+def _recall(
+    galleries: Mapping[Modality, Gallery], extractions: Mapping[Modality, Extraction], seed: int
+) -> dict[str, Any]:
+    """Of each gallery, for queries of the other medium where there are any; else for its own items."""
+    rows = {medium: extraction.load()[1] for medium, extraction in extractions.items()}
+    told: dict[str, Any] = {}
+    for medium, gallery in galleries.items():
+        asking: Modality = next((other for other in rows if other != medium), medium)
+        chosen = recall.sample(len(rows[asking]), generator_for(seed, f"recall of {medium}s"))
+        own = chosen if asking == medium else None
+        share = recall.recall(gallery, rows[medium], rows[asking][chosen], own)
+        told[medium] = {"value": share, "queries": len(chosen), "of": f"{asking}s"}
+    return told

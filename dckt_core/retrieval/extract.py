@@ -1,0 +1,319 @@
+"""Extracts shard by shard: a killed extraction goes on behind the last whole one, with the same bits on a CPU.
+
+Items are decoded in threads, one batch ahead of the module, from one shard to the next too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dckt_core.base.errors import DataError, UsageError
+from dckt_core.base.memory import advising
+from dckt_core.base.progress import Progress, logger, silent
+from dckt_core.contract.pairs import ImageItem
+from dckt_core.data.features import check_finite
+from dckt_core.data.manifest import Problem
+from dckt_core.data.prepare import Preparer, prepare
+from dckt_core.data.screening import Dropped, OnError
+from dckt_core.io.files import held, write_text
+from dckt_core.retrieval.extractor import Extractor
+from dckt_core.retrieval.listing import Entry, Listing
+from dckt_core.retrieval.shards import (
+    DROPPED,
+    FORMAT,
+    HEADER,
+    ITEMS,
+    Extraction,
+    Shard,
+    open_extraction,
+    read_header,
+    read_shard,
+    write_shard,
+)
+from dckt_core.runs.folder import environment
+
+SHARD_SIZE = 4096
+"""Items in a shard. Its rows are held in memory until it is written."""
+
+BATCH = 64
+
+
+def extract(
+    extractor: Extractor,
+    listing: Listing,
+    out: Path,
+    *,
+    shard_size: int = SHARD_SIZE,
+    batch: int = BATCH,
+    on_error: OnError = "fail",
+    max_bad_fraction: float = 0.01,
+    progress: Progress = silent,
+) -> Extraction:
+    """Rows of all items of a listing into a folder, which is made, or gone on with where it is not complete.
+
+    Args:
+        batch: items that pass the module at once; it may change the last bits of a row.
+        on_error: `fail` ends at the first bad line or item, `skip` leaves it out.
+        max_bad_fraction: share of lines and items that `skip` may leave out, in [0, 1].
+
+    Raises:
+        DataError: a line or an item is bad under `fail`, or more are than may be; the message names one.
+        UsageError: the folder holds something else, or another process is at work in it.
+    """
+    task = _Task(extractor, listing, shard_size, batch, on_error, max_bad_fraction)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be made: {error.strerror or error}") from None
+    with held(out, "another extraction is at work in it"):
+        header = read_header(out)
+        if header is None and any(not file.name.startswith(".") for file in out.iterdir()):
+            raise UsageError(f"{out}: not empty, and no extraction; choose another folder")
+        if header is not None and header["key"] != task.key:
+            raise UsageError(f"{out}: holds an extraction of other items or by other means; choose another folder")
+        task.refuse_bad_lines()
+        if header is not None and header["complete"]:
+            task.refuse_dropped([_whole_shard(out / shard["file"], task.key) for shard in header["shards"]])
+            logger.info("%s: complete already", out)
+            return Extraction(out, header)
+        header = task.header()
+        _write_header(out, header)
+        shards = task.run(out, progress)
+        kept, dropped = task.kept_and_dropped(shards)
+        write_text(out / ITEMS, "".join(_line(entry.as_json(listing.root)) for entry in kept))
+        if dropped:
+            write_text(out / DROPPED, "".join(_line(one.as_json()) for one in dropped))
+        header |= {
+            "complete": True,
+            "count": len(kept),
+            "dropped": len(dropped),
+            "shards": [{"file": shard.file.name, "count": len(shard.ids), "sha256": shard.sha256} for shard in shards],
+        }
+        _write_header(out, header)
+    return open_extraction(out)
+
+
+def extraction_key(extractor: Extractor, listing: Listing, shard_size: int = SHARD_SIZE) -> str:
+    """Names all that the rows of an extraction and their division into shards depend on: 64 hexadecimal digits."""
+    said = [FORMAT, extractor.fingerprint, extractor.dim, extractor.medium, shard_size, _identity(listing)]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Batch:
+    shard: int
+    entries: Sequence[Entry]
+    ends_shard: bool
+
+
+class _Task:
+    """One extraction, wherever it goes to."""
+
+    def __init__(
+        self,
+        extractor: Extractor,
+        listing: Listing,
+        shard_size: int,
+        batch: int,
+        on_error: OnError,
+        max_bad_fraction: float,
+    ) -> None:
+        self.extractor = extractor
+        self.listing = listing
+        self.shard_size, self.batch = shard_size, batch
+        self.on_error, self.max_bad_fraction = on_error, max_bad_fraction
+        self.key = extraction_key(extractor, listing, shard_size)
+        self.total = len(listing.entries) + len(listing.problems)
+
+    def header(self) -> dict[str, Any]:
+        extractor, listing = self.extractor, self.listing
+        return {
+            "format": FORMAT,
+            "complete": False,
+            "key": self.key,
+            "medium": extractor.medium,
+            "dim": extractor.dim,
+            "count": 0,
+            "dropped": 0,
+            "made_by": dict(extractor.provenance),
+            "input": {
+                "location": listing.origin,
+                "root": str(listing.root.absolute()),
+                "items": len(listing.entries),
+            },
+            "shard_size": self.shard_size,
+            "batch": self.batch,
+            "device": str(extractor.device),
+            "on_error": self.on_error,
+            "max_bad_fraction": self.max_bad_fraction,
+            "environment": environment(),
+            "shards": [],
+        }
+
+    def refuse_bad_lines(self) -> None:
+        problems = self.listing.problems
+        if problems and self.on_error == "fail":
+            more = f" (and {len(problems) - 1} more; --on-error skip leaves them out)" if len(problems) > 1 else ""
+            raise DataError(f"{problems[0]}{more}")
+        self._check_share(len(problems), str(problems[0]) if problems else "")
+
+    def refuse_dropped(self, shards: Iterable[Shard | None]) -> int:
+        """How many lines and items of finished shards are bad; raises DataError where there may not be so many."""
+        reasons = [reason for shard in shards if shard is not None for _, reason in shard.dropped]
+        if reasons and self.on_error == "fail":
+            raise DataError(f"{reasons[0]} (left out before, by --on-error skip; choose another folder, or skip again)")
+        bad = len(self.listing.problems) + len(reasons)
+        self._check_share(bad, reasons[0] if reasons else "")
+        return bad
+
+    def run(self, out: Path, progress: Progress) -> list[Shard]:
+        """All shards, those that are there already and those that are not."""
+        entries, extractor = self.listing.entries, self.extractor
+        numbers = range(-(-len(entries) // self.shard_size))
+        files = [out / f"shard-{number:05}.safetensors" for number in numbers]
+        there = {number: shard for number in numbers if (shard := _whole_shard(files[number], self.key)) is not None}
+        done = sum(len(shard.ids) + len(shard.dropped) for shard in there.values())
+        bad = self.refuse_dropped(there.values())
+        what = f"extracting {len(entries)} {extractor.medium}{'s' * (len(entries) != 1)}"
+        if there:
+            logger.info("%s: going on behind %d of %d items", out, done, len(entries))
+        progress(done, len(entries), what)
+        advice = f"try a smaller --batch (now {self.batch}) or --shard-size (now {self.shard_size})"
+        preparer = Preparer(extractor.encoder, [entry.item for entry in entries[:1]])
+        parts: list[Tensor] = []
+        ids: list[str] = []
+        dropped: list[tuple[int, str]] = []
+        try:
+            with torch.no_grad(), advising(lambda: f"while {what}", advice):
+                todo = [number for number in numbers if number not in there]
+                for batch, ready in _one_ahead(preparer, self._batches(todo)):
+                    rows, reasons = self._rows(batch, ready)
+                    parts.append(rows)
+                    dropped += [(len(ids) + len(dropped) + place, reason) for place, reason in reasons.items()]
+                    ids += [entry.id for place, entry in enumerate(batch.entries) if place not in reasons]
+                    if reasons:
+                        bad += len(reasons)
+                        self._check_share(bad, next(iter(reasons.values())))
+                    done += len(batch.entries)
+                    if batch.ends_shard:
+                        file = files[batch.shard]
+                        write_shard(file, self.key, ids, torch.cat(parts), dropped)
+                        there[batch.shard] = read_shard(file, self.key)
+                        parts, ids, dropped = [], [], []
+                    progress(done, len(entries), what)
+        finally:
+            preparer.close()
+        return [there[number] for number in numbers]
+
+    def kept_and_dropped(self, shards: Sequence[Shard]) -> tuple[list[Entry], list[Dropped]]:
+        """Entries that have a row, in the order of the rows; bad lines, then bad items."""
+        kept: list[Entry] = []
+        dropped = [Dropped(problem) for problem in self.listing.problems]
+        for number, shard in enumerate(shards):
+            reasons = dict(shard.dropped)
+            start = number * self.shard_size
+            for place, entry in enumerate(self.listing.entries[start : start + self.shard_size]):
+                if place not in reasons:
+                    kept.append(entry)
+                    continue
+                item = entry.item
+                file = item.path if isinstance(item, ImageItem) else Path(self.listing.origin)
+                problem = Problem(file, None, reasons[place].removeprefix(f"{file}: "))
+                dropped.append(Dropped(problem, entry.id))
+        return kept, dropped
+
+    def _batches(self, shards: Sequence[int]) -> Iterator[_Batch]:
+        for shard in shards:
+            first = shard * self.shard_size
+            last = min(first + self.shard_size, len(self.listing.entries))
+            for start in range(first, last, self.batch):
+                stop = min(start + self.batch, last)
+                yield _Batch(shard, self.listing.entries[start:stop], stop == last)
+
+    def _rows(self, batch: _Batch, ready: Callable[[], Tensor]) -> tuple[Tensor, dict[int, str]]:
+        """Rows of a batch's good items, and the reason for each bad one, by its place in the batch."""
+        extractor, items = self.extractor, [entry.item for entry in batch.entries]
+        reasons: dict[int, str] = {}
+        try:
+            inputs = ready()
+        except DataError:
+            if self.on_error == "fail":
+                raise
+            good = []
+            for place, item in enumerate(items):
+                try:
+                    good.append(prepare(extractor.encoder, [item]))
+                except DataError as error:
+                    reasons[place] = str(error)
+            if not good:
+                return torch.empty(0, extractor.dim), reasons
+            inputs = torch.cat(good)
+        rows = extractor.rows(inputs.to(extractor.device)).cpu()
+        if self.on_error == "fail":
+            check_finite(rows, items)
+            return rows, reasons
+        places = [place for place in range(len(items)) if place not in reasons]
+        finite = torch.isfinite(rows).all(dim=1)
+        for row in (~finite).nonzero().flatten().tolist():
+            reasons[places[row]] = "its features are not finite numbers"
+        return rows[finite], dict(sorted(reasons.items()))
+
+    def _check_share(self, bad: int, example: str) -> None:
+        if bad > self.max_bad_fraction * self.total:
+            raise DataError(
+                f"{self.listing.origin}: {bad} of {self.total} items are bad so far, more than "
+                f"--max-bad-fraction {self.max_bad_fraction:g} allows; such as {example}"
+            )
+
+
+def _one_ahead(preparer: Preparer, batches: Iterator[_Batch]) -> Iterator[tuple[_Batch, Callable[[], Tensor]]]:
+    """Each batch and what waits for its inputs; the next one is being prepared by then."""
+    waiting: tuple[_Batch, Callable[[], Tensor]] | None = None
+    for batch in batches:
+        submitted = batch, preparer.submit([entry.item for entry in batch.entries])
+        if waiting is not None:
+            yield waiting
+        waiting = submitted
+    if waiting is not None:
+        yield waiting
+
+
+def _whole_shard(file: Path, key: str) -> Shard | None:
+    try:
+        return read_shard(file, key)
+    except FileNotFoundError:
+        return None
+    except DataError as error:
+        logger.warning("%s; made anew", error)
+        return None
+
+
+def _identity(listing: Listing) -> str:
+    """Names the items; of an image the size and the time of its last change stand for what it holds."""
+    digest = hashlib.sha256()
+    for entry in listing.entries:
+        said: list[Any] = [entry.as_json(listing.root)]
+        if isinstance(entry.item, ImageItem):
+            try:
+                found = entry.item.path.stat()
+                said += [found.st_size, found.st_mtime_ns]
+            except OSError:
+                said += ["gone"]
+        digest.update(_line(said).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _write_header(out: Path, header: dict[str, Any]) -> None:
+    write_text(out / HEADER, json.dumps(header, indent=2, ensure_ascii=False) + "\n")
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) + "\n"

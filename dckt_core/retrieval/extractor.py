@@ -1,0 +1,110 @@
+"""What turns items into rows: an encoder by itself, or one medium's half of a trained run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic_core import to_jsonable_python
+from torch import Tensor
+
+from dckt_core.base.errors import PluginError
+from dckt_core.contract.discovery import Registry, blame
+from dckt_core.contract.options import parse_options
+from dckt_core.contract.protocols import Encoder, EncoderContext
+from dckt_core.contract.specs import Modality
+from dckt_core.data.features import forward
+from dckt_core.io.tensors import weights_digest
+from dckt_core.runs.model import TrainedModel
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """Items are prepared by the encoder and pass `rows` in batches.
+
+    Attributes:
+        rows: the encoder's inputs [n, ...], on the device, to rows [n, dim], float32.
+        fingerprint: names all that a row depends on besides its item.
+        provenance: the same for people, fit for JSON.
+    """
+
+    medium: Modality
+    encoder: Encoder
+    rows: Callable[[Tensor], Tensor]
+    dim: int
+    device: torch.device
+    fingerprint: str
+    provenance: Mapping[str, Any]
+
+
+def by_encoder(
+    registry: Registry,
+    name: str,
+    said: Mapping[str, str],
+    *,
+    texts: Sequence[str] = (),
+    seed: int = 0,
+    cache_dir: Path,
+    device: torch.device,
+) -> Extractor:
+    """Features under a registered encoder with these options.
+
+    Args:
+        texts: what an encoder that learns a vocabulary learns it from.
+    """
+    registered = registry.find("encoder", name)
+    options = parse_options(registered.spec, said, where=f"encoder '{name}'")
+    with blame(registered):
+        encoder = registered.spec.build(options, EncoderContext(seed=seed, cache_dir=cache_dir, texts=texts))
+        if not isinstance(encoder, Encoder):
+            raise PluginError(f"build must return an Encoder, not {type(encoder).__name__}")
+    encoder = replace(encoder, plugin=str(registered))
+    module = encoder.module.to(device).eval()
+    weights = weights_digest(module)
+    provenance = {
+        "encoder": registered.name,
+        "plugin": str(registered),
+        "options": to_jsonable_python(asdict(options)),
+        "seed": seed,
+        "fingerprint": encoder.fingerprint,
+        "weights_sha256": weights,
+    }
+    return Extractor(
+        medium=registered.spec.modality,
+        encoder=encoder,
+        rows=lambda inputs: forward(encoder, module, inputs),
+        dim=encoder.dim,
+        device=device,
+        fingerprint=f"{encoder.fingerprint} {weights}",
+        provenance=provenance,
+    )
+
+
+def by_run(model: TrainedModel, medium: Modality) -> Extractor:
+    """Places in the common space of a trained run."""
+    encoder = model.image_encoder if medium == "image" else model.text_encoder
+    module = encoder.module.to(model.device).eval()
+
+    def rows(inputs: Tensor) -> Tensor:
+        return model.represent(medium, inputs if encoder.trainable else forward(encoder, module, inputs))
+
+    provenance = {
+        "run": str(model.run_dir),
+        "checkpoint": model.checkpoint,
+        "encoder": (model.config.encoder if medium == "image" else model.config.text_encoder).name,
+        "plugin": encoder.plugin,
+        "fingerprint": encoder.fingerprint,
+        "weights_sha256": model.fingerprint,
+    }
+    return Extractor(
+        medium=medium,
+        encoder=encoder,
+        rows=rows,
+        dim=model.dim,
+        device=model.device,
+        fingerprint=model.fingerprint,
+        provenance=provenance,
+    )

@@ -1,0 +1,126 @@
+"""The items of one medium, and the index that finds them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from dckt_core.base.errors import DataError, PluginError, UsageError
+from dckt_core.contract.discovery import blame
+from dckt_core.contract.protocols import Index, IndexContext
+from dckt_core.contract.registry import Registered
+from dckt_core.contract.specs import Modality
+from dckt_core.io.files import write_atomically
+
+ITEMS, VECTORS = "items.jsonl", "vectors"
+
+Item = Mapping[str, str]
+"""What is known of an item: `id`, `image` (a path) or `text`, and `label` and `split` where they are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An item that was found.
+
+    Attributes:
+        cosine: in [-1, 1].
+    """
+
+    item: Item
+    cosine: float
+
+    @property
+    def id(self) -> str:
+        return self.item["id"]
+
+
+class Gallery:
+    """Items of one medium in the order in which they came, and their vectors in an index."""
+
+    def __init__(self, medium: Modality, plugin: Registered, options: Any, context: IndexContext) -> None:
+        self.medium = medium
+        self.items: dict[str, Item] = {}
+        self._plugin = plugin
+        with blame(plugin):
+            self._index: Index = plugin.spec.build(options, context)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def add(self, items: Sequence[Item], rows: Tensor) -> None:
+        """Adds items with their rows [n, dim]; one whose id is there already takes the other's place."""
+        with blame(self._plugin):
+            self._index.add([item["id"] for item in items], rows)
+        self.items.update({item["id"]: item for item in items})
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Takes items out.
+
+        Raises:
+            UsageError: an id is not there; then all stay.
+        """
+        gone = list(dict.fromkeys(ids))
+        for id_ in gone:
+            if id_ not in self.items:
+                raise UsageError(f"no {self.medium} has the id '{id_}'")
+        with blame(self._plugin):
+            self._index.remove(gone)
+        for id_ in gone:
+            del self.items[id_]
+
+    def search(self, queries: Tensor, k: int) -> list[list[Hit]]:
+        """The min(k, size) nearest items of each query [q, dim], best first."""
+        with blame(self._plugin):
+            ids, cosines = self._index.search(queries, k)
+            strangers = {id_ for found in ids for id_ in found} - self.items.keys()
+            if strangers:
+                raise PluginError(f"search found '{min(strangers)}', which was never added")
+        rows = zip(ids, cosines.tolist(), strict=True)
+        return [[Hit(self.items[id_], cosine) for id_, cosine in zip(*row, strict=True)] for row in rows]
+
+    def save(self, folder: Path) -> None:
+        """Writes itself into a folder, which is made: the items, and what the index writes."""
+        (folder / VECTORS).mkdir(parents=True)
+        with blame(self._plugin):
+            self._index.save(folder / VECTORS)
+        write_atomically(folder / ITEMS, self._write_items)
+
+    def load(self, folder: Path) -> None:
+        """Takes the place of what is here.
+
+        Raises:
+            DataError: something is missing or broken, or the items are not those of the vectors.
+        """
+        with blame(self._plugin):
+            self._index.load(folder / VECTORS)
+            size = len(self._index)
+        self.items = _read_items(folder / ITEMS, self.medium)
+        if size != len(self.items):
+            raise DataError(f"{folder}: {ITEMS} tells of {len(self.items)} items, and the index holds {size}")
+
+    def _write_items(self, file: Path) -> None:
+        with file.open("w", encoding="utf-8") as lines:
+            lines.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in self.items.values())
+
+
+def _read_items(file: Path, medium: Modality) -> dict[str, Item]:
+    items: dict[str, Item] = {}
+    try:
+        with file.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                item = json.loads(line)
+                if not (isinstance(item, dict) and {"id", medium} <= item.keys()):
+                    raise ValueError(f"line {number} is no {medium} with an id")
+                if not all(isinstance(value, str) for value in item.values()):
+                    raise ValueError(f"line {number} holds something else than strings")
+                items[item["id"]] = item
+    except FileNotFoundError:
+        raise DataError(f"{file}: no such file") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{file}: not the items of an index: {' '.join(str(error).split())}") from None
+    return items

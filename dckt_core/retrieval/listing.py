@@ -1,0 +1,205 @@
+"""Images or texts to encode, one medium at a time: of a data set, of a manifest that has that medium alone, or of a
+folder of files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dckt_core.base.errors import DataError
+from dckt_core.base.progress import Progress, logger, silent
+from dckt_core.config import DataChoice
+from dckt_core.contract.discovery import Registry, blame
+from dckt_core.contract.pairs import ImageItem, Pair, TextItem
+from dckt_core.contract.specs import Modality
+from dckt_core.data.manifest import ManifestError, Problem, inspect_entries, manifest_file
+from dckt_core.data.sources import load_pair_set
+from dckt_core.io.text import MAX_LINE_BYTES, read_text
+
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif"),
+)
+TEXT_SUFFIXES = (".txt",)
+SUFFIXES = {"image": IMAGE_SUFFIXES, "text": TEXT_SUFFIXES}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An item and what is known of it besides."""
+
+    item: ImageItem | TextItem
+    label: str | None = None
+    split: str | None = None
+
+    @property
+    def id(self) -> str:
+        return self.item.id
+
+    def as_json(self, root: Path) -> dict[str, str]:
+        """For a line of JSON; an image's path is relative to `root` where it lies in it."""
+        said = {"id": self.id}
+        if isinstance(self.item, TextItem):
+            said["text"] = self.item.text
+        else:
+            path = self.item.path
+            said["image"] = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+        return said | {key: value for key in ("label", "split") if (value := getattr(self, key)) is not None}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What was found at a place.
+
+    Attributes:
+        origin: the place, as the user knows it.
+        root: the folder that images lie in.
+        entries: in the order of the manifest, or of the files' names.
+        problems: lines and text files that cannot be used.
+    """
+
+    origin: str
+    root: Path
+    entries: Sequence[Entry]
+    problems: Sequence[Problem] = ()
+
+
+def list_items(
+    location: str,
+    medium: Modality,
+    registry: Registry,
+    *,
+    cache_dir: Path,
+    progress: Progress = silent,
+) -> Listing:
+    """The images or the texts at a place.
+
+    Args:
+        location: a `.jsonl` manifest or a folder with `pairs.jsonl`, whose lines need no more than the medium; a
+            folder that another layout recognises; any other folder, which is walked through for image files or for
+            `.txt` files in UTF-8, with relative paths as ids; or the name of a data set that needs no path.
+
+    Raises:
+        DataError: nothing is there, or nothing of the medium.
+    """
+    path = Path(location)
+    if _is_manifest(path):
+        listing = _of_manifest(location, medium)
+    elif path.is_dir() and not _is_recognised(path, registry):
+        listing = _of_folder(path, medium)
+    else:
+        listing = _of_dataset(location, medium, registry, cache_dir=cache_dir, progress=progress)
+    if not listing.entries and not listing.problems:
+        raise DataError(f"{location}: holds no {medium}s")
+    return listing
+
+
+def media_at(location: str, registry: Registry) -> list[Modality]:
+    """The media that a place seems to hold, as `list_items` understands it: by the fields of a manifest's first line,
+    or by the files of a folder that no layout recognises; a data set has both.
+    """
+    path = Path(location)
+    media: tuple[Modality, ...] = ("image", "text")
+    if _is_manifest(path):
+        return [medium for medium in media if medium in _first_fields(manifest_file(path))] or list(media)
+    if path.is_dir() and not _is_recognised(path, registry):
+        suffixes = {file.suffix.lower() for file in _walk(path)}
+        return [medium for medium in media if suffixes & set(SUFFIXES[medium])]
+    return list(media)
+
+
+def of_pairs(origin: str, root: Path, pairs: Iterable[Pair], medium: Modality) -> Listing:
+    """The images or the texts of pairs."""
+    entries = [
+        Entry(pair.image_item if medium == "image" else pair.text_item, pair.label, pair.split) for pair in pairs
+    ]
+    return Listing(origin, root, entries)
+
+
+def _is_manifest(path: Path) -> bool:
+    return manifest_file(path).is_file() and (path.is_dir() or path.suffix == ".jsonl")
+
+
+def _first_fields(manifest: Path) -> dict[str, Any]:
+    """The fields of the first line; none where it is no good, which reading it in earnest will tell."""
+    try:
+        with manifest.open("rb") as stream:
+            fields = json.loads(stream.readline(MAX_LINE_BYTES).decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _of_manifest(location: str, medium: Modality) -> Listing:
+    file = manifest_file(Path(location))
+    found, problems = inspect_entries(file, needed=(medium,))
+    entries = [Entry(_item(entry, medium), entry.get("label"), entry.get("split")) for entry in found]
+    return Listing(location, file.parent, entries, problems)
+
+
+def _item(entry: dict[str, Any], medium: Modality) -> ImageItem | TextItem:
+    return ImageItem(entry["id"], entry["image"]) if medium == "image" else TextItem(entry["id"], entry["text"])
+
+
+def _is_recognised(path: Path, registry: Registry) -> bool:
+    """Whether any layout says that the folder is one of its own."""
+    for registered in registry.all("dataset"):
+        with blame(registered):
+            if registered.spec.detect(path):
+                return True
+    return False
+
+
+def _of_dataset(location: str, medium: Modality, registry: Registry, *, cache_dir: Path, progress: Progress) -> Listing:
+    choice = DataChoice(location=location)
+    problems: Sequence[Problem] = ()
+    try:
+        pair_set = load_pair_set(choice, registry, cache_dir=cache_dir, progress=progress)
+    except ManifestError as error:
+        pair_set, problems = error.good, error.problems
+    path = Path(location)
+    if not path.exists() and pair_set.pairs:  # made on the spot, somewhere in the cache
+        path = Path(os.path.commonpath([pair.image.parent for pair in pair_set.pairs]))
+    listing = of_pairs(location, path if path.is_dir() else path.parent, pair_set.pairs, medium)
+    return replace(listing, problems=problems)
+
+
+def _of_folder(folder: Path, medium: Modality) -> Listing:
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+    others = 0
+    for file in _walk(folder):
+        if file.suffix.lower() not in SUFFIXES[medium]:
+            others += 1
+            continue
+        name = file.relative_to(folder).as_posix()
+        try:
+            name.encode("utf-8")
+            if not name.isprintable():
+                raise ValueError("its name holds a character that cannot be shown")
+            item = ImageItem(name, file) if medium == "image" else TextItem(name, read_text(file))
+        except UnicodeEncodeError:
+            problems.append(Problem(file, None, "its name is not UTF-8"))
+        except ValueError as error:
+            problems.append(Problem(file, None, str(error)))
+        else:
+            entries.append(Entry(item))
+    if others:
+        logger.info("%s: %d files are no %ss and left alone", folder, others, medium)
+    if not entries and not problems:
+        raise DataError(f"{folder}: holds no {medium}s ({', '.join(SUFFIXES[medium])})")
+    return Listing(str(folder), folder, entries, problems)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """All files, by name, folder by folder; hidden ones and linked folders are left out."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield Path(place, name)

@@ -1,0 +1,93 @@
+"""Reads files of queries: `.jsonl` with a text or an image a line, or any other file with a text a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dckt_core.base.errors import DataError
+from dckt_core.io.files import is_endless
+from dckt_core.io.text import MAX_LINE_BYTES, is_unicode
+from dckt_core.retrieval.gallery import Hit
+from dckt_core.retrieval.searcher import Searcher, Wanted
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is looked for: a text, or the image in a file."""
+
+    text: str | None = None
+    image: Path | None = None
+
+    def as_json(self) -> dict[str, str]:
+        return {"text": self.text} if self.text is not None else {"image": str(self.image)}
+
+
+def read_queries(file: Path) -> list[Query]:
+    """The queries of a file, in order; blank lines are none.
+
+    Args:
+        file: UTF-8. In `.jsonl` a line is `{"text": "..."}` or `{"image": "path"}`, where a relative path starts at the
+            file's folder; in any other file a line is a text.
+
+    Raises:
+        DataError: it cannot be read, a line is no query, or there is none; the message names file and line.
+    """
+    if is_endless(file):
+        raise DataError(f"{file}: no file")
+    try:
+        with file.open("rb") as stream:
+            queries = list(_queries(file, stream))
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or error
+        raise DataError(f"{file}: {reason}") from None
+    if not queries:
+        raise DataError(f"{file}: holds no queries")
+    return queries
+
+
+def answer(searcher: Searcher, queries: Sequence[Query], k: int, medium: Wanted = "other") -> list[list[Hit]]:
+    """What is found for each query; texts are encoded together, and so are images."""
+    texts = {row: query.text for row, query in enumerate(queries) if query.text is not None}
+    images = {row: query.image for row, query in enumerate(queries) if query.image is not None}
+    answers: dict[int, list[Hit]] = {}
+    if texts:
+        answers |= zip(texts, searcher.search_texts(list(texts.values()), k, medium=medium), strict=True)
+    if images:
+        answers |= zip(images, searcher.search_images(list(images.values()), k, medium=medium), strict=True)
+    return [answers[row] for row in range(len(queries))]
+
+
+def _queries(file: Path, stream: Any) -> Iterator[Query]:
+    number = 0
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        try:
+            if len(line) > MAX_LINE_BYTES:
+                raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            if text:
+                yield _of_json(text, file.parent) if file.suffix == ".jsonl" else Query(text=text)
+        except UnicodeDecodeError as error:
+            byte = f"byte {error.start + 1} is 0x{line[error.start]:02x}"
+            raise DataError(f"{file}:{number}: not UTF-8: {byte}") from None
+        except json.JSONDecodeError as error:
+            raise DataError(f"{file}:{number}: not JSON: {error.msg} at column {error.colno}") from None
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{file}:{number}: {error}") from None
+
+
+def _of_json(text: str, folder: Path) -> Query:
+    said = json.loads(text)
+    given = [name for name in ("text", "image") if isinstance(said, dict) and name in said]
+    if len(given) != 1:
+        raise ValueError('a query is {"text": "..."} or {"image": "path"}')
+    value = said[given[0]]
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"'{given[0]}' is empty, or no string")
+    if not is_unicode(value):
+        raise ValueError(f"'{given[0]}' holds half a character (a lone surrogate)")
+    return Query(text=value) if given[0] == "text" else Query(image=folder / value)

@@ -1,0 +1,153 @@
+"""The folder that `dckt index` fills.
+
+    index.json          which run encoded it, which index it is, how it came to be, and which folder holds the contents
+    contents-1/
+      image/            a gallery: items.jsonl, and in vectors/ what the index itself writes
+      text/
+
+A change writes contents anew beside the old ones, then `index.json`, then the old ones go: whoever stops on the way,
+the index is the one before or the one after. Nothing in it is a pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from dckt_core.base.errors import DataError
+from dckt_core.contract.discovery import Registry
+from dckt_core.contract.options import parse_options
+from dckt_core.contract.protocols import IndexContext
+from dckt_core.contract.specs import Modality
+from dckt_core.io.files import sync_folder
+from dckt_core.retrieval.gallery import Gallery
+from dckt_core.runs.folder import write_json
+from dckt_core.runs.model import Checkpoint
+
+FORMAT = 1
+HEADER = "index.json"
+
+
+@dataclass(frozen=True)
+class Made:
+    """The run whose encodings an index holds.
+
+    Attributes:
+        fingerprint: of the model, wherever its run lies; see `TrainedModel.fingerprint`.
+        run: the absolute path of its run when the index was made.
+    """
+
+    fingerprint: str
+    run: str
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True)
+class Header:
+    """What `index.json` holds.
+
+    Attributes:
+        contents: folder with the galleries.
+        dim: D, the width of the vectors.
+        index: name of the index plugin.
+        options: all of its options.
+        seed: what it draws by.
+        counts: items by medium.
+        history: what was done to it, oldest first, with the provenance of what was added.
+    """
+
+    model: Made
+    dim: int
+    index: str
+    options: Mapping[str, Any]
+    seed: int
+    counts: Mapping[Modality, int]
+    contents: str = ""
+    history: tuple[Mapping[str, Any], ...] = ()
+    format: int = FORMAT
+
+    def empty_gallery(self, medium: Modality, registry: Registry) -> Gallery:
+        """A new gallery of the header's kind.
+
+        Raises:
+            UsageError: the index plugin, or one of its options, is not there.
+        """
+        plugin = registry.find("index", self.index)
+        options = parse_options(plugin.spec, self.options, where=f"index '{self.index}'")
+        return Gallery(medium, plugin, options, IndexContext(dim=self.dim, seed=self.seed))
+
+
+def is_index(path: Path) -> bool:
+    """Whether an index lies there, and no run.
+
+    Raises:
+        DataError: nothing lies there.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: no such index or run")
+    return (path / HEADER).is_file()
+
+
+def read_header(path: Path) -> Header:
+    """What `index.json` holds.
+
+    Raises:
+        DataError: it is not there, is no such file, or of another format.
+    """
+    file = path / HEADER
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(said, dict) and isinstance(said.get("format"), int) and said["format"] != FORMAT:
+            raise DataError(f"{file}: format {said['format']}, and this dckt reads {FORMAT}")
+        header = TypeAdapter(Header).validate_python(said)
+        if not re.fullmatch(r"contents-\d{1,9}", header.contents):
+            raise ValueError(header.contents)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no index ({HEADER} is not there)") from None
+    except (OSError, ValueError, RecursionError):  # pydantic's errors are ValueErrors
+        raise DataError(f"{file}: not the header of an index") from None
+    return header
+
+
+def read_galleries(path: Path, header: Header, registry: Registry) -> dict[Modality, Gallery]:
+    """The galleries of an index.
+
+    Raises:
+        DataError: one is missing or broken.
+    """
+    galleries: dict[Modality, Gallery] = {}
+    for medium in header.counts:
+        galleries[medium] = header.empty_gallery(medium, registry)
+        galleries[medium].load(path / header.contents / medium)
+    return galleries
+
+
+def write(path: Path, header: Header, galleries: Mapping[Modality, Gallery]) -> None:
+    """Puts galleries in the place of those that the header has told of so far, at once. The folder must be held."""
+    contents = path / f"contents-{1 + int(header.contents.rpartition('-')[2] or 0)}"
+    shutil.rmtree(contents, ignore_errors=True)  # left by a change that was stopped
+    for medium, gallery in galleries.items():
+        gallery.save(contents / medium)
+    _flush(contents)
+    counts = {medium: len(gallery) for medium, gallery in galleries.items()}
+    write_json(path / HEADER, asdict(replace(header, contents=contents.name, counts=counts)))
+    for old in path.glob("contents-*"):
+        if old != contents:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush(folder: Path) -> None:
+    """Has the system write all files of a folder to the disk, whoever made them."""
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            with Path(place, name).open("rb+") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(place))

@@ -1,0 +1,1 @@
+"""One run, whole: its parts, training, folder, and the trained model."""

@@ -1,0 +1,264 @@
+"""Run folders read back as plain data: what was set, how it went, what came out. No torch in here.
+
+Lenient where `model.load` is strict: a run that is still training, was stopped or was made by another version has
+something to show too. What a run lacks is None or empty here.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from dckt_core.base.errors import DataError
+
+Row = TypeVar("Row")
+Status = Literal["finished", "training", "stopped", "failed"]
+NETWORKS = ("before", "control", "after")
+"""The target network before transfer, its target-only control, and after transfer."""
+
+_FAILED = re.compile(r"\.failed-\d+$")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and, where there is one, its 95 % interval."""
+
+    value: float
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One row of `metrics.csv`."""
+
+    phase: str
+    iteration: int
+    update: int
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One row of `selection.csv`: a target pair at one iteration.
+
+    Attributes:
+        details: what the sampler told of the pair besides, such as its `ap`.
+    """
+
+    iteration: int
+    id: str
+    kept: bool
+    details: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run folder. Everything but `path` is read when it is asked for, and raises DataError where it is broken."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration, as nested tables."""
+        file = self.path / "config.toml"
+        try:
+            return tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise DataError(f"{file}: not the configuration of a run: {error}") from None
+
+    @cached_property
+    def summary(self) -> dict[str, Any] | None:
+        """The outcome; None while the run is not finished."""
+        return _read_json(self.path / "summary.json")
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """Versions and machine; empty where they were not written."""
+        return _read_json(self.path / "env.json") or {}
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """Versions of the packages that figures depend on, by name."""
+        packages = lookup(self.environment, "packages")
+        return {name: str(version) for name, version in packages.items()} if isinstance(packages, Mapping) else {}
+
+    @cached_property
+    def model(self) -> dict[str, Any]:
+        """Classes, digests of the pairs and encoders; empty where they were not written."""
+        return _read_json(self.path / "model.json") or {}
+
+    @cached_property
+    def started(self) -> datetime:
+        """When the command began, as it wrote itself; or else the time of the configuration file."""
+        with suppress(ValueError, TypeError, KeyError):
+            return datetime.fromisoformat(self.environment["started"]).replace(tzinfo=None)
+        return datetime.fromtimestamp((self.path / "config.toml").stat().st_mtime)
+
+    @property
+    def status(self) -> Status:
+        if (self.path / "summary.json").exists():
+            return "finished"
+        if _is_held(self.path / ".lock"):
+            return "training"
+        return "failed" if _FAILED.search(self.name) else "stopped"
+
+    @cached_property
+    def metrics(self) -> list[Measurement]:
+        """`metrics.csv`, in the order in which it was measured; empty where no observer wrote it."""
+
+        def measurement(row: Mapping[str, str]) -> Measurement:
+            when = row["phase"], int(row["iteration"]), int(row["update"])
+            return Measurement(*when, row["metric"], float(row["value"]))
+
+        return _read_csv(self.path / "metrics.csv", ("phase", "iteration", "update", "metric", "value"), measurement)
+
+    @cached_property
+    def selection(self) -> list[Choice]:
+        """`selection.csv`, iteration by iteration; empty where no observer wrote it."""
+        fixed = ("iteration", "id", "kept")
+
+        def choice(row: Mapping[str, str]) -> Choice:
+            details = {name: float(value) for name, value in row.items() if name not in fixed and value}
+            return Choice(int(row["iteration"]), row["id"], row["kept"] == "1", details)
+
+        return _read_csv(self.path / "selection.csv", fixed, choice)
+
+    def map_of(self, network: str, direction: str = "mean") -> Estimate | None:
+        """Test mAP of `before`, `control`, `after` or `chance`; `image_to_text`, `text_to_image` or their mean."""
+        return self._estimate("map", network, direction)
+
+    def gain_over(self, network: str) -> Estimate | None:
+        """Mean test mAP after transfer less that of `before` or `control`, paired."""
+        return self._estimate("gain", network)
+
+    def _estimate(self, *keys: str) -> Estimate | None:
+        value = lookup(self.summary, "test", *keys)
+        if isinstance(value, (int, float)):
+            return Estimate(float(value))
+        if value is None:
+            return None
+        try:
+            low, high = value["interval"]
+            return Estimate(float(value["value"]), (float(low), float(high)))
+        except (KeyError, TypeError, ValueError):
+            raise DataError(f"{self.path / 'summary.json'}: not the summary of a run") from None
+
+
+def read_run(path: Path | str) -> RunRecord:
+    """The record of one run folder.
+
+    Raises:
+        DataError: there is no run.
+    """
+    record = RunRecord(Path(path))
+    if not (record.path / "config.toml").is_file():
+        raise DataError(f"{record.path}: no such run" if not record.path.exists() else f"{record.path}: no run folder")
+    return record
+
+
+def list_runs(runs_dir: Path) -> list[RunRecord]:
+    """Every run folder in a folder, the oldest first.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    try:
+        folders = [entry for entry in runs_dir.iterdir() if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(f"{runs_dir}: {error.strerror or error}") from None
+    records = [RunRecord(folder) for folder in folders if (folder / "config.toml").is_file()]
+    return sorted(records, key=lambda record: (record.started, record.name))
+
+
+def lookup(table: Any, *keys: str) -> Any:
+    """What nested tables hold under these keys; None where there is no such thing.
+
+    >>> lookup({"test": {"map": 0.5}}, "test", "map"), lookup({"test": 3}, "test", "map")
+    (0.5, None)
+    """
+    for key in keys:
+        table = table.get(key) if isinstance(table, Mapping) else None
+    return table
+
+
+def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as dotted keys.
+
+    >>> flatten({"loss": {"pair": {"fc6": 1.0}}, "seed": 0})
+    {'loss.pair.fc6': 1.0, 'seed': 0}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def differences(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
+    """Settings, versions and facts of the machine in which runs differ: their values by dotted key, None for none."""
+    tables = [flatten(record.config | {"environment": record.environment}) for record in records]
+    keys = dict.fromkeys(key for table in tables for key in table)
+    values = {key: [table.get(key) for table in tables] for key in keys}
+    return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a training holds its folder. Looking takes a shared lock for a moment."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _read_json(file: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{file}: cannot be read: {error}") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{file}: cannot be read: not a JSON object")
+    return value
+
+
+def _read_csv(file: Path, columns: Sequence[str], parse: Callable[[Mapping[str, str]], Row]) -> list[Row]:
+    """Rows of a file that a training may be appending to: a last line that is not whole yet is left out."""
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            text = stream.read()
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: cannot be read: {error}") from None
+    reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""), strict=True)
+    try:
+        missing = [column for column in columns if column not in (reader.fieldnames or columns)]
+        if missing:
+            raise ValueError(f"lacks the column '{missing[0]}'")
+        return [parse(row) for row in reader]
+    except (ValueError, TypeError, csv.Error) as error:  # TypeError: a line with too few fields has None in it
+        raise DataError(f"{file}:{max(reader.line_num, 1)}: {error}") from None

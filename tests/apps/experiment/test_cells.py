@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dckt_apps.experiment.cells import Cell, cells_of, tasks_of
+from dckt_apps.experiment.plan import Plan
+from dckt_core.base.errors import UsageError
+from dckt_core.contract.discovery import Registry
+
+Plans = Callable[..., Plan]
+
+
+def keys(plan: Plan, registry: Registry) -> dict[str, str]:
+    """By arm, of seed 0."""
+    return {cell.arm: cell.task.key for cell in cells_of(plan, registry) if cell.seed == 0}
+
+
+def test_cells_go_seed_by_seed(plan: Plans, registry: Registry) -> None:
+    cells = cells_of(plan(shots=[4, "all"]), registry)
+    assert len(cells) == 2 * 2 * 4
+    assert [cell.seed for cell in cells] == [0] * 8 + [1] * 8
+    assert [cell.shots for cell in cells[:8]] == [4] * 4 + [None] * 4
+    assert str(cells[0]) == "dckt on squares, 4 shots, seed 0"
+
+
+def test_arms_that_read_from_one_run_share_it(plan: Plans, registry: Registry) -> None:
+    cells = cells_of(plan(), registry)
+    by_arm = keys(plan(), registry)
+    assert by_arm["dckt"] == by_arm["control"]
+    assert len(set(by_arm.values())) == 3
+    assert len(tasks_of(cells)) == 6
+    assert all(re.fullmatch("[0-9a-f]{16}", key) for key in by_arm.values())
+
+
+@pytest.mark.parametrize(
+    ("base", "changed"),
+    [
+        ({"network": {"media_width": 8}}, {"dckt", "control", "diverges"}),
+        ({"encoder": {"key": "features"}}, {"dckt", "control", "diverges", "means"}),
+        ({"checkpoint_minutes": 3.0}, set()),
+        ({"preset": "paper"}, set()),
+    ],
+)
+def test_a_key_changes_with_what_decides_the_outcome(
+    plan: Plans, registry: Registry, base: dict[str, Any], changed: set[str]
+) -> None:
+    before, after = keys(plan(), registry), keys(plan(base=base), registry)
+    assert {arm for arm in before if before[arm] != after[arm]} == changed
+
+
+def test_a_baseline_s_network_is_the_baseline(plan: Plans, registry: Registry) -> None:
+    networks = {cell.arm: cell.network for cell in cells_of(plan(), registry)}
+    assert networks == {"dckt": "after", "control": "control", "diverges": "after", "means": "nearest-class-mean"}
+
+
+def test_what_is_wrong_with_an_arm_is_said_with_its_name(plan: Plans, registry: Registry) -> None:
+    with pytest.raises(UsageError, match="arm 'dckt' on data 'squares': unknown configuration key 'transfer.lrr'"):
+        cells_of(plan(arms={"dckt": {"transfer": {"lrr": 1}}}), registry)
+    with pytest.raises(UsageError, match="arm 'control' on data 'squares': its checkpoint is 'control', and"):
+        cells_of(plan(base={"transfer": {"control": False}}), registry)
+
+
+def test_a_cell_of_all_pairs_says_so(plan: Plans, registry: Registry) -> None:
+    cell: Cell = cells_of(plan(shots=["all"]), registry)[0]
+    assert str(cell) == "dckt on squares, all shots, seed 0"

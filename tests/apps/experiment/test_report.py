@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy.stats import ttest_rel
+
+from dckt_apps.experiment.cells import Cell, Task
+from dckt_apps.experiment.plan import Plan, read_plan
+from dckt_apps.experiment.report import report
+from dckt_apps.experiment.results import Row, as_csv, row_of, select
+from dckt_core.config import Config
+
+PLAN = """
+seeds = [0, 1, 2]
+shots = [5, "all"]
+reference = "alone"
+data = { photos = {} }
+[arms.dckt]
+[arms.alone]
+checkpoint = "control"
+[arms.linear]
+baseline = "semantic-matching"
+"""
+
+TEST = {"dckt": [0.5, 0.6, 0.7], "alone": [0.45, 0.56, 0.64], "linear": [0.3, 0.3, 0.3]}
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    file = tmp_path / "plan.toml"
+    file.write_text(PLAN)
+    return read_plan(file)
+
+
+def summary(network: str, value: float, *, negative: bool = False) -> dict[str, Any]:
+    """As a run's `summary.json` has it; both directions a tenth apart around `value`."""
+    both = {"image_to_text": value - 0.05, "text_to_image": value + 0.05}
+    figures = {name: {"value": one} for name, one in (both | {"mean": value}).items()}
+    other = {name: {"value": 0.99} for name in figures}
+    return {
+        "validation": {"other": dict.fromkeys(both, 0.99), network: both | {"iteration": 1}},
+        "negative_transfer": negative,
+        "seconds": 12.0,
+        "test": {"map": {"chance": {"mean": 0.1}, "other": other, network: figures}},
+    }
+
+
+def cells(plan: Plan) -> list[Cell]:
+    found = []
+    for seed in plan.seeds:
+        for name, arm in plan.arms.items():
+            config = Config.resolve(flags={"seed": seed, "shots": 5})
+            found.append(Cell("photos", 5, name, seed, arm.checkpoint, Task(config, arm.baseline)))
+    return found
+
+
+def gathered(plan: Plan) -> list[Row]:
+    rows = []
+    for cell in cells(plan):
+        value = TEST[cell.arm][cell.seed]
+        rows.append(row_of(cell, summary(cell.network, value, negative=cell.seed == 2)))
+    return rows
+
+
+def test_a_cell_s_row_is_that_of_its_own_network(plan: Plan) -> None:
+    rows = gathered(plan)
+    (control,) = [row for row in rows if row.arm == "alone" and row.seed == 1]
+    assert control.network == "control"
+    assert (control.map_i2t, control.map_t2i, control.map_mean) == pytest.approx((0.51, 0.61, 0.56))
+    assert control.val_map_mean == pytest.approx(0.56)
+    assert (control.map_chance, control.seconds) == (0.1, 12.0)
+    assert control.negative_transfer is None, "it went through no transfer"
+    assert select(rows, "map_mean", data="photos", shots="5", arm="linear") == {0: 0.3, 1: 0.3, 2: 0.3}
+    assert select(rows, "negative_transfer", data="photos", shots="5", arm="dckt") == {0: 0.0, 1: 0.0, 2: 1.0}
+    assert select(rows, "negative_transfer", data="photos", shots="5", arm="alone") == {}
+
+
+def test_the_table_has_a_row_a_cell(plan: Plan) -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(gathered(plan)))))
+    assert [(row["shots"], row["arm"], row["seed"]) for row in rows[:2]] == [("5", "dckt", "0"), ("5", "alone", "0")]
+    assert len(rows) == len(cells(plan))
+    assert rows[0]["map_mean"] == "0.5"
+    assert [rows[0]["negative_transfer"], rows[1]["negative_transfer"]] == ["0", ""]
+    assert rows[0]["key"] == cells(plan)[0].task.key
+
+
+def test_the_report_says_means_contrasts_and_n(plan: Plan) -> None:
+    text = report(plan, cells(plan), gathered(plan), {})
+    low, high = ttest_rel(TEST["dckt"], TEST["alone"]).confidence_interval()
+    assert "9 of 9 cells are done." in text
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert f"| dckt - alone | 3 | +0.050 ({low:+.3f} to {high:+.3f}) | 3 of 3 |" in lines
+    assert any(line.startswith("| linear - alone | 3 | -0.250 (") and line.endswith("| 0 of 3 |") for line in lines)
+    assert any(line.startswith("| dckt | 3 | 0.600 | 0.550 | 0.650 | 0.600 (0.352 to 0.848) | 12 |") for line in lines)
+    assert "Best on validation, of arms with all seeds: dckt." in text
+    assert "- dckt: in 1 of 3 runs" in text
+    assert "Chance is 0.100." in text
+    assert "Nothing is done yet." in text, "of all training pairs"
+
+
+def test_what_is_missing_is_said_and_contrasts_use_common_seeds(plan: Plan) -> None:
+    rows = [row for row in gathered(plan) if not (row.arm == "dckt" and row.seed == 1) and row.arm != "linear"]
+    broken = next(cell for cell in cells(plan) if cell.arm == "dckt" and cell.seed == 1)
+    text = report(plan, cells(plan), rows, {"another": "no matter", broken.task.key: "the loss is nan"})
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "5 of 9 cells are done." in text
+    assert "Best on validation, of arms with all seeds: alone." in text
+    assert "- dckt on photos, 5 shots, seed 1: the loss is nan" in text
+    assert any(line.startswith("| dckt - alone | 2 | +0.055 (") for line in lines)
+    assert "| linear | 0 | - | - | - | - | - |" in lines
+    assert "| linear - alone | 0 | - | - |" in lines
+
+
+def test_a_single_seed_has_no_interval(plan: Plan) -> None:
+    rows = [row for row in gathered(plan) if row.seed == 0]
+    text = report(plan, cells(plan), rows, {})
+    assert "+0.050 (one seed)" in text
+    assert "Best on validation" not in text

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dckt_apps.experiment import runner
+from dckt_apps.experiment.cells import Task
+from dckt_apps.experiment.plan import Plan, read_plan
+from dckt_apps.experiment.runner import Standing, run_experiment, standing
+from dckt_core.base.errors import DcktError, StoppedError, UsageError
+from dckt_core.contract.discovery import Registry
+from dckt_core.engine.stopping import Stop
+from dckt_core.io.files import held
+
+Plans = Callable[..., Plan]
+Run = Callable[..., Standing]
+
+
+@dataclass(frozen=True)
+class Ran:
+    plan: Plan
+    folder: Path
+    now: Standing
+    progress: list[tuple[int, int, str]]
+
+
+@pytest.fixture(scope="module")
+def ran(squares: Path, registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The whole plan, in two processes."""
+    plan, folder = read_plan(squares / "plan.toml"), tmp_path_factory.mktemp("ran") / "out"
+    progress: list[tuple[int, int, str]] = []
+    now = run_experiment(
+        plan,
+        registry=registry,
+        folder=folder,
+        cache_dir=squares / "cache",
+        workers=2,
+        plugins=False,
+        progress=lambda *told: progress.append(told),
+    )
+    return Ran(plan, folder, now, progress)
+
+
+@pytest.fixture
+def run(squares: Path, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run(plan, arms=["means"])`: in this process."""
+
+    def work(
+        tasks: Iterable[Task],
+        prepare: Callable[[], Callable[[Task], object]],
+        *,
+        ready: Callable[[Task], object],
+        stop: Callable[[], bool],
+        **_: object,
+    ) -> Iterator[tuple[Task, str | None]]:
+        for task in tasks:
+            if stop():
+                return
+            ready(task)
+            try:
+                prepare()(task)
+                yield task, None
+            except DcktError as error:
+                yield task, str(error)
+
+    monkeypatch.setattr(runner, "work", work)
+
+    def run_it(plan: Plan, folder: Path = tmp_path, **changes: Any) -> Standing:
+        return run_experiment(plan, registry=registry, folder=folder, cache_dir=squares / "cache", **changes)
+
+    return run_it
+
+
+def test_what_fails_is_named_and_the_rest_goes_on(ran: Ran) -> None:
+    assert len(ran.now.cells) == 8
+    assert {(cell.arm, cell.seed) for cell in ran.now.done} == {
+        (arm, seed) for arm in ("dckt", "control", "means") for seed in (0, 1)
+    }
+    assert [(cell.arm, cell.seed) for cell, _ in ran.now.failed] == [("diverges", 0), ("diverges", 1)]
+    assert all("transfer iteration" in fault for _, fault in ran.now.failed)
+
+
+def test_the_table_and_the_report_hold_what_is_done(ran: Ran) -> None:
+    rows = list(csv.DictReader((ran.folder / "results.csv").read_text().splitlines()))
+    assert sorted((row["arm"], row["seed"]) for row in rows) == sorted(
+        (cell.arm, str(cell.seed)) for cell in ran.now.done
+    )
+    report = (ran.folder / "report.md").read_text()
+    assert "6 of 8 cells are done." in report
+    assert "- diverges on squares, 4 shots, seed 1: transfer iteration" in report
+    for row in rows:
+        assert (ran.folder / "runs" / row["key"] / "config.toml").is_file()
+
+
+def test_no_checkpoints_stay(ran: Ran) -> None:
+    assert not list(ran.folder.rglob("*.safetensors"))
+
+
+def test_progress_counts_cells(ran: Ran) -> None:
+    told = [(done, total) for done, total, what in ran.progress if what == "cells"]
+    assert told[0] == (0, 8)
+    assert told[-1] == (8, 8)
+    assert told == sorted(told)
+
+
+def test_what_is_done_is_not_done_again(
+    ran: Ran, run: Run, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (ran.folder / "results.csv").read_bytes()
+    assert len(standing(ran.plan, registry, ran.folder).done) == 6
+
+    def work(tasks: Iterable[Task], *_: object, **__: object) -> list[tuple[Task, str | None]]:
+        assert list(tasks) == []
+        return []
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "work", work)
+        now = run(ran.plan, ran.folder, arms=["dckt", "means"])
+    assert (len(now.done), now.failures) == (6, {})
+    assert (ran.folder / "results.csv").read_bytes() == before
+
+
+def test_the_same_in_one_process_as_in_two(ran: Ran, run: Run) -> None:
+    def figures(now: Standing) -> dict[str, Any]:
+        return {key: summary["test"] for key, summary in now.summaries.items()}
+
+    assert figures(run(ran.plan)) == figures(ran.now)
+
+
+def test_a_plan_that_grows_trains_what_is_new(plan: Plans, run: Run) -> None:
+    assert len(run(plan(seeds=[0]), arms=["means"]).done) == 1
+    now = run(plan(seeds=[0, 1]), arms=["means"])
+    assert [(cell.arm, cell.seed) for cell in now.done] == [("means", 0), ("means", 1)]
+
+
+def test_checkpoints_stay_where_the_plan_says_so(plan: Plans, run: Run, tmp_path: Path) -> None:
+    now = run(plan(seeds=[0], keep_checkpoints=True), arms=["dckt"])
+    (key,) = now.summaries
+    assert (tmp_path / "runs" / key / "checkpoints" / "after.safetensors").is_file()
+
+
+def test_features_are_there_before_the_tasks_that_share_them(
+    plan: Plans, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(runner, "make_domains", lambda config, **_: asked.append(config.seed))
+    run(plan(), arms=["dckt", "control", "means"])
+    assert asked == [0, 1], "once for the pairs that a seed draws"
+
+
+def test_a_stopped_experiment_says_how_far_it_is_and_goes_on(
+    plan: Plans, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    questions: list[object] = []
+
+    def asked_twice(self: Stop) -> bool:
+        questions.append(self)
+        return len(questions) > 1
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stop, "__call__", asked_twice)
+        with pytest.raises(StoppedError, match="stopped with 1 of 8 cells done"):
+            run(plan(), arms=["means"])
+    assert "1 of 8 cells are done." in (tmp_path / "report.md").read_text()
+    assert len(run(plan(), arms=["means"]).done) == 2
+
+
+def test_an_unknown_arm(plan: Plans, run: Run) -> None:
+    with pytest.raises(UsageError, match="no arm 'mean': did you mean 'means'"):
+        run(plan(), arms=["mean"])
+
+
+def test_two_experiments_do_not_share_a_folder(plan: Plans, run: Run, tmp_path: Path) -> None:
+    with held(tmp_path, "busy"), pytest.raises(UsageError, match="another experiment is at work in this folder"):
+        run(plan(), arms=["means"])
+
+
+def test_a_broken_summary_is_named(plan: Plans, run: Run, tmp_path: Path) -> None:
+    now = run(plan(seeds=[0]), arms=["means"])
+    (key,) = now.summaries
+    (tmp_path / "runs" / key / "summary.json").write_text("{")
+    with pytest.raises(UsageError, match=rf"{key}/summary.json: cannot be read .*; remove .*{key} to train it anew"):
+        run(plan(seeds=[0]), arms=["means"])

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dckt_apps.experiment.workers import work
+from dckt_core.base.errors import DataError
+
+
+def prepare() -> Callable[[str], None]:
+    """Tasks are words that say how they end; one that is a path is a file to be written."""
+
+    def perform(word: str) -> None:
+        if word == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if word == "gone":
+            os._exit(7)
+        if word == "bad data":
+            raise DataError("row 3: no label")
+        if word == "a mistake":
+            raise ValueError("of two\nlines")
+        if word == "long":
+            time.sleep(60)
+        if word.startswith("/"):
+            Path(word).write_text(f"{os.getpid()} {os.environ['OMP_NUM_THREADS']}")
+
+    return perform
+
+
+def refuses() -> Callable[[str], None]:
+    raise RuntimeError("no plugins here")
+
+
+def test_each_task_costs_itself_alone_whatever_it_does(tmp_path: Path) -> None:
+    files = [str(tmp_path / name) for name in "abcd"]
+    faults = {
+        "killed": "its process ended: SIGKILL, perhaps for want of memory",
+        "gone": "its process ended: exit code 7",
+        "bad data": "row 3: no label",
+        "a mistake": "ValueError: of two lines",
+    }
+    tasks = [word for pair in zip(files, faults, strict=True) for word in pair]
+    asked: list[str] = []
+    found = dict(work(tasks, prepare, processes=2, threads=3, ready=asked.append))
+    assert found == faults | dict.fromkeys(files)
+    assert asked == tasks
+    said = [Path(file).read_text().split() for file in files]
+    assert all(pid != str(os.getpid()) and threads == "3" for pid, threads in said)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_processes_that_cannot_begin_do_not_hang() -> None:
+    found = list(work(["a", "b"], refuses, processes=1))
+    assert found == [("a", "its process ended: exit code 1"), ("b", "its process ended: exit code 1")]
+
+
+def test_no_tasks_need_no_processes() -> None:
+    assert list(work([], refuses, processes=2)) == []
+
+
+def test_a_request_to_stop_ends_what_is_at_work(tmp_path: Path) -> None:
+    file = str(tmp_path / "a")
+    done: list[str] = []
+    started = time.monotonic()
+    for task, fault in work([file, "long", "b"], prepare, processes=1, stop=lambda: bool(done)):
+        assert fault is None
+        done.append(task)
+    assert done == [file]
+    assert time.monotonic() - started < 30
+
+
+PARENT = """
+import sys
+from tests.apps.experiment.test_workers import prepare
+from dckt_apps.experiment.workers import work
+
+if __name__ == "__main__":
+    for task, fault in work([sys.argv[1], "long"], prepare, processes=1):
+        print("one is done", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_processes_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    script, told = tmp_path / "parent.py", tmp_path / "told"
+    script.write_text(PARENT)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    with subprocess.Popen([sys.executable, script, told], stdout=subprocess.PIPE, env=environment) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"one is done\n"
+        worker = int(told.read_text().split()[0])
+        parent.kill()
+    for _ in range(100):
+        if _ended(worker):
+            return
+        time.sleep(0.1)
+    os.kill(worker, signal.SIGKILL)
+    pytest.fail("the worker outlived its parent by ten seconds")
+
+
+def _ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True

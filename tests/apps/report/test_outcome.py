@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dckt_apps.report.outcome import outcome
+from dckt_core.base.errors import DataError
+from dckt_core.runs.record import Estimate, read_run
+
+
+def write_run(folder: Path, summary: dict[str, Any] | None, config: str = "seed = 0\n") -> Path:
+    folder.mkdir()
+    (folder / "config.toml").write_text(config)
+    if summary is not None:
+        (folder / "summary.json").write_text(json.dumps(summary))
+    return folder
+
+
+def summary(low: float, high: float, **more: Any) -> dict[str, Any]:
+    value = (low + high) / 2
+    figure = {"value": 0.6, "interval": [0.5, 0.7]}
+    test = {
+        "map": {"chance": dict.fromkeys(("image_to_text", "text_to_image", "mean"), 0.1), "after": {"mean": figure}},
+        "gain": {"control": {"value": value, "interval": [low, high]}},
+    }
+    return {"test": test, "target": {"test": 40}, **more}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.01, 0.03, "Better than the target-only control by 0.020 mAP (95 % interval +0.010 to +0.030)."),
+        (-0.03, -0.01, "Worse than the target-only control by 0.020 mAP (95 % interval −0.030 to −0.010)."),
+        (-0.01, 0.03, "No difference from the target-only control can be told: +0.010, and its"),
+        (0.0, 0.04, "No difference from the target-only control can be told: +0.020, and its"),
+    ],
+)
+def test_no_more_is_said_than_the_interval_allows(tmp_path: Path, low: float, high: float, said: str) -> None:
+    found = outcome(read_run(write_run(tmp_path / "run", summary(low, high))))
+    assert found.findings[0].startswith(said)
+    assert found.chance == 0.1
+    assert found.test_pairs == 40
+    assert [(row.network, row.figures) for row in found.rows] == [("after", {"mean": Estimate(0.6, (0.5, 0.7))})]
+
+
+@pytest.mark.parametrize(
+    ("iteration", "left_out", "said"),
+    [
+        (3, [], ["Validation kept the networks of iteration 3."]),
+        (0, [], ["iteration 0: the target network as it was before transfer. What differs", "source and correlation."]),
+        (0, ["source"], ["other parts: correlation.", "validation left out: source."]),
+    ],
+)
+def test_what_validation_chose(tmp_path: Path, iteration: int, left_out: list[str], said: list[str]) -> None:
+    chosen = {"after": {"iteration": iteration, "left_out": left_out}}
+    config = "[representation]\nsource = 0.3\ncorrelation = 1.0\n"
+    folder = write_run(tmp_path / "run", summary(0.1, 0.2, validation=chosen, negative_transfer=True), config)
+    found = outcome(read_run(folder))
+    assert found.iteration == iteration
+    assert all(words in " ".join(found.findings) for words in said)
+    assert any("negative transfer" in finding for finding in found.findings)
+
+
+def test_an_unfinished_run_has_no_outcome(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the run is not finished; it is stopped"):
+        outcome(read_run(write_run(tmp_path / "run", None)))

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.cross_decomposition import CCA
+from torch import Tensor
+
+from dckt_core.io.tensors import load_weights, save_weights
+from dckt_core.method.correlation import Correlation
+
+
+def pairs(seed: int = 0, n: int = 300) -> tuple[Tensor, Tensor]:
+    """Features [n, 6] and [n, 4] that share two hidden values."""
+    generator = torch.Generator().manual_seed(seed)
+    hidden = torch.randn(n, 2, generator=generator)
+    x = torch.cat([hidden, torch.randn(n, 4, generator=generator)], dim=1) @ torch.randn(6, 6, generator=generator)
+    y = torch.cat([hidden + 0.3 * torch.randn(n, 2, generator=generator), torch.randn(n, 2, generator=generator)], 1)
+    return x, y @ torch.randn(4, 4, generator=generator)
+
+
+def fitted(x: Tensor, y: Tensor, *, width: int = 3, ridge: float = 1e-6) -> Correlation:
+    return Correlation(x.shape[1], y.shape[1], width).fit(x, y, ridge)
+
+
+def correlations(model: Correlation, x: Tensor, y: Tensor) -> list[float]:
+    a, b = model.images(x).double().numpy(), model.texts(y).double().numpy()
+    return [float(np.corrcoef(a[:, axis], b[:, axis])[0, 1]) for axis in range(a.shape[1])]
+
+
+def test_without_ridge_these_are_the_canonical_correlations() -> None:
+    x, y = pairs()
+    theirs = CCA(n_components=3, max_iter=5000, tol=1e-12).fit(x.double().numpy(), y.double().numpy())
+    a, b = theirs.transform(x.double().numpy(), y.double().numpy())
+    expected = [float(np.corrcoef(a[:, axis], b[:, axis])[0, 1]) for axis in range(3)]
+    assert correlations(fitted(x, y), x, y) == pytest.approx(expected, abs=2e-3)
+
+
+def test_an_axis_is_as_long_as_it_correlates() -> None:
+    x, y = pairs()
+    model = fitted(x, y)
+    lengths = model.images(x).double().square().mean(dim=0).sqrt()
+    assert lengths.tolist() == pytest.approx(correlations(model, x, y), abs=1e-3)
+    assert lengths[1] > 0.8 > 0.3 > lengths[2]
+
+
+def test_partners_are_found_among_pairs_that_it_has_not_seen() -> None:
+    x, y = pairs(n=340)
+    model = fitted(x[40:], y[40:], width=2)
+    a, b = model.images(x[:40]), model.texts(y[:40])
+    cosine = torch.nn.functional.normalize(a, dim=1) @ torch.nn.functional.normalize(b, dim=1).T
+    ranks = (cosine > cosine.diagonal()[:, None]).double().sum(dim=1)
+    assert ranks.mean() < 8, "chance would be 19.5"
+
+
+@pytest.mark.parametrize(("n", "ridge"), [(12, 0.5), (5, 0.1)])
+def test_more_values_than_pairs_give_what_the_formula_gives(n: int, ridge: float) -> None:
+    generator = torch.Generator().manual_seed(n)
+    x, y = torch.randn(n, 20, generator=generator), torch.randn(n, 4, generator=generator)
+    model = fitted(x, y, width=3, ridge=ridge)
+
+    def whitened(rows: Tensor) -> tuple[Tensor, Tensor]:
+        rows = (rows.double() - rows.double().mean(0)) / rows.double().std(0, correction=0)
+        values, vectors = torch.linalg.eigh(rows.T @ rows / n + ridge * torch.eye(rows.shape[1], dtype=torch.float64))
+        return rows, vectors @ torch.diag(values.rsqrt()) @ vectors.T
+
+    (a, white_a), (b, white_b) = whitened(x), whitened(y)
+    u, s, vh = torch.linalg.svd(white_a @ a.T @ b / n @ white_b)
+    for found, expected in (
+        (model.images(x), a @ white_a @ u[:, :3] * s[:3]),
+        (model.texts(y), b @ white_b @ vh[:3].T * s[:3]),
+    ):
+        signs = (found.double() * expected).sum(0).sign()
+        torch.testing.assert_close(found.double(), expected * signs, rtol=1e-4, atol=1e-5)
+
+
+def test_fewer_pairs_than_axes_leave_some_empty() -> None:
+    x, y = pairs(n=3)
+    model = fitted(x, y, width=4, ridge=0.5)
+    assert (model.image_axes.abs().sum(0) > 0).tolist() == [True, True, False, False]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.floats(0.01, 100), st.floats(-50, 50), st.floats(0.01, 10))
+def test_units_and_offsets_do_not_matter(seed: int, scale: float, offset: float, ridge: float) -> None:
+    x, y = pairs(seed, n=60)
+    plain = fitted(x, y, ridge=ridge)
+    other = fitted(x * scale + offset, y, ridge=ridge)
+    first, second = plain.images(x), other.images(x * scale + offset)
+    cosines = torch.nn.functional.cosine_similarity(first, second, dim=0).abs()  # an axis has no sign
+    gaps = plain.images(x).square().mean(0).sqrt()
+    clear = [axis for axis in range(3) if all(abs(gaps[axis] - gaps[o]) > 0.02 for o in range(3) if o != axis)]
+    assert all(cosines[axis] > 0.99 for axis in clear)
+
+
+def test_more_ridge_less_correlation_claimed() -> None:
+    x, y = pairs(n=30)
+    claims = [float(fitted(x, y, ridge=ridge).images(x).square().mean()) for ridge in (1e-6, 0.5, 10.0)]
+    assert claims[0] > claims[1] > claims[2] > 0
+
+
+def test_a_constant_feature_has_no_weight() -> None:
+    x, y = pairs()
+    x[:, 2] = 7.5
+    model = fitted(x, y)
+    assert torch.isfinite(model.image_axes).all()
+    assert (model.image_axes[2] == 0).all()
+
+
+def test_the_width_is_at_most_that_of_the_narrower_medium() -> None:
+    x, y = pairs()
+    assert fitted(x, y, width=100).images(x).shape == (300, 4)
+
+
+def test_fewer_pairs_than_features() -> None:
+    x, y = pairs(n=3)
+    model = fitted(x, y, ridge=0.5)
+    assert torch.isfinite(model.images(x)).all()
+
+
+def test_same_bits_and_a_way_through_a_file(tmp_path: Path) -> None:
+    x, y = pairs()
+    first, second = fitted(x, y), fitted(x, y)
+    assert all(torch.equal(a, b) for a, b in zip(first.buffers(), second.buffers(), strict=True))
+    save_weights(tmp_path / "c.safetensors", first)
+    read = Correlation(6, 4, 3)
+    load_weights(tmp_path / "c.safetensors", read)
+    assert torch.equal(read.texts(y), first.texts(y))

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from dckt_core.contract.protocols import Encoder
+from dckt_core.method.network import DomainNetwork
+from tests.support import tiny
+
+
+def network(**changes: object) -> DomainNetwork:
+    image, text = tiny.encoders()
+    config = tiny.config(**changes).network
+    return DomainNetwork(image, text, classes=3, config=config, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def rows() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(9, tiny.IMAGE_DIM, generator=generator), torch.randn(6, tiny.TEXT_DIM, generator=generator)
+
+
+def test_shapes_and_stacking_order(rows):
+    outputs = network()(*rows)
+    assert outputs.image_fc6.shape == outputs.image_fc7.shape == (9, 16)
+    assert outputs.text_fc6.shape == outputs.text_fc7.shape == (6, 16)
+    assert outputs.common_fc8.shape == outputs.common_fc9.shape == (15, 12)
+    assert outputs.logits.shape == (15, 3)
+    assert all((layer >= 0).all() for layer in outputs[:6]), "a layer's output is the one after ReLU"
+
+
+def test_one_medium_alone_equals_both_in_eval_mode(rows):
+    net = network()
+    net(*rows)  # moves the running statistics away from their start
+    net.eval()
+    both = net(*rows)
+    torch.testing.assert_close(net(rows[0], None).logits, both.logits[:9], rtol=0, atol=1e-6)
+    torch.testing.assert_close(net(None, rows[1]).logits, both.logits[9:], rtol=0, atol=1e-6)
+    view = net.represent(*rows)
+    torch.testing.assert_close(view.image, both.logits[:9].softmax(1), rtol=0, atol=1e-6)
+    torch.testing.assert_close(view.text.sum(1), torch.ones(6))
+
+
+def test_media_mix_in_the_common_batch_statistics(rows):
+    net = network()
+    outputs = net(*rows)
+    alone = network()(rows[0], None)
+    assert not torch.allclose(outputs.common_fc8[:9], alone.common_fc8)
+    before_relu = net.fc8[0](torch.cat([outputs.image_fc7, outputs.text_fc7]))
+    mean, variance = before_relu.mean(0), before_relu.var(0, unbiased=False)
+    expected = ((before_relu - mean) / (variance + 1e-5).sqrt()).relu()
+    torch.testing.assert_close(outputs.common_fc8, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norm_is_without_affine_parameters_but_on_the_text_input():
+    affine = {name: module.affine for name, module in network().named_modules() if isinstance(module, nn.BatchNorm1d)}
+    assert affine.pop("text_norm") is True
+    assert len(affine) == 6
+    assert not any(affine.values())
+    assert not [m for m in network(network__batch_norm=False).modules() if isinstance(m, nn.BatchNorm1d)]
+
+
+def test_initial_weights_are_he_normal_and_biases_zero():
+    net = network(network__media_width=512)
+    weight = net.image_fc7[0].weight.detach()
+    assert float(weight.std()) == pytest.approx((2 / 512) ** 0.5, rel=0.02)
+    assert all((p == 0).all() for name, p in net.named_parameters() if name.endswith("bias"))
+
+
+def test_same_generator_seed_same_bits_and_global_generator_untouched():
+    state = torch.get_rng_state()
+    first, second = network().state_dict(), network().state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_starts_from_the_encoders_head_where_shapes_fit():
+    image, text = tiny.encoders()
+    head = [tiny.linear(tiny.IMAGE_DIM, 16), tiny.linear(16, 16)]
+    image = Encoder(prepare=image.prepare, module=image.module, dim=image.dim, fingerprint="h", head=head)
+    generator = torch.Generator().manual_seed(0)
+    net = DomainNetwork(image, text, classes=3, config=tiny.config().network, generator=generator)
+    assert (net.image_from_head, net.text_from_head) == (2, 0)
+    assert torch.equal(net.image_fc6[0].weight, head[0].weight)
+    assert torch.equal(net.image_fc7[0].bias, head[1].bias)
+    narrow = tiny.config(network__media_width=8).network
+    net = DomainNetwork(image, text, classes=3, config=narrow, generator=generator)
+    assert net.image_from_head == 0
+
+
+def test_start_from_takes_all_but_the_classifier():
+    image, text = tiny.encoders()
+    config = tiny.config().network
+    first, second = (
+        DomainNetwork(image, text, classes=n, config=config, generator=torch.Generator().manual_seed(n)) for n in (3, 4)
+    )
+    classifier = second.fc10.weight.clone()
+    second.start_from(first)
+    assert torch.equal(second.fc9[0].weight, first.fc9[0].weight)
+    assert torch.equal(second.fc10.weight, classifier)
+
+
+def test_neither_medium_is_an_error():
+    with pytest.raises(ValueError, match="images, texts or both"):
+        network()(None, None)
+
+
+def test_the_linear_path_starts_without_an_opinion_and_counts_for_its_share(rows):
+    net = network(network__linear_path=0.75)
+    outputs = net(*rows)
+    assert outputs.linear.shape == (15, 3)
+    assert (outputs.linear == 0).all()
+    with torch.no_grad():
+        net.linear_image[1].weight.normal_(generator=torch.Generator().manual_seed(0))
+    net.eval()
+    outputs, view = net(rows[0], None), net.represent(rows[0], None)
+    expected = 0.25 * outputs.logits.softmax(1) + 0.75 * outputs.linear.softmax(1)
+    torch.testing.assert_close(view.image, expected)
+    assert network()(*rows).linear is None
+
+
+def test_the_linear_path_is_no_part_of_a_start_from_another_domain():
+    first, second = network(network__linear_path=0.5), network(network__linear_path=0.5)
+    with torch.no_grad():
+        first.linear_text[1].weight.fill_(1.0)
+        first.linear_text[0].running_mean.fill_(2.0)
+    second.start_from(first)
+    assert (second.linear_text[1].weight == 0).all()
+    assert (second.linear_text[0].running_mean == 0).all()

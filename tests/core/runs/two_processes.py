@@ -1,0 +1,49 @@
+"""Run by test_processes.py under torchrun: trains the tiny domains and leaves each process's weights in a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from dckt_core.engine.processes import Engine
+from dckt_core.method.loop import Trainer
+from tests.support import tiny
+
+
+def global_mmd() -> object:
+    """The `mmd` plugin over the batch of all processes."""
+    from dckt_core.contract.discovery import load_registry
+    from dckt_core.contract.protocols import DiscrepancyContext
+
+    spec = load_registry(plugins=False).find("discrepancy", "mmd").spec
+    return spec.build(spec.options(global_batch=True), DiscrepancyContext(seed=0, layers={}, updates=1))
+
+
+def main(folder: Path, changes: dict[str, object], kind: str) -> None:
+    config = tiny.config(**changes)
+    source, target = tiny.domain("source", classes=4, per_class=6), tiny.domain("target", classes=3, per_class=5)
+    sampler, discrepancy = tiny.guarded(tiny.Everything(), tiny.mean_distance if kind == "mean" else global_mmd())
+    engine = Engine("cpu")
+    trainer = Trainer(
+        config,
+        source=source,
+        target=target,
+        networks=tiny.networks(config, source, target),
+        sampler=sampler,
+        discrepancy=discrepancy,
+        engine=engine,
+        save=lambda what, network: None,
+    )
+    trainer.run()
+    for role in ("source", "target", "control"):
+        weights = {name: tensor.contiguous() for name, tensor in trainer._bare(role).state_dict().items()}
+        save_file(weights, folder / f"{role}-{os.environ.get('RANK', '0')}-of-{engine.processes}.safetensors")
+    engine.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3])
