@@ -90,7 +90,7 @@ def show(app: App, /, *, name: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def check(ctx: click.Context, /, *, as_json: bool) -> None:
-    """Load every plugin, validate its default options, and exit 1 if anything is wrong."""
+    """Load every plugin and what it names, validate its default options, and exit 1 if anything is wrong."""
     from dckt_core.contract.discovery import blame, discover
     from dckt_core.contract.options import check_options
 
@@ -101,6 +101,7 @@ def check(ctx: click.Context, /, *, as_json: bool) -> None:
         try:
             with blame(entry):
                 check_options(entry.spec)
+                entry.spec.import_functions()
         except PluginError as error:
             failures.append(str(error))
     if as_json:

@@ -33,6 +33,7 @@ from dckt_core.contract.specs import (
     DiscrepancySpec,
     EncoderSpec,
     IndexSpec,
+    NamedFunction,
     ObserverSpec,
     SamplerSpec,
     Spec,
@@ -257,9 +258,12 @@ def spec_fault(spec: Spec[Any]) -> str | None:
         return f"its modality is {_short(spec.modality)}, not 'image' or 'text'"
     if isinstance(spec, DatasetSpec) and not isinstance(spec.settings, Mapping):
         return "its settings are no mapping"
-    for role in ("load", "detect") if isinstance(spec, DatasetSpec) else ("build",):
-        if not callable(getattr(spec, role)):
+    for role in spec.functions:
+        function = getattr(spec, role)
+        if not callable(function):
             return f"its {role} cannot be called"
+        if isinstance(function, NamedFunction) and not function.well_formed:
+            return f"its {role} is {_short(function.name)}, which is not of the form 'module:function'"
     if not (isinstance(spec.options, type) and dataclasses.is_dataclass(spec.options)):
         return f"its options are {_short(spec.options)}, not a dataclass"
     for field in dataclasses.fields(spec.options):

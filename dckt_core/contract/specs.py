@@ -1,8 +1,9 @@
 """What a plugin's hooks return: frozen descriptions, listed without importing torch.
 
 A spec names one thing that a plugin offers, the options it takes and how to build it. `build` does the heavy
-import; everything up to it stays cheap, so that `dckt plugins` answers at once. What `build` returns is
-described in `dckt_core.contract.protocols`.
+import; everything up to it stays cheap, so that `dckt plugins` answers at once. It is a function, or the name of one
+(`"my_module:build"`), whose module is imported when it is first called. What `build` returns is described in
+`dckt_core.contract.protocols`.
 
 Options are a plain dataclass whose fields all have defaults. Ranges and help ride along in `Annotated`::
 
@@ -15,10 +16,14 @@ They arrive validated, whether they came from the command line, a TOML file or P
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+
+from dckt_core.base.errors import PluginError, did_you_mean
 
 if TYPE_CHECKING:
     from dckt_core.contract.pairs import PairSet
@@ -49,9 +54,46 @@ class NoOptions:
     """Options of a plugin that takes none."""
 
 
+@dataclass(frozen=True)
+class NamedFunction:
+    """A function by its name, `module:function`; the module is imported when it is first called."""
+
+    name: str
+
+    @property
+    def well_formed(self) -> bool:
+        """Whether it may name something; cheap."""
+        return re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", self.name) is not None
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function()(*args)
+
+    def function(self) -> Callable[..., Any]:
+        """What it names. Whatever the module raises while it is imported passes.
+
+        Raises:
+            PluginError: there is no such module, or nothing of that name in it that can be called.
+        """
+        module_name, _, name = self.name.partition(":")
+        try:
+            module = import_module(module_name)
+        except ModuleNotFoundError as error:
+            if error.name and f"{module_name}.".startswith(f"{error.name}."):
+                raise PluginError(f"'{self.name}' names nothing: there is no module '{error.name}'") from error
+            raise  # an import of the module's own
+        function = getattr(module, name, None)
+        if not callable(function):
+            own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module_name]
+            raise PluginError(f"'{self.name}' names nothing that can be called: {did_you_mean(name, own)}")
+        return function  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Spec(Generic[OptionsT]):
     """What all specs share.
+
+    Where a function is asked for, its name does, such as `"my_module:build"`: it becomes a `NamedFunction`, and can be
+    called as well.
 
     Attributes:
         name: what the user types, such as `vgg19`; lower case, digits, `-`, `_`, `.`.
@@ -62,10 +104,23 @@ class Spec(Generic[OptionsT]):
     """
 
     kind: ClassVar[str]
+    functions: ClassVar[tuple[str, ...]] = ("build",)
+    """The fields that are called."""
     name: str
     summary: str
     options: type[OptionsT] = NoOptions  # type: ignore[assignment]
     api: str
+
+    def __post_init__(self) -> None:
+        for field_name in self.functions:
+            if isinstance(value := getattr(self, field_name), str):
+                object.__setattr__(self, field_name, NamedFunction(value))
+
+    def import_functions(self) -> None:
+        """Imports now what would be imported when it is first called, and raises what that raises."""
+        for field_name in self.functions:
+            if isinstance(value := getattr(self, field_name), NamedFunction):
+                value.function()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +129,7 @@ class EncoderSpec(Spec[OptionsT]):
 
     kind: ClassVar[str] = "encoder"
     modality: Modality
-    build: Callable[[OptionsT, EncoderContext], Encoder]
+    build: Callable[[OptionsT, EncoderContext], Encoder] | str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +137,7 @@ class DiscrepancySpec(Spec[OptionsT]):
     """Measures how far two domains' features lie apart. `build` returns a `protocols.Discrepancy`."""
 
     kind: ClassVar[str] = "discrepancy"
-    build: Callable[[OptionsT, DiscrepancyContext], Discrepancy]
+    build: Callable[[OptionsT, DiscrepancyContext], Discrepancy] | str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +145,7 @@ class SamplerSpec(Spec[OptionsT]):
     """Chooses the target pairs of each progressive iteration. `build` returns a `protocols.Sampler`."""
 
     kind: ClassVar[str] = "sampler"
-    build: Callable[[OptionsT, SamplerContext], Sampler]
+    build: Callable[[OptionsT, SamplerContext], Sampler] | str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +161,9 @@ class DatasetSpec(Spec[OptionsT]):
     """
 
     kind: ClassVar[str] = "dataset"
-    load: Callable[[Path | None, OptionsT, DatasetContext], PairSet]
-    detect: Callable[[Path], bool] = lambda path: False
+    functions: ClassVar[tuple[str, ...]] = ("load", "detect")
+    load: Callable[[Path | None, OptionsT, DatasetContext], PairSet] | str
+    detect: Callable[[Path], bool] | str = lambda path: False
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -116,7 +172,7 @@ class IndexSpec(Spec[OptionsT]):
     """Finds nearest neighbours by cosine. `build` returns a `protocols.Index`."""
 
     kind: ClassVar[str] = "index"
-    build: Callable[[OptionsT, IndexContext], Index]
+    build: Callable[[OptionsT, IndexContext], Index] | str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +180,7 @@ class ObserverSpec(Spec[OptionsT]):
     """Is told what happens in training. `build` returns a `protocols.Observer`."""
 
     kind: ClassVar[str] = "observer"
-    build: Callable[[OptionsT, ObserverContext], Observer]
+    build: Callable[[OptionsT, ObserverContext], Observer] | str
 
 
 AnySpec = (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dckt_core import DiscrepancySpec, SamplerSpec
+from dckt_core import DatasetSpec, DiscrepancySpec, SamplerSpec
 from dckt_core.base.errors import DataError, PluginError, UsageError
 from dckt_core.contract.discovery import HOOKS, Failure, Registered, Registry, blame, discover, load_registry
 
@@ -166,6 +166,14 @@ BAD_SPECS = {
         "its option 'name' has a name that a configuration keeps for itself",
     ),
     "no-call": (spec("d").replace("lambda options, context: None", "42"), "its build cannot be called"),
+    "no-colon": (
+        spec("d").replace("lambda options, context: None", "'my_module.build'"),
+        "its build is 'my_module.build', which is not of the form 'module:function'",
+    ),
+    "no-function": (
+        spec("d").replace("lambda options, context: None", "'my_module:'"),
+        "its build is 'my_module:', which is not of the form 'module:function'",
+    ),
 }
 
 
@@ -180,6 +188,56 @@ def test_a_bad_spec_is_left_out_alone(name: str, install: Install) -> None:
     assert reason in line
     if "make_dataclass" not in source:
         assert registry.find("discrepancy", "beside").distribution == name
+
+
+def named(reference: str) -> str:
+    return spec("d").replace("lambda options, context: None", repr(reference))
+
+
+def test_a_function_by_name_is_imported_when_it_is_first_called(install: Install, tmp_path: Path) -> None:
+    (tmp_path / "heavy_part.py").write_text("def build(options, context):\n    return [context]\n")
+    install("lazy", named("heavy_part:build"))
+    found = discover(environ={}).find("discrepancy", "d")
+    assert "heavy_part" not in sys.modules
+    assert found.spec.build(None, 3) == [3]
+    assert "heavy_part" in sys.modules
+
+
+def test_a_data_set_may_name_both_its_functions(tmp_path: Path, install: Install) -> None:
+    (tmp_path / "heavy_set.py").write_text("def load(*given): return given\ndef detect(path): return path == 3\n")
+    made = DatasetSpec(name="d", summary="", load="heavy_set:load", detect="heavy_set:detect", api="1.0")
+    assert (made.detect(3), made.detect(4), made.load(1, 2, 3)) == (True, False, (1, 2, 3))  # type: ignore[operator]
+
+
+FAULTY_NAMES = {
+    "gone-module": ("nothing_of_the_kind.at_all:build", "names nothing: there is no module 'nothing_of_the_kind'"),
+    "gone-part": ("faulty_part.at_all:build", "names nothing: there is no module 'faulty_part.at_all'"),
+    "gone-function": ("faulty_part:bild", "names nothing that can be called: did you mean 'build'? (known: build)"),
+    "no-function": ("faulty_part:number", "names nothing that can be called: (known: build)"),
+    "its-own-import": ("faulty_import:build", "raised ModuleNotFoundError: No module named 'absent_library'"),
+    "exits": ("faulty_exit:build", "raised SystemExit: 3"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTY_NAMES)
+def test_a_name_that_leads_nowhere_is_its_plugins_error_in_one_line(
+    name: str, install: Install, tmp_path: Path
+) -> None:
+    reference, reason = FAULTY_NAMES[name]
+    (tmp_path / "faulty_part.py").write_text("import math\nnumber = 3\ndef build(options, context): ...\n")
+    (tmp_path / "faulty_import.py").write_text("import absent_library\ndef build(options, context): ...\n")
+    (tmp_path / "faulty_exit.py").write_text("import sys\nsys.exit(3)\n")
+    install(name, named(reference))
+    registry = discover(environ={})
+    assert not failures_of(registry, name)  # nobody has looked yet
+    found = registry.find("discrepancy", "d")
+    for ask in (lambda: found.spec.build(None, None), found.spec.import_functions):
+        with pytest.raises(PluginError) as caught, blame(found):
+            ask()
+        line = str(caught.value)
+        assert line.startswith(f"discrepancy 'd' of {name} 3.2")
+        assert reason in line
+        assert "\n" not in line
 
 
 def test_a_later_minor_version_of_the_contract_is_taken(install: Install) -> None:
