@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from dckt_core.base.errors import StorageError, UsageError
+
+LOCK = ".lock"
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -64,33 +66,77 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, write)
 
 
-def hold(folder: Path, busy: str) -> int:
-    """Holds a folder for this process until the descriptor is closed; the system does that however the process ends.
+class Hold:
+    """A folder held by this process, against others that would hold it: `hold` makes one. The system lets go of it
+    however the process ends.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = _lock_of(folder)
+        self._lock.acquire(blocking=False)
+
+    def release(self) -> None:
+        """Lets go of the folder; once more does nothing."""
+        self._lock.release()
+
+    def rename(self, to: Path) -> None:
+        """Renames the folder, which stays held. Windows renames none with an open file in it: there it is let go of for
+        that moment.
+        """
+        if os.name != "nt":
+            self.folder = self.folder.rename(to)
+            return
+        self.release()
+        try:
+            self.folder = self.folder.rename(to)
+        finally:
+            self._lock = _lock_of(self.folder)
+            self._lock.acquire(blocking=False)
+
+
+def hold(folder: Path, busy: str) -> Hold:
+    """Holds a folder for this process, until it is released.
 
     Raises:
         UsageError: another process holds it; the message is the folder and `busy`.
         StorageError: the folder cannot be written to.
     """
+    if not folder.is_dir():  # filelock would make it
+        raise StorageError(folder, "no such folder")
     try:
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        return Hold(folder)
+    except Timeout:
+        raise UsageError(f"{folder}: {busy}") from None
     except OSError as error:
         raise StorageError(folder, error.strerror or str(error)) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise UsageError(f"{folder}: {busy}") from None
-    return descriptor
 
 
 @contextmanager
 def held(folder: Path, busy: str) -> Iterator[None]:
     """`hold` while the block runs."""
-    descriptor = hold(folder, busy)
+    holding = hold(folder, busy)
     try:
         yield
     finally:
-        os.close(descriptor)
+        holding.release()
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process holds a folder. Looking holds it for a moment; where that is not allowed, nobody is seen."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        Hold(folder).release()
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _lock_of(folder: Path) -> FileLock:
+    return FileLock(folder / LOCK, mode=0o666 & ~umask(), thread_local=False)
 
 
 def umask() -> int:
@@ -106,7 +152,11 @@ def is_endless(path: Path) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Has the system write a folder's own entries to the disk, so that a new or renamed file in it outlives a crash."""
+    """Has the system write a folder's own entries to the disk, so that a new or renamed file in it outlives a crash.
+    Windows opens no folder, and sees to it by itself.
+    """
+    if os.name == "nt":
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -32,9 +32,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dckt_core.base.errors import DcktError, MachineError, StoppedError, StorageError, UsageError
+from dckt_core.base.errors import MachineError, StoppedError, StorageError, UsageError
 from dckt_core.base.progress import logger
-from dckt_core.io.files import hold, sweep, sync_folder, umask, write_text
+from dckt_core.io.files import LOCK, Hold, hold, is_held, sweep, sync_folder, umask, write_text
 
 _NAME = re.compile(r"[\w][\w.+-]*", re.ASCII)
 DROPPED = "dropped.jsonl"
@@ -51,7 +51,7 @@ def default_name(now: datetime | None = None) -> str:
 class RunFolder:
     """A folder that one training writes to, and no other at the same time. `create` and `reopen` make one."""
 
-    def __init__(self, path: Path, lock: int) -> None:
+    def __init__(self, path: Path, lock: Hold) -> None:
         self.path = path
         self._lock = lock
 
@@ -74,11 +74,11 @@ class RunFolder:
                 (part / "checkpoints").mkdir()
                 fill(part)
                 sync_folder(part)
-                part.rename(path)
+                lock.rename(path)
                 sync_folder(runs_dir)
             except BaseException:
+                lock.release()
                 shutil.rmtree(part, ignore_errors=True)
-                os.close(lock)
                 raise
         except StorageError:
             raise
@@ -113,7 +113,7 @@ class RunFolder:
         try:
             handler = _JsonLines(self.path / "log.jsonl")
         except OSError as error:
-            os.close(self._lock)
+            self._lock.release()
             raise StorageError(self.path / "log.jsonl", error.strerror or str(error)) from None
         logger.addHandler(handler)
         try:
@@ -139,14 +139,14 @@ class RunFolder:
         finally:
             logger.removeHandler(handler)
             handler.close()
-            os.close(self._lock)
+            self._lock.release()
 
     def _move_aside(self) -> Path:
         number = 1
         while (aside := self.path.with_name(f"{self.path.name}.failed-{number}")).exists():
             number += 1
         try:
-            self.path.rename(aside)
+            self._lock.rename(aside)
         except OSError:
             return self.path
         return aside
@@ -198,14 +198,8 @@ def environment() -> dict[str, Any]:
 
 def _sweep(stale: Path) -> None:
     """Removes what a process left that was killed while it made a run folder; one that is at work holds its lock."""
-    if not (stale / ".lock").exists():  # it was killed, or is about to be locked
-        return
-    try:
-        lock = hold(stale, _BUSY)
-    except DcktError:
-        return
-    shutil.rmtree(stale, ignore_errors=True)
-    os.close(lock)
+    if (stale / LOCK).exists() and not is_held(stale):  # without one it is about to be locked
+        shutil.rmtree(stale, ignore_errors=True)
 
 
 def _taken(path: Path) -> str:

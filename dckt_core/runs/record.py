@@ -7,10 +7,8 @@ something to show too. What a run lacks is None or empty here.
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
-import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from dckt_core.base.errors import DataError
+from dckt_core.io.files import is_held
 
 Row = TypeVar("Row")
 Status = Literal["finished", "training", "stopped", "failed"]
@@ -115,7 +114,7 @@ class RunRecord:
     def status(self) -> Status:
         if (self.path / "summary.json").exists():
             return "finished"
-        if _is_held(self.path / ".lock"):
+        if is_held(self.path):
             return "training"
         return "failed" if _FAILED.search(self.name) else "stopped"
 
@@ -216,21 +215,6 @@ def differences(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
     keys = dict.fromkeys(key for table in tables for key in table)
     values = {key: [table.get(key) for table in tables] for key in keys}
     return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
-
-
-def _is_held(lock: Path) -> bool:
-    """Whether a training holds its folder. Looking takes a shared lock for a moment."""
-    try:
-        descriptor = os.open(lock, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _read_json(file: Path) -> dict[str, Any] | None:

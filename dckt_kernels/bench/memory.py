@@ -7,7 +7,6 @@ gradient tensors are part of it. Libraries are warmed up first, on a small call 
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from pathlib import Path
 
@@ -66,6 +65,8 @@ def _peak() -> int:
 
 def _maximum_so_far() -> int:
     """Without /proc: the highest ever, in bytes (macOS counts bytes, others kilobytes)."""
+    import resource
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dckt_core.base.errors import StorageError
-from dckt_core.io.files import is_endless, write_text
+from dckt_core.base.errors import StorageError, UsageError
+from dckt_core.io.files import held, hold, is_endless, is_held, write_text
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:
@@ -51,3 +51,26 @@ def test_what_never_ends(tmp_path: Path) -> None:
     assert is_endless(tmp_path / "pipe")
     assert is_endless(Path(os.devnull))
     assert not any(map(is_endless, (tmp_path, tmp_path / "file", tmp_path / "nothing")))
+
+
+def test_a_folder_is_held_by_one_at_a_time_and_moves_with_its_lock(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    assert not is_held(tmp_path / "a")
+    assert list((tmp_path / "a").iterdir()) == [], "looking leaves nothing"
+    holding = hold(tmp_path / "a", "busy")
+    holding.rename(tmp_path / "b")
+    assert is_held(tmp_path / "b")
+    with pytest.raises(UsageError, match="b: busy"):
+        hold(tmp_path / "b", "busy")
+    holding.release()
+    holding.release()
+    assert not is_held(tmp_path / "b")
+    with held(tmp_path / "b", "busy"):
+        assert is_held(tmp_path / "b")
+
+
+def test_a_folder_that_is_gone_is_not_made_by_holding_it(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="gone: cannot be written: no such folder"):
+        hold(tmp_path / "gone", "busy")
+    assert not is_held(tmp_path / "gone")
+    assert list(tmp_path.iterdir()) == []
