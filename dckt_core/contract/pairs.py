@@ -1,8 +1,8 @@
-"""Labelled image-text pairs, the form in which every data set reaches the engine. No torch in here."""
+"""Image-text pairs with what is known of them, the form in which every data set reaches the engine. No torch here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 Role = Literal["source", "target"]
+Medium = Literal["image", "text"]
+MEDIA: tuple[Medium, ...] = get_args(Medium)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,60 +55,126 @@ class TextItem:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """An image and a text that belong together, and the class they show."""
+    """An image and a text that belong together, and the class they show, as far as it is known.
+
+    For training there may be an item alone, whose partner nobody knows: its other half is None.
+
+    Attributes:
+        label: the class; None where nobody has said it.
+        captions: the sentences that the text was put together from.
+
+    Raises:
+        ValueError: neither image nor text is there, or but one of them in a split that is scored.
+    """
 
     id: str
-    image: Path
-    text: str
-    label: str
+    image: Path | None
+    text: str | None
+    label: str | None
     split: Split
     captions: tuple[str, ...] = ()
     role: Role | None = None
 
+    def __post_init__(self) -> None:
+        if self.image is None and self.text is None:
+            raise ValueError(f"pair '{self.id}' has neither image nor text")
+        if not self.complete and self.split != "train":
+            raise ValueError(f"pair '{self.id}' of split '{self.split}' has no partner to find")
+
+    @property
+    def complete(self) -> bool:
+        """Whether both media are there."""
+        return self.image is not None and self.text is not None
+
+    def has(self, medium: Medium) -> bool:
+        return getattr(self, medium) is not None
+
+    def item(self, medium: Medium) -> ImageItem | TextItem:
+        """One half, to encode; raises ValueError where it is not there."""
+        return self.image_item if medium == "image" else self.text_item
+
     @property
     def image_item(self) -> ImageItem:
+        """Raises ValueError where there is no image."""
+        if self.image is None:
+            raise ValueError(f"'{self.id}' is a text alone")
         return ImageItem(self.id, self.image, self.role)
 
     @property
     def text_item(self) -> TextItem:
+        """Raises ValueError where there is no text."""
+        if self.text is None:
+            raise ValueError(f"'{self.id}' is an image alone")
         return TextItem(self.id, self.text, self.role)
 
 
 @dataclass(frozen=True)
 class PairSet:
-    """A data set: pairs in manifest order.
+    """A data set: pairs, and items of one medium alone, in manifest order.
 
     Attributes:
         name: for titles and logs.
         origin: where it was read from, as the user knows it.
-        pairs: all pairs of all splits.
+        pairs: all pairs and lone items of all splits.
+        names: names and phrases of classes, by label. A class that is not in it is called by its label; one that has
+            nothing in it has no name that anybody knows.
     """
 
     name: str
     origin: str
     pairs: Sequence[Pair] = field(repr=False)
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """The label space: the labels of the training split, sorted. Its order numbers the classes."""
-        return tuple(sorted({pair.label for pair in self.pairs if pair.split == "train"}))
+        """The label space that is known for learning, sorted: labels of training items and classes with an entry in
+        `names`. Its order numbers the classes."""
+        return tuple(sorted({pair.label for pair in self.training if pair.label is not None} | self.names.keys()))
+
+    @cached_property
+    def label_space(self) -> tuple[str, ...]:
+        """`classes`, then, sorted, labels that are in validation or test alone: of use for scoring and no more."""
+        return self.classes + tuple(sorted({pair.label for pair in self.pairs if pair.label} - set(self.classes)))
+
+    @cached_property
+    def training(self) -> Sequence[Pair]:
+        """All that may be learnt from: pairs with and without a label, and lone items, in manifest order."""
+        return [pair for pair in self.pairs if pair.split == "train"]
 
     def split(self, name: Split) -> list[Pair]:
-        """The pairs of one split, in manifest order."""
-        return [pair for pair in self.pairs if pair.split == name]
+        """The complete pairs of one split, with or without a label, in manifest order."""
+        return [pair for pair in self.pairs if pair.split == name and pair.complete]
+
+    def labelled(self, name: Split) -> list[Pair]:
+        """Those of one split that have a label."""
+        return [pair for pair in self.split(name) if pair.label is not None]
+
+    def lone(self, medium: Medium) -> list[Pair]:
+        """Training items of one medium whose partner nobody knows, in manifest order."""
+        return [pair for pair in self.training if pair.has(medium) and not pair.complete]
+
+    def names_of(self, label: str) -> tuple[str, ...]:
+        """What a class is called: the names that were given, else its label in words.
+
+        >>> PairSet("set", "folder", []).names_of("potted-plant")
+        ('potted plant',)
+        """
+        spoken = " ".join(label.replace("-", " ").replace("_", " ").split())
+        return self.names.get(label, (spoken or label,))
 
     def of_role(self, role: Role) -> PairSet:
         """The same pairs as the source or the target of a run, which each of them says."""
         return replace(self, pairs=[replace(pair, role=role) for pair in self.pairs])
 
     def labels(self, pairs: Sequence[Pair]) -> list[int]:
-        """Class numbers of pairs.
+        """Numbers of pairs' classes within `label_space`; -1 where there is no label.
 
         Raises:
-            DataError: a pair's label is not among `classes`.
+            DataError: no pair of the data set has a pair's label.
         """
-        number = {label: index for index, label in enumerate(self.classes)}
+        number: dict[str | None, int] = {label: index for index, label in enumerate(self.label_space)}
+        number[None] = -1
         for pair in pairs:
             if pair.label not in number:
-                raise DataError(f"{self.origin}: pair '{pair.id}': no train pair has its label '{pair.label}'")
+                raise DataError(f"{self.origin}: pair '{pair.id}': its label '{pair.label}' is none of the data set's")
         return [number[pair.label] for pair in pairs]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from dckt_core.base.errors import DataError
-from dckt_core.contract.pairs import Pair, PairSet, Split
+from dckt_core.contract.pairs import PairSet
 
 MIN_PAIRS = 2
 """Of one pair there are no batch statistics and no ranking."""
@@ -13,7 +11,7 @@ MIN_CLASSES = 2
 
 
 def check_trainable(source: PairSet, target: PairSet) -> None:
-    """Passes where source and target can be trained on and the target scored.
+    """Passes where there is something to learn from the source, and the target can be scored.
 
     The label spaces of source and target need not have anything in common.
 
@@ -25,37 +23,69 @@ def check_trainable(source: PairSet, target: PairSet) -> None:
 
 
 def check_source(source: PairSet) -> None:
-    """A source needs a train split. Its other splits are not used, so nothing is asked of them."""
-    _check_train("source", source)
+    """A source needs training pairs, with a label or without. Nothing is asked of its other splits."""
+    if not source.training:
+        raise DataError(f"source data set {source.origin}: split 'train' is empty")
+    _check_count("source", source, len(source.split("train")), "pair")
+    _check_classes("source", source)
 
 
 def check_target(target: PairSet) -> None:
-    """A target needs all three splits: choices are made on val, the outcome is scored on test.
+    """A target needs test pairs, on which the outcome is scored.
 
-    Every label of val and test must be in train, because a class that was never learnt has no place in the
-    representation.
+    Its other splits may be empty: then nothing is learnt from it, and nothing chosen by it. Where all that it has for
+    training is labelled, the labels of val and test must be among those, because a class that was never learnt has no
+    place in the representation. Otherwise classes may be learnt that nobody has named, and nothing is asked.
     """
-    _check_train("target", target)
-    splits: tuple[Split, ...] = ("val", "test")
-    for name in splits:
-        for pair in _split("target", target, name):
-            if pair.label not in target.classes:
-                raise DataError(
-                    f"target data set {target.origin}: label '{pair.label}' is in split '{name}' (pair '{pair.id}')"
-                    " but not in split 'train'"
-                )
+    if not target.split("test"):
+        raise DataError(f"target data set {target.origin}: split 'test' is empty")
+    if not target.training:
+        return
+    _check_count("target", target, len(target.training), "item")
+    _check_classes("target", target)
+    if any(pair.label is None for pair in target.training):
+        return
+    for pair in target.pairs:
+        if pair.label is not None and pair.label not in target.classes:
+            raise DataError(
+                f"target data set {target.origin}: label '{pair.label}' is in split '{pair.split}' (pair '{pair.id}')"
+                " but not in split 'train'"
+            )
 
 
-def _check_train(role: str, pair_set: PairSet) -> None:
-    found = f"{role} data set {pair_set.origin}: split 'train' has one"
-    if len(_split(role, pair_set, "train")) < MIN_PAIRS:
-        raise DataError(f"{found} pair; at least {MIN_PAIRS} are needed")
-    if len(pair_set.classes) < MIN_CLASSES:
-        raise DataError(f"{found} class, '{pair_set.classes[0]}'; at least {MIN_CLASSES} are needed")
+def check_networks(source: PairSet, target: PairSet) -> None:
+    """Passes where the method's networks can be trained: they learn from labelled pairs of both domains, and the best
+    of them is chosen by labelled validation pairs of the target.
+
+    Raises:
+        DataError: one line that says what is missing and where.
+    """
+    for role, pair_set in (("source", source), ("target", target)):
+        pairs = pair_set.labelled("train")
+        classes = {pair.label for pair in pairs}
+        if len(pairs) < MIN_PAIRS or len(classes) < MIN_CLASSES:
+            raise DataError(
+                f"{role} data set {pair_set.origin}: the networks need {MIN_PAIRS} labelled training pairs of "
+                f"{MIN_CLASSES} classes, and it has {len(pairs)} of {len(classes)}"
+            )
+    if not target.labelled("val"):
+        raise DataError(
+            f"target data set {target.origin}: the networks need labelled pairs in split 'val', and it has none"
+        )
 
 
-def _split(role: str, pair_set: PairSet, name: Split) -> Sequence[Pair]:
-    pairs = pair_set.split(name)
-    if not pairs:
-        raise DataError(f"{role} data set {pair_set.origin}: split '{name}' is empty")
-    return pairs
+def _check_count(role: str, pair_set: PairSet, count: int, noun: str) -> None:
+    if count < MIN_PAIRS:
+        found = "one" if count else "no"
+        raise DataError(
+            f"{role} data set {pair_set.origin}: split 'train' has {found} {noun}; at least {MIN_PAIRS} are needed"
+        )
+
+
+def _check_classes(role: str, pair_set: PairSet) -> None:
+    """Where everything is labelled there must be something to tell apart."""
+    if all(pair.label is not None for pair in pair_set.training) and len(pair_set.classes) < MIN_CLASSES:
+        raise DataError(
+            f"{role} data set {pair_set.origin}: split 'train' has one class, '{pair_set.classes[0]}'; "
+            f"at least {MIN_CLASSES} are needed"
+        )

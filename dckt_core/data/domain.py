@@ -1,15 +1,19 @@
-"""A domain as the networks see it: each split's inputs of both media and its labels."""
+"""A domain as the networks and the parts see it: inputs of both media, and labels as far as they are known."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from dckt_core.contract.pairs import Pair, PairSet, Role, Split
-from dckt_core.data.inputs import Inputs
+from dckt_core.base.errors import DataError, UsageError
+from dckt_core.base.progress import Progress, logger, silent
+from dckt_core.contract.pairs import MEDIA, Medium, Pair, PairSet, Role, Split
+from dckt_core.contract.protocols import Encoder
+from dckt_core.data.inputs import Inputs, inputs_for
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class SplitData:
-    """One split of a domain; row i of `image`, `text` and `labels` is `pairs[i]`."""
+    """Complete pairs of a domain; row i of `image`, `text` and `labels` is `pairs[i]`."""
 
     pairs: Sequence[Pair]
     image: Inputs
     text: Inputs
-    labels: Tensor  # [N], int64
+    labels: Tensor  # [N], int64; -1 where there is no label
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -39,17 +43,120 @@ class SplitData:
 
 
 @dataclass(frozen=True)
+class Items:
+    """Items of one medium; row i of `rows` and `labels` is `items[i]`."""
+
+    items: Sequence[Pair]
+    rows: Inputs  # [n, d]
+    labels: Tensor  # [n], int64; -1 where there is no label
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(frozen=True)
 class Domain:
-    """Source or target, ready to train on."""
+    """Source or target, ready to train on.
+
+    Attributes:
+        splits: complete pairs by split. "train" are those with a label, which are all that the method's networks see;
+            in "val" and "test" some or all labels may be -1.
+        unlabelled: training pairs without a label.
+        lone: training items whose partner nobody knows, by medium.
+        names: the classes' names and phrases as texts, with the numbers of their classes.
+
+    The last three are what parts learn from beside the networks: rows of features, and none at all where an encoder
+    trains along.
+    """
 
     role: Role
     pair_set: PairSet
     splits: Mapping[Split, SplitData]
+    unlabelled: SplitData
+    lone: Mapping[Medium, Items]
+    names: Items
 
     @property
     def classes(self) -> int:
+        """How many classes are known for learning; the first so many of the label space."""
         return len(self.pair_set.classes)
 
     @property
     def train(self) -> SplitData:
         return self.splits["train"]
+
+
+def make_domain(
+    role: Role,
+    pair_set: PairSet,
+    splits: Sequence[Split],
+    *,
+    image: Encoder,
+    text: Encoder,
+    device: torch.device,
+    batch: int,
+    cache_dir: Path,
+    progress: Progress = silent,
+    for_parts: bool = True,
+) -> Domain:
+    """A data set as inputs of networks and parts; frozen encoders run here, or their cached features are read.
+
+    Args:
+        splits: those to make; "train" is one of them.
+        batch: items that pass a frozen encoder at once.
+        for_parts: also what parts alone learn from: unlabelled pairs, lone items and names. Where an encoder trains
+            along there are no features of these, and they are left out, which is said.
+
+    Raises:
+        DataError, PluginError: as `inputs_for`.
+    """
+
+    def inputs(medium: Medium, pairs: Sequence[Pair]) -> Inputs:
+        encoder = image if medium == "image" else text
+        items = [pair.item(medium) for pair in pairs]
+        return inputs_for(encoder, items, device=device, batch=batch, cache_dir=cache_dir, progress=progress)
+
+    def labels(pairs: Sequence[Pair]) -> Tensor:
+        return torch.tensor(pair_set.labels(pairs), dtype=torch.int64)
+
+    def complete(pairs: Sequence[Pair]) -> SplitData:
+        return SplitData(pairs, inputs("image", pairs), inputs("text", pairs), labels(pairs))
+
+    def alone(medium: Medium, pairs: Sequence[Pair]) -> Items:
+        return Items(pairs, inputs(medium, pairs), labels(pairs))
+
+    data: dict[Split, SplitData] = {split: complete(pair_set.split(split)) for split in splits if split != "train"}
+    along = [name for name, encoder in (("image", image), ("text", text)) if encoder.trainable]
+    if along or not for_parts:
+        left_out = len(pair_set.training) - len(pair_set.labelled("train"))
+        if left_out and for_parts:
+            logger.warning(
+                "%s: %d items without a label or a partner are left out, because the %s encoder trains along",
+                *(role, left_out, " and the ".join(along)),
+            )
+        data["train"] = complete(pair_set.labelled("train"))
+        nothing = {medium: alone(medium, []) for medium in MEDIA}
+        return Domain(role, pair_set, data, complete([]), nothing, nothing["text"])
+
+    training = complete(pair_set.split("train"))  # at once: the features in the cache fit, whichever labels are known
+    data["train"], unlabelled = (_some(training, known) for known in (training.labels >= 0, training.labels < 0))
+    lone = {medium: alone(medium, pair_set.lone(medium)) for medium in MEDIA}
+    names = [
+        Pair(f"name:{name}", None, name, label, "train", role=role)
+        for label in pair_set.classes
+        for name in pair_set.names_of(label)
+    ]
+    try:
+        named = alone("text", names)
+    except (DataError, UsageError) as error:
+        logger.warning("%s: the names of the classes are left out: %s", role, error)
+        named = alone("text", [])
+    return Domain(role, pair_set, data, unlabelled, lone, named)
+
+
+def _some(data: SplitData, chosen: Tensor) -> SplitData:
+    """The pairs [N] that are chosen (bool [N])."""
+    if chosen.all():
+        return data
+    rows = chosen.nonzero().squeeze(1)
+    return SplitData([data.pairs[row] for row in rows.tolist()], data.image[rows], data.text[rows], data.labels[rows])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, silent
-from dckt_core.contract.pairs import PairSet, Split
+from dckt_core.contract.pairs import Pair, PairSet, Split
 from dckt_core.data.checks import check_source, check_target
 from dckt_core.data.manifest import ManifestError, Problem
 from dckt_core.io.images import open_image
@@ -34,8 +34,8 @@ class Inspection:
 
     @property
     def labels(self) -> dict[str, dict[Split, int]]:
-        """Pairs of each label in each split, labels sorted."""
-        counts = Counter((pair.label, pair.split) for pair in self.pair_set.pairs)
+        """Pairs and lone items of each label in each split, labels sorted."""
+        counts = Counter((pair.label, pair.split) for pair in self.pair_set.pairs if pair.label is not None)
         labels = sorted({label for label, _ in counts})
         return {label: {split: n for (found, split), n in counts.items() if found == label} for label in labels}
 
@@ -54,7 +54,7 @@ def inspect_dataset(load: Callable[[], PairSet], location: Path, progress: Progr
         pair_set, problems = error.good, list(error.problems)
     except DataError as error:
         return Inspection(PairSet(location.name, str(location), []), [_problem(location, error)])
-    problems += bad_images(list(dict.fromkeys(pair.image for pair in pair_set.pairs)), progress)
+    problems += bad_images(images_of(pair_set.pairs), progress)
     unfit = {}
     for role, check in (("source", check_source), ("target", check_target)):
         try:
@@ -62,6 +62,11 @@ def inspect_dataset(load: Callable[[], PairSet], location: Path, progress: Progr
         except DataError as error:
             unfit[role] = str(error).removeprefix(f"{role} data set {pair_set.origin}: ")
     return Inspection(pair_set, problems, unfit)
+
+
+def images_of(pairs: Iterable[Pair]) -> list[Path]:
+    """The image files of some pairs, each once, in their order."""
+    return list(dict.fromkeys(pair.image for pair in pairs if pair.image is not None))
 
 
 def bad_images(paths: Sequence[Path], progress: Progress = silent) -> list[Problem]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ import PIL
 from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.pairs import Pair, PairSet, Split
-from dckt_core.data.inspection import THREADS, bad_images
+from dckt_core.data.inspection import THREADS, bad_images, images_of
 from dckt_core.data.manifest import ManifestError, Problem
 from dckt_core.io.files import write_text
 from dckt_core.io.images import max_pixels
@@ -83,7 +83,7 @@ def screen(
     used = [pair for pair in pair_set.pairs if pair.split in splits]
     bad = image_problems(used, cache_dir=cache_dir, progress=progress) if skip else {}
     dropped = [Dropped(problem) for problem in lines]
-    dropped += [Dropped(bad[pair.image], pair.id) for pair in used if pair.image in bad]
+    dropped += [Dropped(bad[pair.image], pair.id) for pair in used if pair.image is not None and pair.image in bad]
     if not dropped:
         return Screened(pair_set)
     total = len(pair_set.pairs) + len(lines)
@@ -94,7 +94,7 @@ def screen(
         )
     logger.warning("%s and dropped; first %s", found, dropped[0].problem)
     good = [pair for pair in pair_set.pairs if pair.split not in splits or pair.image not in bad]
-    return Screened(PairSet(pair_set.name, pair_set.origin, good), tuple(dropped))
+    return Screened(replace(pair_set, pairs=good), tuple(dropped))
 
 
 def refuse_bad_images(
@@ -117,7 +117,7 @@ def image_problems(pairs: Sequence[Pair], *, cache_dir: Path, progress: Progress
 
     The verdict is kept in the cache under the content of all images, so the next run reads the files and decodes none.
     """
-    paths = list(dict.fromkeys(pair.image for pair in pairs))
+    paths = images_of(pairs)
     content = [digest.hex() for digest in _digests(paths)]
     key = hashlib.sha256(json.dumps([FORMAT, PIL.__version__, max_pixels(), content]).encode()).hexdigest()
     file = cache_dir / "images" / f"{key}.json"
@@ -130,14 +130,18 @@ def image_problems(pairs: Sequence[Pair], *, cache_dir: Path, progress: Progress
 
 
 def pairs_digest(pair_set: PairSet) -> str:
-    """Names pairs by what a manifest says of them; 64 hexadecimal digits. A resumed run must find the same ones."""
-    said = [[pair.id, pair.text, pair.label, pair.split] for pair in pair_set.pairs]
+    """Names pairs by what is said of them and of their classes; 64 hexadecimal digits. A resumed run must find the
+    same ones.
+    """
+    said: list[object] = [[pair.id, pair.text, pair.label, pair.split] for pair in pair_set.pairs]
+    if pair_set.names:
+        said.append(sorted(pair_set.names.items()))
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def images_digest(pairs: Sequence[Pair]) -> str:
     """Names the content of the images of some pairs; 64 hexadecimal digits. A resumed run must find the same."""
-    return hashlib.sha256(b"".join(_digests(dict.fromkeys(pair.image for pair in pairs)))).hexdigest()
+    return hashlib.sha256(b"".join(_digests(images_of(pairs)))).hexdigest()
 
 
 def _digests(paths: Iterable[Path]) -> list[bytes]:

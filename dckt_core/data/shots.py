@@ -20,7 +20,7 @@ def few_shot(pair_set: PairSet, shots: int, *, seed: int) -> PairSet:
 
     of_class: dict[str, list[int]] = {}
     for row, pair in enumerate(pair_set.pairs):
-        if pair.split == "train":
+        if pair.split == "train" and pair.label is not None:
             of_class.setdefault(pair.label, []).append(row)
     left: set[int] = set()
     for label, rows in of_class.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +71,17 @@ def load_pair_set(choice: DataChoice, registry: Registry, *, cache_dir: Path, pr
 def splits_used(role: Role) -> tuple[Split, ...]:
     """The splits that a run reads of its source or target."""
     return ("train",) if role == "source" else SPLITS
+
+
+def training_texts(pair_sets: Iterable[PairSet]) -> list[str]:
+    """What a text encoder may learn its words from: the texts of all training pairs and lone texts, whether or not
+    anybody has said their class, and the names that classes were given; data set by data set.
+    """
+    texts: list[str] = []
+    for pair_set in pair_sets:
+        texts += [pair.text for pair in pair_set.training if pair.text is not None]
+        texts += [name for names in pair_set.names.values() for name in names]
+    return texts
 
 
 def load_screened(config: Config, role: Role, registry: Registry, *, cache_dir: Path, progress: Progress) -> Screened:

@@ -17,6 +17,7 @@ from dckt_core.config import DataChoice
 from dckt_core.contract.discovery import Registry, blame
 from dckt_core.contract.pairs import ImageItem, Pair, TextItem
 from dckt_core.contract.specs import Modality
+from dckt_core.data.inspection import images_of
 from dckt_core.data.manifest import ManifestError, Problem, inspect_entries, manifest_file
 from dckt_core.data.sources import load_pair_set
 from dckt_core.io.text import MAX_LINE_BYTES, read_text
@@ -114,10 +115,8 @@ def media_at(location: str, registry: Registry) -> list[Modality]:
 
 
 def of_pairs(origin: str, root: Path, pairs: Iterable[Pair], medium: Modality) -> Listing:
-    """The images or the texts of pairs."""
-    entries = [
-        Entry(pair.image_item if medium == "image" else pair.text_item, pair.label, pair.split) for pair in pairs
-    ]
+    """The images or the texts of pairs and lone items."""
+    entries = [Entry(pair.item(medium), pair.label, pair.split) for pair in pairs if pair.has(medium)]
     return Listing(origin, root, entries)
 
 
@@ -163,8 +162,8 @@ def _of_dataset(location: str, medium: Modality, registry: Registry, *, cache_di
     except ManifestError as error:
         pair_set, problems = error.good, error.problems
     path = Path(location)
-    if not path.exists() and pair_set.pairs:  # made on the spot, somewhere in the cache
-        path = Path(os.path.commonpath([pair.image.parent for pair in pair_set.pairs]))
+    if not path.exists() and images_of(pair_set.pairs):  # made on the spot, somewhere in the cache
+        path = Path(os.path.commonpath([image.parent for image in images_of(pair_set.pairs)]))
     listing = of_pairs(location, path if path.is_dir() else path.parent, pair_set.pairs, medium)
     return replace(listing, problems=problems)
 

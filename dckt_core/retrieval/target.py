@@ -51,5 +51,6 @@ def searcher_of_target(
 
 
 def _item(pair: Pair, medium: Modality) -> dict[str, str]:
-    shown = pair.text if medium == "text" else str(pair.image)
-    return {"id": pair.id, "label": pair.label, "split": pair.split, medium: shown}
+    shown = pair.text_item.text if medium == "text" else str(pair.image)
+    known = {} if pair.label is None else {"label": pair.label}
+    return {"id": pair.id, **known, "split": pair.split, medium: shown}

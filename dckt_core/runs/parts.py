@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,23 +12,20 @@ from torch import Tensor
 
 from dckt_core.base.errors import PluginError, UsageError
 from dckt_core.base.memory import advising
-from dckt_core.base.progress import Progress, logger
+from dckt_core.base.progress import logger
 from dckt_core.base.rng import generator_for
 from dckt_core.config import Config, Part, PluginChoice
 from dckt_core.contract.discovery import Registered, Registry, blame
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
 from dckt_core.contract.options import parse_options
-from dckt_core.contract.pairs import PairSet, Role, Split
 from dckt_core.contract.protocols import (
     DiscrepancyContext,
     Encoder,
     EncoderContext,
-    Item,
     ObserverContext,
     SamplerContext,
 )
-from dckt_core.data.domain import Domain, SplitData
-from dckt_core.data.inputs import Inputs, inputs_for
+from dckt_core.data.domain import Domain
 from dckt_core.data.sources import find_dataset
 from dckt_core.method.correlation import Correlation
 from dckt_core.method.network import LAYERS, DomainNetwork
@@ -43,35 +40,6 @@ def resolve_config(registry: Registry, **layers: Any) -> Config:
     config = Config.resolve(**layers)
     registered, _ = find_dataset(config.target, registry)
     return Config.resolve(**layers, settings=registered.spec.settings) if registered.spec.settings else config
-
-
-def make_domain(
-    role: Role,
-    pair_set: PairSet,
-    splits: Sequence[Split],
-    *,
-    image: Encoder,
-    text: Encoder,
-    device: torch.device,
-    batch: int,
-    cache_dir: Path,
-    progress: Progress,
-) -> Domain:
-    """A data set's splits as inputs of the networks; frozen encoders run here, or their cached features are read."""
-
-    def inputs(encoder: Encoder, items: Sequence[Item]) -> Inputs:
-        return inputs_for(encoder, items, device=device, batch=batch, cache_dir=cache_dir, progress=progress)
-
-    data: dict[Split, SplitData] = {}
-    for split in splits:
-        pairs = pair_set.split(split)
-        data[split] = SplitData(
-            pairs,
-            inputs(image, [pair.image_item for pair in pairs]),
-            inputs(text, [pair.text_item for pair in pairs]),
-            torch.tensor(pair_set.labels(pairs), dtype=torch.int64),
-        )
-    return Domain(role, pair_set, data)
 
 
 # --- plugins' objects -----------------------------------------------------------------------------------------

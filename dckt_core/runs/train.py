@@ -19,10 +19,10 @@ from dckt_core.contract.discovery import Registry
 from dckt_core.contract.guards import GuardedObserver
 from dckt_core.contract.pairs import SPLITS, Role
 from dckt_core.contract.protocols import EncoderContext
-from dckt_core.data.checks import check_trainable
-from dckt_core.data.domain import Domain
+from dckt_core.data.checks import check_networks, check_trainable
+from dckt_core.data.domain import Domain, make_domain
 from dckt_core.data.screening import Screened, refuse_bad_images
-from dckt_core.data.sources import load_screened, splits_used
+from dckt_core.data.sources import load_screened, splits_used, training_texts
 from dckt_core.engine.processes import Engine
 from dckt_core.engine.snapshot import Snapshot, SnapshotFolder
 from dckt_core.engine.stopping import stopping
@@ -35,7 +35,7 @@ from dckt_core.method.network import DomainNetwork
 from dckt_core.method.space import CommonSpace
 from dckt_core.runs.folder import DROPPED, RunFolder, check_begun, check_name, default_name, environment, write_json
 from dckt_core.runs.model import check_model, save_model
-from dckt_core.runs.parts import Plugins, make_common_space, make_correlation, make_domain, make_networks
+from dckt_core.runs.parts import Plugins, make_common_space, make_correlation, make_networks
 
 ROLES: tuple[Role, ...] = ("source", "target")
 
@@ -105,12 +105,12 @@ class _Job:
         }
         self.pair_sets = sets = {role: screened.pair_set for role, screened in self.screened.items()}
         check_trainable(sets["source"], sets["target"])
+        check_networks(sets["source"], sets["target"])
         for role, pair_set in sets.items():
             counts = ", ".join(f"{len(pair_set.split(split))} {split}" for split in SPLITS)
             logger.info("%s: %s, %d classes, pairs: %s", role, pair_set.origin, len(pair_set.classes), counts)
 
-        texts = [pair.text for pair_set in sets.values() for pair in pair_set.split("train")]
-        context = EncoderContext(seed=config.seed, cache_dir=cache_dir, texts=texts)
+            context = EncoderContext(seed=config.seed, cache_dir=cache_dir, texts=training_texts(sets.values()))
         self.encoders = {"image": self.plugins.image_encoder(context), "text": self.plugins.text_encoder(context)}
         if self.encoders["image"].trainable and config.on_error == "fail":
             for role in ROLES:

@@ -83,39 +83,47 @@ class _Check:
             self.pair(pair, f"pair {number}, '{pair.id}',")
             self.require(pair.id not in ids, f"every pair needs an id of its own, and '{pair.id}' is there twice")
             ids.add(pair.id)
+        for label, names in pair_set.names.items():
+            good = isinstance(names, tuple) and all(map(_is_line, (label, *names)))
+            self.require(good, f"the names of class '{label}' must be a tuple of lines of text, not {names!r}")
 
     def pair(self, pair: Pair, named: str) -> None:
-        for field in ("id", "label"):
-            value = getattr(pair, field)
-            good = isinstance(value, str) and value and value == value.strip() and not CONTROL.search(value)
-            self.require(good, f"{named} must have one line of text without blanks at its ends for {field}: {value!r}")
-        self.require(isinstance(pair.text, str), f"{named} must have text, not {type(pair.text).__name__}")
+        for field, value in (("id", pair.id), ("label", "-" if pair.label is None else pair.label)):
+            self.require(
+                _is_line(value), f"{named} must have one line of text without blanks at its ends for {field}: {value!r}"
+            )
+        text = pair.text is None or isinstance(pair.text, str)
+        self.require(text, f"{named} must have text, or None, not {type(pair.text).__name__}")
         self.require(pair.split in SPLITS, f"{named} must be in split train, val or test, not {pair.split!r}")
         path = pair.image
-        self.require(isinstance(path, Path), f"{named} must have a pathlib.Path for its image, not {path!r}")
-        self.require(path.is_file(), f"{named} has an image that is not there: {path}")
+        if path is not None:
+            self.require(
+                isinstance(path, Path), f"{named} must have a pathlib.Path for its image, or None, not {path!r}"
+            )
+            self.require(path.is_file(), f"{named} has an image that is not there: {path}")
         captions = isinstance(pair.captions, tuple) and all(isinstance(caption, str) for caption in pair.captions)
         self.require(captions, f"{named} must have captions that are a tuple of texts")
 
     def pictures(self, pairs: Sequence[Pair]) -> None:
-        for pair in _some(pairs):
+        for pair in _some([pair for pair in pairs if pair.image is not None]):
             try:
                 pair.image_item.open()
             except DataError as error:
                 self.require(False, f"the image of pair '{pair.id}' cannot be opened: {error}")
 
     def trainable(self, pair_set: PairSet) -> None:
-        """Fit for a source; fit for a target too where it has the splits of one."""
-        splits = {pair.split for pair in pair_set.pairs}
+        """Fit for a target where it has what that is scored on, else for a source."""
         try:
-            check_target(pair_set) if splits == set(SPLITS) else check_source(pair_set)
+            check_target(pair_set) if pair_set.split("test") else check_source(pair_set)
         except DataError as error:
             self.require(False, f"nothing can be trained on it: {error}")
 
     def content(self, pair_set: PairSet) -> list[tuple[Any, ...]]:
         """What the pairs are, wherever their images lie; some of the images with it."""
         said: list[tuple[Any, ...]] = [(p.id, p.text, p.label, p.split, p.captions) for p in pair_set.pairs]
-        return said + [(pair.image.name, pair.image.read_bytes()) for pair in _some(pair_set.pairs)]
+        said += [(names, *pair_set.names[names]) for names in sorted(pair_set.names)]
+        images = [path for pair in _some(pair_set.pairs) if (path := pair.image) is not None]
+        return said + [(path.name, path.read_bytes()) for path in images]
 
     def detect(self, folder: Path) -> None:
         empty = folder / "an empty folder"
@@ -136,6 +144,11 @@ class _Check:
             Config.resolve(settings=settings)
         except UsageError as error:
             self.require(False, f"its settings are no configuration: {error}")
+
+
+def _is_line(value: object) -> bool:
+    """Whether it is one line of text with no blanks at its ends."""
+    return isinstance(value, str) and value != "" and value == value.strip() and not CONTROL.search(value)
 
 
 def _some(pairs: Sequence[Pair]) -> Sequence[Pair]:

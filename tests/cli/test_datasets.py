@@ -81,7 +81,7 @@ def test_what_it_cannot_serve_as_is_said_but_is_no_error(folder: Path, capsys: p
     lines = (folder / "pairs.jsonl").read_text().splitlines()
     (folder / "pairs.jsonl").write_text("\n".join(lines[:2]))
     assert main(["datasets", "check", str(folder)]) == 0
-    assert "cannot serve as a target: split 'val' is empty" in capsys.readouterr().out
+    assert "cannot serve as a target: split 'test' is empty" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from dckt_core.base.rng import generator_for, seeded_construction
 from dckt_core.config import Config
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedSampler
-from dckt_core.contract.pairs import Pair, PairSet, Role, Split
+from dckt_core.contract.pairs import Medium, Pair, PairSet, Role, Split
 from dckt_core.contract.protocols import Encoder, Selection
-from dckt_core.data.domain import Domain, SplitData
+from dckt_core.data.domain import Domain, Items, SplitData
 from dckt_core.method.network import DomainNetwork
 
 IMAGE_DIM, TEXT_DIM = 7, 5
@@ -48,7 +48,14 @@ def domain(role: Role, *, classes: int, per_class: int, seed: int = 0) -> Domain
         ]
         pairs += members
         splits[split] = SplitData(members, rows[:, :IMAGE_DIM], rows[:, IMAGE_DIM:], labels)
-    return Domain(role, PairSet(role, "made up", pairs), splits)
+    return domain_of(role, PairSet(role, "made up", pairs), splits)
+
+
+def domain_of(role: Role, pair_set: PairSet, splits: Mapping[Split, SplitData]) -> Domain:
+    """A domain of labelled pairs and nothing besides."""
+    image, text, labels = torch.empty(0, IMAGE_DIM), torch.empty(0, TEXT_DIM), torch.empty(0, dtype=torch.int64)
+    lone: dict[Medium, Items] = {"image": Items([], image, labels), "text": Items([], text, labels)}
+    return Domain(role, pair_set, splits, SplitData([], image, text, labels), lone, lone["text"])
 
 
 def config(**changes: Any) -> Config:

@@ -15,13 +15,13 @@ from dckt_core.base.progress import Progress, silent
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import Registry
 from dckt_core.contract.pairs import PairSet, Role
-from dckt_core.data.domain import SplitData
+from dckt_core.data.domain import SplitData, make_domain
 from dckt_core.data.sources import load_screened
 from dckt_core.evaluation.views import layer_outputs
 from dckt_core.io.tensors import checkpoint_file, load_weights
 from dckt_core.method.network import LAYERS, DomainNetwork
 from dckt_core.runs.model import Checkpoint, TrainedModel, load
-from dckt_core.runs.parts import make_domain, make_networks
+from dckt_core.runs.parts import make_networks
 
 Statistics = Literal["running", "batch"]
 

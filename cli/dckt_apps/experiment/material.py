@@ -12,9 +12,9 @@ from dckt_core.contract.discovery import Registry
 from dckt_core.contract.pairs import Role
 from dckt_core.contract.protocols import EncoderContext
 from dckt_core.data.checks import check_trainable
-from dckt_core.data.domain import Domain
-from dckt_core.data.sources import load_screened, splits_used
-from dckt_core.runs.parts import Plugins, make_domain
+from dckt_core.data.domain import Domain, make_domain
+from dckt_core.data.sources import load_screened, splits_used, training_texts
+from dckt_core.runs.parts import Plugins
 
 ROLES: tuple[Role, ...] = ("source", "target")
 
@@ -42,8 +42,7 @@ def make_domains(
         role: load_screened(config, role, registry, cache_dir=cache_dir, progress=progress).pair_set for role in ROLES
     }
     check_trainable(sets["source"], sets["target"])
-    texts = [pair.text for pair_set in sets.values() for pair in pair_set.split("train")]
-    context = EncoderContext(seed=config.seed, cache_dir=cache_dir, texts=texts)
+    context = EncoderContext(seed=config.seed, cache_dir=cache_dir, texts=training_texts(sets.values()))
     encoders = {"image": plugins.image_encoder(context), "text": plugins.text_encoder(context)}
     for medium, choice in (("image", config.encoder), ("text", config.text_encoder)):
         if frozen and encoders[medium].trainable:

@@ -102,4 +102,5 @@ def highest_and_lowest(
 
 
 def _example(pair: Pair, value: float, kept: int, iterations: int) -> Example:
-    return Example(pair.id, pair.label, pair.text, embed(pair.image), value, kept, iterations)
+    text, picture = pair.text_item.text, embed(pair.image_item.path)
+    return Example(pair.id, pair.label or "", text, picture, value, kept, iterations)

@@ -71,7 +71,7 @@ def example_queries(
         asked = pairs[int(rows[order[place]])]
         found = [pairs[row] for row in top[order[place]].tolist()]
         results = [
-            Result(rank, _item(other, pair), hit=pair.label == asked.label, own=pair.id == asked.id)
+            Result(rank, _item(other, pair), hit=pair.label == asked.label is not None, own=pair.id == asked.id)
             for rank, pair in enumerate(found, start=1)
         ]
         queries.append(Query(_item(medium, asked), float(aps[order[place]]), place + 1, results))
@@ -80,5 +80,5 @@ def example_queries(
 
 def _item(medium: Modality, pair: Pair) -> Item:
     if medium == "image":
-        return Item(pair.id, pair.label, embed(pair.image), None)
-    return Item(pair.id, pair.label, None, pair.text)
+        return Item(pair.id, pair.label or "", embed(pair.image_item.path), None)
+    return Item(pair.id, pair.label or "", None, pair.text)

@@ -1,16 +1,23 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dckt_core.base.errors import DataError
 from dckt_core.contract.pairs import Pair, PairSet
-from dckt_core.data.checks import check_trainable
+from dckt_core.data.checks import check_networks, check_trainable
+
+ALONE: dict[str, dict[str, None]] = {"I": {"text": None}, "T": {"image": None}}
 
 
 def pair_set(origin: str, **splits: str) -> PairSet:
-    """A data set from one letter a pair: `train="aab"` is three train pairs of classes a, a, b."""
+    """A data set from one letter a pair: `train="aab"` is three train pairs of classes a, a, b; - has no label, I is
+    an image alone and T a text alone, both without a label."""
     pairs = [
-        Pair(f"{split}{number}", Path("x.png"), "text", label, split)  # type: ignore[arg-type]
+        replace(
+            Pair(f"{split}{number}", Path("x.png"), "text", None if label in "-IT" else label, split),  # type: ignore[arg-type]
+            **ALONE.get(label, {}),
+        )
         for split, labels in splits.items()
         for number, label in enumerate(labels)
     ]
@@ -21,49 +28,86 @@ SOURCE = pair_set("S", train="xy")
 TARGET = pair_set("T", train="ab", val="a", test="b")
 
 
-def test_the_least_that_can_be_trained_on() -> None:
-    check_trainable(SOURCE, TARGET)
-
-
-def test_nothing_is_asked_of_the_splits_of_the_source_that_are_not_used() -> None:
-    check_trainable(pair_set("S", train="xy", val="z"), TARGET)
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ({"train": "xy"}, {"train": "ab", "val": "a", "test": "b"}),
+        ({"train": "xy", "val": "z"}, {"train": "ab", "test": "b"}),
+        ({"train": "--"}, {"test": "a"}),
+        ({"train": "x-"}, {"val": "c", "test": "d"}),
+        ({"train": "xyIT"}, {"train": "--", "val": "-", "test": "-"}),
+        ({"train": "xy"}, {"train": "a-", "val": "c", "test": "d"}),
+        ({"train": "xy"}, {"train": "IITT", "val": "c", "test": "d"}),
+    ],
+)
+def test_what_can_be_learnt_from_and_scored(source: dict[str, str], target: dict[str, str]) -> None:
+    check_trainable(pair_set("S", **source), pair_set("T", **target))
 
 
 @pytest.mark.parametrize(
-    ("splits", "reason"),
+    ("train", "reason"),
     [
-        ({}, "split 'train' is empty"),
-        ({"train": "a"}, "split 'train' has one pair; at least 2 are needed"),
-        ({"train": "aaa"}, "split 'train' has one class, 'a'; at least 2 are needed"),
+        ("", "split 'train' is empty"),
+        ("a", "split 'train' has one pair; at least 2 are needed"),
+        ("-", "split 'train' has one pair; at least 2 are needed"),
+        ("IT", "split 'train' has no pair; at least 2 are needed"),
+        ("aaa", "split 'train' has one class, 'a'; at least 2 are needed"),
     ],
 )
-def test_both_need_pairs_of_two_classes_to_train_on(splits: dict[str, str], reason: str) -> None:
+def test_a_source_needs_pairs_of_more_than_one_class(train: str, reason: str) -> None:
     with pytest.raises(DataError) as caught:
-        check_trainable(pair_set("S", **splits), TARGET)
+        check_trainable(pair_set("S", train=train), TARGET)
     assert str(caught.value) == f"source data set S: {reason}"
-    with pytest.raises(DataError) as caught:
-        check_trainable(SOURCE, pair_set("T", val="a", test="a", **splits))
-    assert str(caught.value) == f"target data set T: {reason}"
 
 
 @pytest.mark.parametrize(
     ("splits", "reason"),
     [
-        ({"test": "b"}, "split 'val' is empty"),
-        ({"val": "a"}, "split 'test' is empty"),
-        ({"val": "ac", "test": "b"}, "label 'c' is in split 'val' (pair 'val1') but not in split 'train'"),
-        ({"val": "a", "test": "bd"}, "label 'd' is in split 'test' (pair 'test1') but not in split 'train'"),
+        ({"train": "ab", "val": "a"}, "split 'test' is empty"),
+        ({"train": "a", "test": "a"}, "split 'train' has one item; at least 2 are needed"),
+        ({"train": "aaa", "test": "a"}, "split 'train' has one class, 'a'; at least 2 are needed"),
+        (
+            {"train": "ab", "val": "ac", "test": "b"},
+            "label 'c' is in split 'val' (pair 'val1') but not in split 'train'",
+        ),
+        (
+            {"train": "ab", "val": "a", "test": "bd"},
+            "label 'd' is in split 'test' (pair 'test1') but not in split 'train'",
+        ),
     ],
 )
-def test_the_target_is_chosen_on_and_scored_on_what_it_learnt(splits: dict[str, str], reason: str) -> None:
+def test_the_target_is_scored_on_what_it_learnt(splits: dict[str, str], reason: str) -> None:
     with pytest.raises(DataError) as caught:
-        check_trainable(SOURCE, pair_set("T", train="ab", **splits))
+        check_trainable(SOURCE, pair_set("T", **splits))
     assert str(caught.value) == f"target data set T: {reason}"
 
 
-def test_labels_are_numbered_by_the_train_split() -> None:
-    assert TARGET.classes == ("a", "b")
-    assert TARGET.labels(TARGET.split("train")) == [0, 1]
-    stranger = pair_set("T", train="ab", test="c")
-    with pytest.raises(DataError, match="T: pair 'test0': no train pair has its label 'c'"):
-        stranger.labels(stranger.split("test"))
+def test_a_class_that_is_named_need_not_be_shown() -> None:
+    target = pair_set("T", train="ab", test="c")
+    with pytest.raises(DataError, match="label 'c' is in split 'test'"):
+        check_trainable(SOURCE, target)
+    check_trainable(SOURCE, replace(target, names={"c": ("a cow",)}))
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "lack"),
+    [
+        (
+            {"train": "x-"},
+            {},
+            "source data set S: the networks need 2 labelled training pairs of 2 classes, and it has 1 of 1",
+        ),
+        ({}, {"train": "a--"}, "target data set T: .* and it has 1 of 1"),
+        ({}, {"train": ""}, "target data set T: .* and it has 0 of 0"),
+        ({}, {"train": "aa-"}, "target data set T: .* and it has 2 of 1"),
+        ({}, {"val": "--"}, "target data set T: the networks need labelled pairs in split 'val', and it has none"),
+    ],
+)
+def test_the_networks_need_labels(source: dict[str, str], target: dict[str, str], lack: str) -> None:
+    check_networks(SOURCE, TARGET)
+    made = (
+        pair_set("S", **{"train": "xy", **source}),
+        pair_set("T", **{"train": "ab-", "val": "a-", "test": "b", **target}),
+    )
+    with pytest.raises(DataError, match=f"^{lack}$"):
+        check_networks(*made)

@@ -50,11 +50,11 @@ def test_bad_lines_and_bad_files_are_all_named(folder: Path) -> None:
 def test_what_a_data_set_cannot_serve_as(folder: Path) -> None:
     lines = (folder / "pairs.jsonl").read_text().splitlines()
     (folder / "pairs.jsonl").write_text("\n".join(lines[:2]))
-    assert inspect_dataset(lambda: load_manifest(folder), folder).unfit == {"target": "split 'val' is empty"}
+    assert inspect_dataset(lambda: load_manifest(folder), folder).unfit == {"target": "split 'test' is empty"}
     (folder / "pairs.jsonl").write_text(lines[0])
     assert inspect_dataset(lambda: load_manifest(folder), folder).unfit == {
         "source": "split 'train' has one pair; at least 2 are needed",
-        "target": "split 'train' has one pair; at least 2 are needed",
+        "target": "split 'test' is empty",
     }
 
 

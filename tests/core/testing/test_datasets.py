@@ -54,6 +54,16 @@ def test_good_ones_pass(location: Path) -> None:
     assert_dataset_ok(spec(settings={"transfer": {"lr": 0.001}}))
     assert_dataset_ok(spec(), location=location)
     assert_dataset_ok(spec(load_changed(lambda pairs: [pair for pair in pairs if pair.split == "train"])))
+    assert_dataset_ok(spec(load_changed(lambda pairs: [pair for pair in pairs if pair.split == "test"])))
+
+
+def test_labels_partners_and_names_are_as_you_please(location: Path) -> None:
+    names = {"cat": ("cat", "a purring animal"), "dog": ()}
+    assert_dataset_ok(spec(load_changed(lambda pairs: [replace(pair, label=None) for pair in pairs])))
+    assert_dataset_ok(spec(load_changed(list, names=names)), location=location)
+    alone = [{"image": None}, {"text": None}, {"image": None, "label": None}, {"text": None}]
+    lone = load_changed(lambda pairs: [replace(p, **a) for p, a in zip(pairs, alone, strict=False)] + pairs[4:])
+    assert_dataset_ok(spec(lone))
 
 
 def load_changed(change: Callable[[list[Pair]], Any], **fields: Any) -> Callable[..., PairSet]:
@@ -84,7 +94,7 @@ def raises(*_: Any) -> Any:
 
 
 def breaks_an_image(pairs: list[Pair]) -> list[Pair]:
-    pairs[0].image.write_bytes(b"no picture")
+    pairs[0].image_item.path.write_bytes(b"no picture")
     return pairs
 
 
@@ -100,9 +110,16 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "id": ({"load": first(id=7)}, "pair 0, '7', must have one line of text without blanks at its ends for id"),
     "label": ({"load": first(label=" cat")}, "must have one line of text without blanks at its ends for label: ' cat'"),
     "lines": ({"load": first(label="a\nb")}, "must have one line of text without blanks at its ends for label"),
-    "text": ({"load": first(text=None)}, "must have text, not NoneType"),
+    "text": ({"load": first(text=7)}, "must have text, or None, not int"),
+    "nothing in a pair": ({"load": first(text=None, image=None)}, "load raised ValueError: .*neither image nor text"),
+    "a test item alone": (
+        {"load": load_changed(lambda pairs: [*pairs[:-1], replace(pairs[-1], text=None)])},
+        "load raised ValueError: pair 'test-dog-1' of split 'test' has no partner to find",
+    ),
+    "names": ({"load": load_changed(list, names={"cat": ["a cat"]})}, "names of class 'cat' must be a tuple of lines"),
+    "empty name": ({"load": load_changed(list, names={"cat": ("",)})}, "names of class 'cat' must be a tuple of lines"),
     "split": ({"load": first(split="dev")}, "must be in split train, val or test, not 'dev'"),
-    "string path": ({"load": first(image="a.png")}, "must have a pathlib.Path for its image, not 'a.png'"),
+    "string path": ({"load": first(image="a.png")}, "must have a pathlib.Path for its image, or None, not 'a.png'"),
     "no image": ({"load": first(image=Path("nowhere.png"))}, "has an image that is not there: nowhere.png"),
     "captions": ({"load": first(captions=["a"])}, "must have captions that are a tuple of texts"),
     "broken image": (
@@ -110,7 +127,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         "the image of pair 'train-cat-0' cannot be opened: .*no picture of a known format",
     ),
     "no train": (
-        {"load": load_changed(lambda pairs: pairs[4:])},
+        {"load": load_changed(lambda pairs: pairs[4:8])},
         "nothing can be trained on it: source data set .*: split 'train' is empty",
     ),
     "one class": (
