@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-lowest reliability check docs clean
+.PHONY: demo test test-slow test-lowest reliability check docs site clean
 
 demo: $(STAMP)  ## install, then the main job on the embedded sample data
 	$(BIN)/dckt train --encoder vgg19 --sampler ap-progressive
@@ -31,6 +31,13 @@ reliability: $(STAMP)  ## inject all faults, and rewrite docs/reliability.md fro
 docs: $(STAMP)  ## rewrite docs/cli.md from --help
 	$(BIN)/python -m dckt_cli.reference > docs/cli.md
 
+site: $(VENV)/.docs  ## the documentation as a site in site/; a dead link or an undocumented public name fails it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
+$(VENV)/.docs: $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar off -e '.[docs]'
+	touch $(VENV)/.docs
+
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "dckt needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -38,4 +45,4 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) .venv-lowest build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-lowest build dist site .mypy_cache .ruff_cache .pytest_cache

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from dckt_core.runs.model import load as load
 
 __version__ = "0.1.0"
+"""That of the distribution `dckt`."""
 
 _HOMES = {
     "base.errors": ("DataError", "PluginError", "UsageError"),

@@ -45,26 +45,36 @@ def mk_mmd(
     k(a, b) = (1/K) sum_k exp(-||a - b||^2 / sigma_k), the MEAN of K = kernel_num Gaussians with
     sigma_k = sigma * kernel_mul ** (k - K // 2), k = 0 .. K - 1.
 
-    sigma: None for the mean of ||z_i - z_j||^2 over ordered pairs i != j of the pooled rows Z = [X; Y], or a fixed
-        number > 0. The mean is a constant to the gradient unless `bandwidth_grad`.
-    estimator, with row weights u_i of x and w_j of y (1 where not given):
-        "biased"     sum u_i u_j k(x_i, x_j) / (sum u)^2 + sum w_i w_j k(y_i, y_j) / (sum w)^2
-                     - 2 sum u_i w_j k(x_i, y_j) / (sum u sum w). Never negative but for rounding.
-        "unbiased"   the same, the first two sums and their divisors over i != j. May be negative.
-        "linear"     mean of k(x, x') + k(y, y') - k(x, y') - k(x', y) over consecutive rows (x, x', y, y'), each row
-                     used once (Gretton et al. 2012, lemma 14). O(N d).
-        "quadruple"  the same mean over max(n, m) random quadruples, drawn from `generator`. O(N d).
-    weights_x [n], weights_y [m]: finite, >= 0; a mask is a weight of 0. Only their proportions within x and within y
-        matter to the estimate (in "linear" and "quadruple" each term is weighted by the product of its four rows'
-        weights). The mean distance takes them as they are: sum v_i v_j ||z_i - z_j||^2 / sum v_i v_j over i != j,
-        v = [u; w].
-    precision: of the matrix products of the Triton kernels in float32. The closed form has full float32 on a CPU; on
-        CUDA it keeps to torch's own setting for TF32.
-    backend: None for the first that can serve the call: "triton" (CUDA and ROCm), "closed_form" (torch, any device).
-        "reference" is explicit differences in float64, the only one with second derivatives.
+    Rows may be float64, float32, bfloat16 or float16, with any strides; float64 gives float64, the others float32. Rows
+    that all coincide give 0 and a gradient of 0. With row weights u_i of x and w_j of y (1 where not given) the
+    estimators are
 
-    Rows may be float64, float32, bfloat16 or float16, with any strides; float64 gives float64, the others float32.
-    Rows that all coincide give 0 and a gradient of 0. Raises ValueError or TypeError on what cannot be computed.
+    - `biased`: sum u_i u_j k(x_i, x_j) / (sum u)^2 + sum w_i w_j k(y_i, y_j) / (sum w)^2 -
+      2 sum u_i w_j k(x_i, y_j) / (sum u sum w). Never negative but for rounding.
+    - `unbiased`: the same, the first two sums and their divisors over i != j. May be negative.
+    - `linear`: mean of k(x, x') + k(y, y') - k(x, y') - k(x', y) over consecutive rows (x, x', y, y'), each row used
+      once (Gretton et al. 2012, lemma 14). O(N d).
+    - `quadruple`: the same mean over max(n, m) random quadruples, drawn from `generator`. O(N d).
+
+    Args:
+        kernel_num: K, at least 1.
+        kernel_mul: the ratio of neighbouring bandwidths, > 0.
+        sigma: None for the mean of ||z_i - z_j||^2 over ordered pairs i != j of the pooled rows Z = [X; Y], or a fixed
+            number > 0. The mean is a constant to the gradient unless `bandwidth_grad`.
+        estimator: see above.
+        weights_x: [n], finite, >= 0; a mask is a weight of 0. Only proportions within x and within y matter to the
+            estimate (in `linear` and `quadruple` each term is weighted by the product of its four rows' weights). The
+            mean distance takes them as they are: sum v_i v_j ||z_i - z_j||^2 / sum v_i v_j over i != j, v = [u; w].
+        weights_y: [m], the same.
+        bandwidth_grad: let the gradient pass through the mean distance.
+        precision: of the matrix products of the Triton kernels in float32. The closed form has full float32 on a CPU;
+            on CUDA it keeps to torch's own setting for TF32.
+        backend: None for the first that can serve the call: `triton` (CUDA and ROCm), `closed_form` (torch, any
+            device). `reference` is explicit differences in float64, the only one with second derivatives.
+        generator: of the random quadruples.
+
+    Raises:
+        ValueError, TypeError: what is asked for cannot be computed.
     """
     values = mk_mmd_many(
         [(x, y)],
@@ -98,9 +108,13 @@ def mk_mmd_many(
 ) -> Tensor:
     """`mk_mmd` of several layers in one call -> [L], one value a layer, for the caller to weigh and add.
 
-    pairs: (x [n, d], y [m, d]) a layer; n, m and d may differ between layers, dtype and device may not.
-    sigma, weights_x, weights_y: one entry a layer, each may be None; a single sigma serves all layers.
-    Everything else as in `mk_mmd`.
+    Everything that is not listed here is as in `mk_mmd`.
+
+    Args:
+        pairs: (x [n, d], y [m, d]) a layer; n, m and d may differ between layers, dtype and device may not.
+        sigma: one entry a layer, each may be None; a single one serves all layers.
+        weights_x: one entry a layer, each may be None.
+        weights_y: the same.
     """
     options = Options(kernel_num, float(kernel_mul), estimator, bandwidth_grad)
     check_pairs(pairs, options)

@@ -29,11 +29,19 @@ def global_mk_mmd(
     """`mk_mmd` of the rows of all processes of `group`: x [n, d] and y [m, d] are this process's part of the batch.
 
     Every process gets the same value, that of the whole batch, and a gradient for its own rows; n and m may differ
-    between processes. A collective call: all processes of the group must make it.
-    ddp: True where parameter gradients are averaged over the processes, as DistributedDataParallel does. The gradient
-        is then multiplied by the number of processes, so that the average is the gradient of the whole batch's MMD.
-        False where they are added up.
-    estimator is "biased" or "unbiased". Work a process: its own rows against all rows; memory: all rows, and blocks.
+    between processes. A collective call: all processes of the group must make it. Work a process: its own rows against
+    all rows; memory: all rows, and blocks.
+
+    Args:
+        estimator: `biased` or `unbiased`.
+        group: the processes; None for all of them.
+        ddp: True where parameter gradients are averaged over the processes, as DistributedDataParallel does. The
+            gradient is then multiplied by the number of processes, so that the average is the gradient of the whole
+            batch's MMD. False where they are added up.
+
+    Raises:
+        ValueError, TypeError: what is asked for cannot be computed.
+        RuntimeError: no process group was made.
     """
     options = Options(kernel_num, float(kernel_mul), estimator, bandwidth_grad)
     check_sigma(sigma)

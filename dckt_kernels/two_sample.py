@@ -17,7 +17,12 @@ _ROUNDING = 1e-12
 
 
 class TwoSampleTest(NamedTuple):
-    """The squared MMD of two samples, and how often chance does as much."""
+    """The squared MMD of two samples, and how often chance does as much.
+
+    Attributes:
+        mmd: the biased squared MMD, at least 0.
+        p_value: the share of dealings, the observed one included, whose MMD is at least as large; in (0, 1].
+    """
 
     mmd: float
     p_value: float

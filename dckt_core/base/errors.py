@@ -24,6 +24,7 @@ class DcktError(Exception):
     """Base of every error that dckt raises on purpose; its text is one line, fit to be shown as it is."""
 
     exit_code = ExitCode.FAILURE
+    """What the `dckt` command returns to the shell."""
 
 
 class UsageError(DcktError):

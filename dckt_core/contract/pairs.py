@@ -87,6 +87,7 @@ class Pair:
         return self.image is not None and self.text is not None
 
     def has(self, medium: Medium) -> bool:
+        """Whether one medium is there."""
         return getattr(self, medium) is not None
 
     def item(self, medium: Medium) -> ImageItem | TextItem:

@@ -132,6 +132,7 @@ class LayerwiseDiscrepancy(Protocol):
 
 
 Discrepancy = PairwiseDiscrepancy | LayerwiseDiscrepancy
+"""Either form: a function of one layer, or an object with `many`."""
 
 # --- samplers -------------------------------------------------------------------------------------------------
 
