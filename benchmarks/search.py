@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_plugins.indexes.exact_search import ExactIndex
+from dckt_plugins.indexes.exact import ExactIndex
 
 K = 10
 PART = 65536

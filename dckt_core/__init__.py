@@ -1,8 +1,9 @@
 """dckt: Deep Cross-media Knowledge Transfer. The engine and its extension points.
 
 This module is all that a plugin's author imports: the `hookimpl` marker, the specs that hooks return, what `build` is
-given and gives back, and the errors to raise. Who trains and uses runs finds `load`, `build_index` and `open_index`
-here. Everything but marker and specs is imported when it is first asked for, so that plugins are listed without torch.
+given and gives back, the errors to raise, and the few tools that plugins share with the engine (docs/plugins.md). Who
+trains and uses runs finds `load`, `build_index` and `open_index` here. Everything but marker and specs is imported when
+it is first asked for, so that plugins are listed without torch.
 """
 
 from importlib import import_module
@@ -15,6 +16,7 @@ from dckt_core.contract.specs import (
     DiscrepancySpec,
     EncoderSpec,
     IndexSpec,
+    NoOptions,
     ObserverSpec,
     SamplerSpec,
 )
@@ -22,10 +24,19 @@ from dckt_core.contract.specs import (
 if TYPE_CHECKING:
     from dckt_core.base.errors import DataError as DataError
     from dckt_core.base.errors import PluginError as PluginError
+    from dckt_core.base.errors import StorageError as StorageError
     from dckt_core.base.errors import UsageError as UsageError
+    from dckt_core.base.errors import did_you_mean as did_you_mean
+    from dckt_core.base.progress import logger as logger
+    from dckt_core.base.rng import seed_for as seed_for
+    from dckt_core.base.rng import seeded_construction as seeded_construction
+    from dckt_core.base.rng import undrawn_linear as undrawn_linear
+    from dckt_core.contract.pairs import SPLITS as SPLITS
     from dckt_core.contract.pairs import ImageItem as ImageItem
     from dckt_core.contract.pairs import Pair as Pair
     from dckt_core.contract.pairs import PairSet as PairSet
+    from dckt_core.contract.pairs import Role as Role
+    from dckt_core.contract.pairs import Split as Split
     from dckt_core.contract.pairs import TextItem as TextItem
     from dckt_core.contract.protocols import DatasetContext as DatasetContext
     from dckt_core.contract.protocols import Discrepancy as Discrepancy
@@ -34,6 +45,7 @@ if TYPE_CHECKING:
     from dckt_core.contract.protocols import EncoderContext as EncoderContext
     from dckt_core.contract.protocols import Index as Index
     from dckt_core.contract.protocols import IndexContext as IndexContext
+    from dckt_core.contract.protocols import Item as Item
     from dckt_core.contract.protocols import LayerwiseDiscrepancy as LayerwiseDiscrepancy
     from dckt_core.contract.protocols import Observer as Observer
     from dckt_core.contract.protocols import ObserverContext as ObserverContext
@@ -42,6 +54,14 @@ if TYPE_CHECKING:
     from dckt_core.contract.protocols import SamplerContext as SamplerContext
     from dckt_core.contract.protocols import SamplerState as SamplerState
     from dckt_core.contract.protocols import Selection as Selection
+    from dckt_core.contract.specs import Modality as Modality
+    from dckt_core.data.collector import PairCollector as PairCollector
+    from dckt_core.data.manifest import MANIFEST_NAME as MANIFEST_NAME
+    from dckt_core.data.manifest import load_manifest as load_manifest
+    from dckt_core.evaluation.ranking import average_precisions as average_precisions
+    from dckt_core.io.files import write_atomically as write_atomically
+    from dckt_core.io.files import write_text as write_text
+    from dckt_core.io.text import shown as shown
     from dckt_core.retrieval.build import add_to_index as add_to_index
     from dckt_core.retrieval.build import build_index as build_index
     from dckt_core.retrieval.build import remove_from_index as remove_from_index
@@ -54,8 +74,10 @@ __version__ = "0.1.0"
 """That of the distribution `dckt`."""
 
 _HOMES = {
-    "base.errors": ("DataError", "PluginError", "UsageError"),
-    "contract.pairs": ("ImageItem", "Pair", "PairSet", "TextItem"),
+    "base.errors": ("DataError", "PluginError", "StorageError", "UsageError", "did_you_mean"),
+    "base.progress": ("logger",),
+    "base.rng": ("seed_for", "seeded_construction", "undrawn_linear"),
+    "contract.pairs": ("SPLITS", "ImageItem", "Pair", "PairSet", "Role", "Split", "TextItem"),
     "contract.protocols": (
         "DatasetContext",
         "Discrepancy",
@@ -64,6 +86,7 @@ _HOMES = {
         "EncoderContext",
         "Index",
         "IndexContext",
+        "Item",
         "LayerwiseDiscrepancy",
         "Observer",
         "ObserverContext",
@@ -73,6 +96,12 @@ _HOMES = {
         "SamplerState",
         "Selection",
     ),
+    "contract.specs": ("Modality",),
+    "data.collector": ("PairCollector",),
+    "data.manifest": ("MANIFEST_NAME", "load_manifest"),
+    "evaluation.ranking": ("average_precisions",),
+    "io.files": ("write_atomically", "write_text"),
+    "io.text": ("shown",),
     "retrieval.build": ("add_to_index", "build_index", "remove_from_index"),
     "retrieval.opening": ("open_index",),
     "retrieval.searcher": ("Searcher",),
@@ -88,6 +117,7 @@ __all__ = [  # noqa: PLE0604 - names are strings, known at import
     "DiscrepancySpec",
     "EncoderSpec",
     "IndexSpec",
+    "NoOptions",
     "ObserverSpec",
     "SamplerSpec",
     "__version__",

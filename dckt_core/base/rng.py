@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 
 def seed_for(seed: int, purpose: str) -> int:
@@ -26,3 +27,8 @@ def seeded_construction(seed: int, purpose: str) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, purpose))
         yield
+
+
+def undrawn_linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer without values: the default ones would be drawn from the global generator, and in vain."""
+    return nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")

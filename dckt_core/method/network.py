@@ -20,6 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dckt_core.base.rng import undrawn_linear
 from dckt_core.config import NetworkConfig
 from dckt_core.contract.protocols import Encoder, Representation
 
@@ -72,7 +73,7 @@ class DomainNetwork(nn.Module):
         self.text_fc7 = _fully_connected(media, media, norm)
         self.fc8 = _fully_connected(media, common, norm)
         self.fc9 = _fully_connected(common, common, norm)
-        self.fc10 = _linear(common, classes)
+        self.fc10 = undrawn_linear(common, classes)
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear) and not name.startswith(("image_encoder", "text_encoder")):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
@@ -139,20 +140,15 @@ class DomainNetwork(nn.Module):
 
 
 def _linear_path(inputs: int, classes: int) -> nn.Sequential:
-    linear = _linear(inputs, classes)
+    linear = undrawn_linear(inputs, classes)
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)
     norm = nn.BatchNorm1d(inputs, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM, affine=False)
     return nn.Sequential(norm, linear)
 
 
-def _linear(inputs: int, outputs: int) -> nn.Linear:
-    """A linear layer without values: the default ones would be drawn from the global generator, and in vain."""
-    return nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
-
-
 def _fully_connected(inputs: int, outputs: int, norm: bool) -> nn.Sequential:
-    layers: list[nn.Module] = [_linear(inputs, outputs)]
+    layers: list[nn.Module] = [undrawn_linear(inputs, outputs)]
     if norm:
         layers.append(nn.BatchNorm1d(outputs, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM, affine=False))
     return nn.Sequential(*layers, nn.ReLU())

@@ -50,8 +50,7 @@ def build(options: Options, context: EncoderContext) -> Encoder:
     from efficientnet_lite_pytorch import EfficientNet
     from torch import nn
 
-    from dckt_core import Encoder
-    from dckt_core.base.rng import seeded_construction
+    from dckt_core import Encoder, seeded_construction
 
     class Features(nn.Module):
         """RGB, uint8 [n, 3, s, s], to the average of the last feature map over its places, [n, 1280]."""

@@ -268,7 +268,7 @@ def test_a_change_that_fails_changes_nothing(
 ) -> None:
     before = read_header(index)
     named = {
-        "vectors": "dckt_plugins.indexes.exact_search.write_text",
+        "vectors": "dckt_plugins.indexes.exact.write_text",
         "items": "dckt_core.retrieval.gallery.write_atomically",
         "header": "dckt_core.retrieval.store.write_json",
     }

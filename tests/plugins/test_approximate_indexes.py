@@ -15,17 +15,18 @@ from dckt_core.base.errors import UsageError
 from dckt_core.contract.protocols import IndexContext
 from dckt_core.testing import assert_index_ok
 from dckt_plugins import extras
-from dckt_plugins.indexes import faiss, usearch
 from dckt_plugins.indexes.approximate import STRUCTURE
-from dckt_plugins.indexes.exact_search import ExactIndex
+from dckt_plugins.indexes.catalogue import FaissOptions, USearchOptions
+from dckt_plugins.indexes.exact import ExactIndex
+from tests.support import box
 
-(FAISS,), (USEARCH,) = faiss.dckt_indexes(), usearch.dckt_indexes()
+FAISS, USEARCH = box.spec("index", "faiss"), box.spec("index", "usearch")
 CHOICES = [
-    pytest.param("faiss", FAISS, faiss.Options(structure="hnsw"), id="faiss-hnsw"),
-    pytest.param("faiss", FAISS, faiss.Options(structure="ivf"), id="faiss-ivf"),
-    pytest.param("faiss", FAISS, faiss.Options(structure="flat"), id="faiss-flat"),
-    pytest.param("usearch", USEARCH, usearch.Options(values="f32"), id="usearch-f32"),
-    pytest.param("usearch", USEARCH, usearch.Options(values="f16"), id="usearch-f16"),
+    pytest.param("faiss", FAISS, FaissOptions(structure="hnsw"), id="faiss-hnsw"),
+    pytest.param("faiss", FAISS, FaissOptions(structure="ivf"), id="faiss-ivf"),
+    pytest.param("faiss", FAISS, FaissOptions(structure="flat"), id="faiss-flat"),
+    pytest.param("usearch", USEARCH, USearchOptions(values="f32"), id="usearch-f32"),
+    pytest.param("usearch", USEARCH, USearchOptions(values="f16"), id="usearch-f16"),
 ]
 each = pytest.mark.parametrize(("package", "spec", "options"), CHOICES)
 
@@ -102,7 +103,7 @@ def test_more_probes_find_more(tmp_path: Path) -> None:
     truth, _ = exact.search(queries, 10)
     hits = []
     for probes in (1, 4, 44):
-        index = made("faiss", FAISS, faiss.Options(structure="ivf", probes=probes, lists=44))
+        index = made("faiss", FAISS, FaissOptions(structure="ivf", probes=probes, lists=44))
         index.add([str(row) for row in range(2000)], vectors)
         found, _ = index.search(queries, 10)
         hits.append(sum(len(set(a) & set(b)) for a, b in zip(found, truth, strict=True)))
@@ -111,7 +112,7 @@ def test_more_probes_find_more(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lists", [0, 30])
 def test_lists_are_made_anew_once_there_are_many_more_vectors(lists: int, tmp_path: Path) -> None:
-    options = faiss.Options(structure="ivf", probes=1, lists=lists)
+    options = FaissOptions(structure="ivf", probes=1, lists=lists)
     grown, fresh = made("faiss", FAISS, options), made("faiss", FAISS, options)
     vectors, queries, names = clusters(1500), clusters(50, seed=1), [str(row) for row in range(1500)]
     grown.add(names[:20], vectors[:20])

@@ -2,19 +2,17 @@ from __future__ import annotations
 
 import csv
 import math
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dckt_core.contract.protocols import Observer, ObserverContext
-from dckt_plugins.observers.csv import dckt_observers
+from tests.support import box
 
 
 def observer(folder: Path) -> Observer:
-    (spec,) = dckt_observers()
+    spec = box.spec("observer", "csv")
     return spec.build(spec.options(), ObserverContext(run_dir=folder))
 
 
@@ -90,10 +88,3 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
 def test_a_metric_that_is_no_number_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="could not convert"):
         observer(tmp_path).on_metrics(row("transfer", 1, 1, loss="low"))
-
-
-def test_listing_imports_no_torch() -> None:
-    program = (
-        "import sys; from dckt_plugins.observers import csv; csv.dckt_observers(); sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,9 @@ from torch import Tensor
 
 from dckt_core.base.errors import DataError
 from dckt_core.contract.protocols import IndexContext
-from dckt_plugins.indexes import exact_search
-from dckt_plugins.indexes.exact import dckt_indexes
-from dckt_plugins.indexes.exact_search import ExactIndex
+from dckt_plugins.indexes import exact
+from dckt_plugins.indexes.exact import ExactIndex
+from tests.support import box
 
 
 def filled(vectors: Tensor) -> ExactIndex:
@@ -31,7 +29,7 @@ def rows(ids: list[list[str]]) -> list[list[int]]:
 
 
 def test_by_hand() -> None:
-    (spec,) = dckt_indexes()
+    spec = box.spec("index", "exact")
     index = spec.build(spec.options(), IndexContext(dim=2, seed=0))
     index.add(["east", "north", "far north-east"], torch.tensor([[1.0, 0.0], [0.0, 2.0], [30.0, 30.0]]))
     ids, cosines = index.search(torch.tensor([[5.0, 0.0], [-1.0, 0.5]]), 2)
@@ -50,9 +48,9 @@ def test_equals_a_full_sort_in_any_chunks(seed: int, size: int, dim: int, k: int
     cosine = torch.nn.functional.normalize(queries.double(), dim=1)[:, None].mul(unit).sum(dim=2)
     order = cosine.argsort(dim=1, descending=True, stable=True)[:, :k]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exact_search, "VECTOR_CHUNK", int(torch.randint(1, 100, (1,), generator=generator)))
-        patch.setattr(exact_search, "QUERY_CHUNK", int(torch.randint(1, 7, (1,), generator=generator)))
-        patch.setattr(exact_search, "FEW", int(torch.randint(0, 7, (1,), generator=generator)))
+        patch.setattr(exact, "VECTOR_CHUNK", int(torch.randint(1, 100, (1,), generator=generator)))
+        patch.setattr(exact, "QUERY_CHUNK", int(torch.randint(1, 7, (1,), generator=generator)))
+        patch.setattr(exact, "FEW", int(torch.randint(0, 7, (1,), generator=generator)))
         ids, cosines = filled(vectors).search(queries, k)
     assert rows(ids) == order.tolist()
     assert torch.allclose(cosines, cosine.gather(1, order), atol=1e-12)
@@ -61,7 +59,7 @@ def test_equals_a_full_sort_in_any_chunks(seed: int, size: int, dim: int, k: int
 @pytest.mark.parametrize("chunk", [7, 64, 65536])
 @pytest.mark.parametrize("k", [1, 10, 500])
 def test_equal_vectors_come_in_the_order_of_insertion(monkeypatch: pytest.MonkeyPatch, chunk: int, k: int) -> None:
-    monkeypatch.setattr(exact_search, "VECTOR_CHUNK", chunk)
+    monkeypatch.setattr(exact, "VECTOR_CHUNK", chunk)
     generator = torch.Generator().manual_seed(0)
     base = torch.rand(55, 100, generator=generator).softmax(dim=1)
     ids, cosines = filled(base.repeat(4, 1)).search(base[:9], k)
@@ -202,10 +200,3 @@ def test_damaged_files_are_named(tmp_path: Path, how: str, said: str) -> None:
     with pytest.raises(DataError, match=said):
         index.load(tmp_path)
     assert len(index) == 1
-
-
-def test_listing_imports_no_torch() -> None:
-    program = (
-        "import sys; from dckt_plugins.indexes import exact; exact.dckt_indexes(); sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

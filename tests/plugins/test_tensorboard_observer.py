@@ -8,10 +8,10 @@ import pytest
 
 from dckt_core.contract.protocols import ObserverContext
 from dckt_core.testing import assert_observer_ok
-from dckt_plugins.observers.tensorboard import dckt_observers
+from tests.support import box
 
 pytest.importorskip("tensorboard")
-(SPEC,) = dckt_observers()
+SPEC = box.spec("observer", "tensorboard")
 
 
 def observer(folder: Path) -> Any:

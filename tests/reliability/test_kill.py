@@ -38,8 +38,8 @@ def preload() -> None:
     for module in (
         "dckt_cli.train",
         "dckt_core.runs.train",
-        f"{encoders}.vgg19_network",
-        f"{encoders}.wordcnn_network",
+        f"{encoders}.vgg19",
+        f"{encoders}.wordcnn",
     ):
         import_module(module)
     import_module("gensim.models")

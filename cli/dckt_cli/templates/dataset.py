@@ -6,8 +6,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dckt_core import DataError, DatasetSpec, Pair, PairSet, UsageError, hookimpl
-from dckt_core.contract.pairs import SPLITS
+from dckt_core import SPLITS, DataError, DatasetSpec, Pair, PairSet, UsageError, hookimpl
 
 if TYPE_CHECKING:
     from dckt_core import DatasetContext

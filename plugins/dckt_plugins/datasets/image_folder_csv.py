@@ -4,55 +4,17 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import Any, TextIO
 
-from dckt_core import DatasetSpec, PairSet, UsageError, hookimpl
-from dckt_core.base.errors import did_you_mean
-from dckt_core.data.manifest import Problem
-from dckt_core.io.text import MAX_LINE_BYTES, shown
-from dckt_plugins.datasets.collector import Collector
-
-if TYPE_CHECKING:
-    from dckt_core import DatasetContext
+from dckt_core import DatasetContext, PairCollector, PairSet, UsageError, did_you_mean, shown
+from dckt_plugins.datasets.catalogue import ImageFolderCSVOptions
 
 NAME = "image-folder-csv"
 TABLE, IMAGES = "pairs.csv", "images"
 _NAMED = 50
 """Columns that an error tells of."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a table may do its own way."""
-
-    images: Annotated[str, "folder that the image column starts from; . for that of the table"] = IMAGES
-    image_column: Annotated[str, "column with an image's path"] = "image"
-    text_column: Annotated[str, "column with the text"] = "text"
-    label_column: Annotated[str, "column with the class"] = "label"
-    split_column: Annotated[str, "column with train, val or test"] = "split"
-    separator: Annotated[str, "character between cells, or the word tab"] = ","
-
-    def columns(self) -> dict[str, str]:
-        """Fields of a pair, and what the table calls them."""
-        named = (self.image_column, self.text_column, self.label_column, self.split_column)
-        return dict(zip(("image", "text", "label", "split"), named, strict=True))
-
-
-@hookimpl
-def dckt_datasets() -> list[DatasetSpec[Any]]:
-    return [
-        DatasetSpec(
-            name=NAME,
-            summary=f"a folder with {TABLE} (image, text, label, split) and {IMAGES}/",
-            options=Options,
-            load=load,
-            detect=detect,
-            api="1.0",
-        )
-    ]
 
 
 def detect(path: Path) -> bool:
@@ -62,20 +24,20 @@ def detect(path: Path) -> bool:
     return (path / TABLE).is_file() and (path / IMAGES).is_dir()
 
 
-def load(location: Path | None, options: Options, context: DatasetContext) -> PairSet:
+def load(location: Path | None, options: ImageFolderCSVOptions, context: DatasetContext) -> PairSet:
     """The pairs of the table; raises `ManifestError` where it has problems."""
     table = location if location is not None and location.is_file() else None
-    collector = Collector(table.parent if table else location, NAME)
+    collector = PairCollector(table.parent if table else location, NAME)
     file = table or collector.folder / TABLE
     try:
         with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
             _read(stream, file, options, collector)
     except OSError as error:
-        collector.problems.append(Problem(file, None, f"cannot be read: {error.strerror or error}"))
+        collector.problem(file, None, f"cannot be read: {error.strerror or error}")
     return collector.pair_set()
 
 
-def _read(stream: TextIO, file: Path, options: Options, collector: Collector) -> None:
+def _read(stream: TextIO, file: Path, options: ImageFolderCSVOptions, collector: PairCollector) -> None:
     rows = csv.reader(_lines(stream), delimiter=_separator(options.separator), strict=True)
     begin = 1
     try:
@@ -87,13 +49,13 @@ def _read(stream: TextIO, file: Path, options: Options, collector: Collector) ->
                 collector.add(file, begin, partial(_entry, row, len(header), place, options.images))
             begin = rows.line_num + 1
     except (csv.Error, ValueError) as error:  # where the next row begins is not known any more
-        collector.problems.append(Problem(file, begin, str(error)))
+        collector.problem(file, begin, str(error))
 
 
 def _lines(stream: TextIO) -> Iterator[str]:
-    while line := stream.readline(MAX_LINE_BYTES + 1):
-        if len(line) > MAX_LINE_BYTES:
-            raise ValueError(f"longer than {MAX_LINE_BYTES} characters")
+    while line := stream.readline(PairCollector.longest_line + 1):
+        if len(line) > PairCollector.longest_line:
+            raise ValueError(f"longer than {PairCollector.longest_line} characters")
         yield line
 
 

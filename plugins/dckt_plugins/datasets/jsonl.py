@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from dckt_core import DatasetSpec, PairSet, UsageError, hookimpl
-from dckt_core.contract.specs import NoOptions
-from dckt_core.data.manifest import MANIFEST_NAME, load_manifest
-
-if TYPE_CHECKING:
-    from dckt_core import DatasetContext
+from dckt_core import (
+    MANIFEST_NAME,
+    DatasetContext,
+    NoOptions,
+    PairSet,
+    UsageError,
+    load_manifest,
+)
 
 
 def detect(path: Path) -> bool:
@@ -23,16 +24,3 @@ def load(location: Path | None, options: NoOptions, context: DatasetContext) -> 
     if location is None:
         raise UsageError("data set 'jsonl' needs a path: a folder with pairs.jsonl, or the file")
     return load_manifest(location)
-
-
-@hookimpl
-def dckt_datasets() -> list[DatasetSpec[Any]]:
-    return [
-        DatasetSpec(
-            name="jsonl",
-            summary="a folder with pairs.jsonl: one image-text pair a line, images beside it",
-            load=load,
-            detect=detect,
-            api="1.0",
-        )
-    ]

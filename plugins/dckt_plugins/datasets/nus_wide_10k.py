@@ -7,21 +7,15 @@ A list of their images is no part of NUS-WIDE, so the subset is drawn here, by a
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 
-from dckt_core import DatasetSpec, Pair, PairSet, hookimpl
-from dckt_core.data.manifest import Problem
-from dckt_core.io.text import shown
-from dckt_plugins.datasets.collector import Collector
+from dckt_core import DatasetContext, Pair, PairCollector, PairSet, shown
+from dckt_plugins.datasets.catalogue import NUSWide10kOptions
 from dckt_plugins.datasets.splits import draw_split, rank
-
-if TYPE_CHECKING:
-    from dckt_core import DatasetContext
 
 NAME = "nus-wide-10k"
 IMAGE_LIST = "ImageList/Imagelist.txt"
@@ -33,39 +27,14 @@ CLASSES = ("animal", "clouds", "flowers", "food", "grass", "person", "sky", "toy
 Share = Annotated[float, Ge(0), Le(0.25)]
 
 
-@dataclass(frozen=True)
-class Options:
-    """How the subset and its splits are drawn."""
-
-    per_class: Annotated[Annotated[int, Ge(1)], "images of each class; fewer where there are not as many"] = 1000
-    present: Annotated[bool, "draw among the images that are there, not among all that are listed"] = False
-    val_fraction: Annotated[Share, "share of each class for validation; the literature has 1,000 of 10,000"] = 0.1
-    test_fraction: Annotated[Share, "share of each class for the test; the literature has 1,000 of 10,000"] = 0.1
-    split_seed: Annotated[Annotated[int, Ge(0)], "draws another subset and other splits"] = 0
-
-
-@hookimpl
-def dckt_datasets() -> list[DatasetSpec[Any]]:
-    return [
-        DatasetSpec(
-            name=NAME,
-            summary="ten classes of NUS-WIDE, 1,000 images each with their tags, drawn from the data set as published",
-            options=Options,
-            load=load,
-            detect=detect,
-            api="1.0",
-        )
-    ]
-
-
 def detect(path: Path) -> bool:
     """True for a folder with NUS-WIDE's list of images and its tags."""
     return all((path / name).is_file() for name in (IMAGE_LIST, TAGS))
 
 
-def load(location: Path | None, options: Options, context: DatasetContext) -> PairSet:
+def load(location: Path | None, options: NUSWide10kOptions, context: DatasetContext) -> PairSet:
     """The drawn pairs in the list's order; raises `ManifestError` where there are problems."""
-    collector = Collector(location, NAME)
+    collector = PairCollector(location, NAME)
     images = {number: f"{IMAGES}/{line.strip()}".replace("\\", "/") for number, line in collector.lines(IMAGE_LIST)}
     tags = dict(collector.lines(TAGS))
     labels = _single_labels(collector, images)
@@ -82,7 +51,7 @@ def load(location: Path | None, options: Options, context: DatasetContext) -> Pa
     return collector.pair_set(arrange)
 
 
-def _single_labels(collector: Collector, images: dict[int, str]) -> dict[int, str]:
+def _single_labels(collector: PairCollector, images: dict[int, str]) -> dict[int, str]:
     """The class of each image that belongs to exactly one of the ten, by line number of the list."""
     found: dict[int, list[str]] = defaultdict(list)
     for label in CLASSES:
@@ -90,10 +59,10 @@ def _single_labels(collector: Collector, images: dict[int, str]) -> dict[int, st
         for number, line in collector.lines(file):
             word = line.strip()
             if word not in ("0", "1"):
-                collector.problems.append(Problem(collector.folder / file, number, f"not 0 or 1, but {shown(word)}"))
+                collector.problem(collector.folder / file, number, f"not 0 or 1, but {shown(word)}")
             elif number not in images:
                 reason = f"{IMAGE_LIST} has no image on its line {number}"
-                collector.problems.append(Problem(collector.folder / file, number, reason))
+                collector.problem(collector.folder / file, number, reason)
                 break
             elif word == "1":
                 found[number].append(label)
@@ -101,7 +70,11 @@ def _single_labels(collector: Collector, images: dict[int, str]) -> dict[int, st
 
 
 def _drawn(
-    candidates: list[int], images: dict[int, str], labels: dict[int, str], options: Options, collector: Collector
+    candidates: list[int],
+    images: dict[int, str],
+    labels: dict[int, str],
+    options: NUSWide10kOptions,
+    collector: PairCollector,
 ) -> list[int]:
     """Of each class `per_class` lines of the list, by the seed."""
     drawn: list[int] = []

@@ -4,20 +4,15 @@ Mechanical Turk", 2010. 1,000 photos in 20 classes, five sentences each, without
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 
-from dckt_core import DatasetSpec, Pair, PairSet, UsageError, hookimpl
-from dckt_core.data.manifest import Problem
-from dckt_plugins.datasets.collector import Collector
+from dckt_core import DatasetContext, Pair, PairCollector, PairSet, UsageError
+from dckt_plugins.datasets.catalogue import PascalSentencesOptions
 from dckt_plugins.datasets.splits import draw_split
-
-if TYPE_CHECKING:
-    from dckt_core import DatasetContext
 
 NAME = "pascal-sentences"
 IMAGES, SENTENCES = "dataset", "sentence"
@@ -26,48 +21,25 @@ SUFFIXES = {".jpg", ".jpeg", ".png"}
 Share = Annotated[float, Ge(0), Le(0.5)]
 
 
-@dataclass(frozen=True)
-class Options:
-    """How the splits, which the data set does not have, are drawn."""
-
-    val_fraction: Annotated[Share, "share of each class for validation; the literature has 100 of 1,000"] = 0.1
-    test_fraction: Annotated[Share, "share of each class for the test; the literature has 100 of 1,000"] = 0.1
-    split_seed: Annotated[Annotated[int, Ge(0)], "draws other splits"] = 0
-
-
-@hookimpl
-def dckt_datasets() -> list[DatasetSpec[Any]]:
-    return [
-        DatasetSpec(
-            name=NAME,
-            summary=f"Pascal Sentences (Rashtchian et al. 2010): {IMAGES}/CLASS/ and {SENTENCES}/CLASS/",
-            options=Options,
-            load=load,
-            detect=detect,
-            api="1.0",
-        )
-    ]
-
-
 def detect(path: Path) -> bool:
     """True for a folder with `dataset/` and `sentence/`."""
     return all((path / name).is_dir() for name in (IMAGES, SENTENCES))
 
 
-def load(location: Path | None, options: Options, context: DatasetContext) -> PairSet:
+def load(location: Path | None, options: PascalSentencesOptions, context: DatasetContext) -> PairSet:
     """Every image with its sentences, by class and name; raises `ManifestError` where there are problems."""
     if options.val_fraction + options.test_fraction > 0.5:
         raise UsageError(
             f"data set '{NAME}': val_fraction and test_fraction together leave less than half for training"
         )
-    collector = Collector(location, NAME)
+    collector = PairCollector(location, NAME)
     images = [file for file in _files(collector.folder / IMAGES) if file.suffix.lower() in SUFFIXES]
     for image in images:
         collector.add(image, None, partial(_entry, image, collector))
     with_image = {(image.parent.name, image.stem) for image in images}
     for text in _files(collector.folder / SENTENCES):
         if text.suffix == ".txt" and (text.parent.name, text.stem) not in with_image:
-            collector.problems.append(Problem(text, None, f"has no image in {IMAGES}/{text.parent.name}"))
+            collector.problem(text, None, f"has no image in {IMAGES}/{text.parent.name}")
 
     def arrange(pairs: list[Pair]) -> list[Pair]:
         pairs = draw_split(pairs, "test", options.test_fraction, of="train", seed=options.split_seed)
@@ -82,7 +54,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*/*") if not file.name.startswith("."))
 
 
-def _entry(image: Path, collector: Collector) -> dict[str, Any]:
+def _entry(image: Path, collector: PairCollector) -> dict[str, Any]:
     label = image.parent.name
     content = collector.text(f"{SENTENCES}/{label}/{image.stem}.txt")
     sentences = [" ".join(line.split()) for line in content.splitlines() if line.strip()]

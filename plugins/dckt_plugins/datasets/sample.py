@@ -15,16 +15,21 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dckt_core import DataError, DatasetSpec, PairSet, UsageError, hookimpl
-from dckt_core.contract.specs import NoOptions
-from dckt_core.data.manifest import MANIFEST_NAME, load_manifest
+from dckt_core import (
+    MANIFEST_NAME,
+    DataError,
+    DatasetContext,
+    NoOptions,
+    PairSet,
+    UsageError,
+    load_manifest,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from dckt_core import DatasetContext
 
 VERSION = 2
 """In the folder's name; counts up with every change of what is made, so that an old folder is not taken for it."""
@@ -35,14 +40,6 @@ SOURCE_SIZES = {"train": 24, "val": 6}
 TARGET_SIZES = {"train": 10, "val": 20, "test": 45}
 """Pairs a class in each split."""
 
-SETTINGS = {
-    "encoder": {"name": "vgg19", "weights": "none", "size": 48},
-    "network": {"media_width": 512, "common_width": 512},
-    "pretrain": {"source_updates": 200, "target_updates": 150},
-    "transfer": {"iterations": 5, "updates": 30},
-}
-"""Random convolutions tell these simple shapes apart, so no weights are needed, and a narrow network suffices."""
-
 Row = tuple[str, "Image", str, str, str]
 """File name without suffix, picture, text, label, split."""
 
@@ -52,11 +49,11 @@ def source_rows() -> Iterator[Row]:
     import numpy as np
 
     from dckt_plugins.datasets.sample_pictures import FONTS, font_folder, printed
-    from dckt_plugins.datasets.sample_words import PRINTED_SHAPES, printed_text
+    from dckt_plugins.datasets.sample_words import CHARACTERS, printed_text
 
     draw = np.random.default_rng([SEED, 0])
     folder = font_folder()
-    for character in PRINTED_SHAPES:
+    for character in CHARACTERS:
         label = f"{'digit' if character.isdigit() else 'letter'} {character}"
         for split, size in SOURCE_SIZES.items():
             for number in range(size):
@@ -77,14 +74,14 @@ def target_rows() -> Iterator[Row]:
     draw = np.random.default_rng([SEED, 1])
     scans = load_digits()
     typical_ink = np.median(scans.images.sum(axis=(1, 2)))
-    for digit, words in enumerate(DIGITS):
+    for digit, name in enumerate(DIGITS):
         rows = iter(draw.permutation(np.flatnonzero(scans.target == digit)))
         for split, size in TARGET_SIZES.items():
             for number in range(size):
                 scan = scans.images[next(rows)]
                 ink = "thick" if scan.sum() > typical_ink else "thin"
                 text = written_text(digit, ink, split, draw)
-                yield f"{words.name}-{split}-{number:02}", scanned(scan), text, words.name, split
+                yield f"{name}-{split}-{number:02}", scanned(scan), text, name, split
 
 
 def load_source(location: Path | None, options: NoOptions, context: DatasetContext) -> PairSet:
@@ -141,22 +138,3 @@ def _make(folder: Path, rows: Iterator[Row], progress: Callable[[int], None]) ->
                 raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-@hookimpl
-def dckt_datasets() -> list[DatasetSpec[Any]]:
-    return [
-        DatasetSpec(
-            name="sample-source",
-            summary="36 printed letters and digits in many fonts, with sentences; made on the spot",
-            load=load_source,
-            api="1.0",
-        ),
-        DatasetSpec(
-            name="sample-target",
-            summary="10 handwritten digits, scanned, with sentences in other words; made on the spot",
-            load=load_target,
-            settings=SETTINGS,
-            api="1.0",
-        ),
-    ]

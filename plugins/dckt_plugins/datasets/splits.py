@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dckt_core import Pair
-from dckt_core.contract.pairs import Split
+from dckt_core import Pair, Split
 
 
 def draw_split(pairs: Sequence[Pair], into: Split, share: float, *, of: Split, seed: int) -> list[Pair]:

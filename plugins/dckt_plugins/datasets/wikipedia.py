@@ -7,21 +7,13 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any
 
-from annotated_types import Ge, Le
-
-from dckt_core import DatasetSpec, Pair, PairSet, hookimpl
-from dckt_core.contract.pairs import Split
-from dckt_core.io.text import shown
-from dckt_plugins.datasets.collector import Collector
+from dckt_core import DatasetContext, Pair, PairCollector, PairSet, Split, shown
+from dckt_plugins.datasets.catalogue import WikipediaOptions
 from dckt_plugins.datasets.splits import draw_split
-
-if TYPE_CHECKING:
-    from dckt_core import DatasetContext
 
 NAME = "wikipedia"
 LISTS: dict[Split, str] = {"train": "trainset_txt_img_cat.list", "test": "testset_txt_img_cat.list"}
@@ -32,41 +24,14 @@ _DECLARATION = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--.*?-->", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Options:
-    """How the validation split, which the lists do not have, is drawn."""
-
-    val_of: Annotated[
-        Literal["test", "train"],
-        "list that validation pairs are drawn from; a third of the test list leaves 2,173, 231 and 462, the sizes that"
-        " Deep Cross-media Knowledge Transfer reports",
-    ] = "test"
-    val_fraction: Annotated[Annotated[float, Ge(0), Le(0.5)], "share of that list, class by class"] = 1 / 3
-    split_seed: Annotated[Annotated[int, Ge(0)], "draws other validation pairs"] = 0
-
-
-@hookimpl
-def dckt_datasets() -> list[DatasetSpec[Any]]:
-    return [
-        DatasetSpec(
-            name=NAME,
-            summary="Wikipedia featured articles (Rasiwasia et al. 2010), as published",
-            options=Options,
-            load=load,
-            detect=detect,
-            api="1.0",
-        )
-    ]
-
-
 def detect(path: Path) -> bool:
     """True for a folder with both lists."""
     return all((path / name).is_file() for name in LISTS.values())
 
 
-def load(location: Path | None, options: Options, context: DatasetContext) -> PairSet:
+def load(location: Path | None, options: WikipediaOptions, context: DatasetContext) -> PairSet:
     """The pairs of both lists; raises `ManifestError` where they have problems."""
-    collector = Collector(location, NAME)
+    collector = PairCollector(location, NAME)
     categories = [line.strip() for _, line in collector.lines(CATEGORIES)]
     for split, name in LISTS.items():
         for number, line in collector.lines(name):
@@ -78,7 +43,7 @@ def load(location: Path | None, options: Options, context: DatasetContext) -> Pa
     return collector.pair_set(arrange)
 
 
-def _entry(line: str, split: Split, categories: list[str], collector: Collector) -> dict[str, Any]:
+def _entry(line: str, split: Split, categories: list[str], collector: PairCollector) -> dict[str, Any]:
     cells = line.strip().split("\t")
     if len(cells) != 3:
         raise ValueError(f"not text, image and category, with tabs between them, but {shown(line)}")

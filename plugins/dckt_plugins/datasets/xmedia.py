@@ -7,22 +7,13 @@ training. An image and a text are a pair by their place in the lists, not by ori
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any
 
-from annotated_types import Ge, Le
-
-from dckt_core import DatasetSpec, Pair, PairSet, hookimpl
-from dckt_core.contract.pairs import Split
-from dckt_core.data.manifest import Problem
-from dckt_core.io.text import shown
-from dckt_plugins.datasets.collector import Collector
+from dckt_core import DatasetContext, Pair, PairCollector, PairSet, Split, shown
+from dckt_plugins.datasets.catalogue import XMediaOptions
 from dckt_plugins.datasets.splits import draw_split
-
-if TYPE_CHECKING:
-    from dckt_core import DatasetContext
 
 NAME = "xmedia"
 LISTS: dict[Split, tuple[str, str]] = {
@@ -32,43 +23,14 @@ LISTS: dict[Split, tuple[str, str]] = {
 """Of each split, the list of images and the list of texts."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """Where the lists' paths start, and how the validation split, which the lists do not have, is drawn."""
-
-    images: Annotated[str, "folder that the paths of images start from; . for the data set's"] = "image"
-    texts: Annotated[str, "folder that the paths of texts start from; . for the data set's"] = "text"
-    val_of: Annotated[
-        Literal["test", "train"],
-        "lists that validation pairs are drawn from; half of XMediaNet's test lists leaves 32,000, 4,000 and 4,000,"
-        " the sizes that the literature reports",
-    ] = "test"
-    val_fraction: Annotated[Annotated[float, Ge(0), Le(0.5)], "share of these lists, class by class"] = 0.5
-    split_seed: Annotated[Annotated[int, Ge(0)], "draws other validation pairs"] = 0
-
-
-@hookimpl
-def dckt_datasets() -> list[DatasetSpec[Any]]:
-    return [
-        DatasetSpec(
-            name=NAME,
-            summary="PKU XMedia and XMediaNet, images and texts: lists of 'path label'",
-            options=Options,
-            load=load,
-            detect=detect,
-            api="1.0",
-        )
-    ]
-
-
 def detect(path: Path) -> bool:
     """True for a folder with the four lists."""
     return all((path / name).is_file() for names in LISTS.values() for name in names)
 
 
-def load(location: Path | None, options: Options, context: DatasetContext) -> PairSet:
+def load(location: Path | None, options: XMediaOptions, context: DatasetContext) -> PairSet:
     """Line by line, an image and a text of one class; raises `ManifestError` where lists have problems."""
-    collector = Collector(location, NAME)
+    collector = PairCollector(location, NAME)
     for split, (image_list, text_list) in LISTS.items():
         # By number, so that a bad line of one list does not move the others against those of the other list.
         images, texts = dict(collector.lines(image_list)), dict(collector.lines(text_list))
@@ -77,7 +39,7 @@ def load(location: Path | None, options: Options, context: DatasetContext) -> Pa
             collector.add(collector.folder / image_list, number, read)
         for number in sorted(texts.keys() - images.keys()):
             reason = f"{image_list} has no image for it on its line {number}"
-            collector.problems.append(Problem(collector.folder / text_list, number, reason))
+            collector.problem(collector.folder / text_list, number, reason)
 
     def arrange(pairs: list[Pair]) -> list[Pair]:
         return draw_split(pairs, "val", options.val_fraction, of=options.val_of, seed=options.split_seed)
@@ -86,7 +48,12 @@ def load(location: Path | None, options: Options, context: DatasetContext) -> Pa
 
 
 def _entry(
-    image_line: str, text_line: str | None, split: Split, text_list: str, options: Options, collector: Collector
+    image_line: str,
+    text_line: str | None,
+    split: Split,
+    text_list: str,
+    options: XMediaOptions,
+    collector: PairCollector,
 ) -> dict[str, Any]:
     if text_line is None:
         raise ValueError(f"{text_list} has no text for it on the same line")

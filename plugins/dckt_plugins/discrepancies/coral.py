@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from torch import Tensor
 
-from dckt_core import DiscrepancySpec, hookimpl
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from dckt_core import Discrepancy, DiscrepancyContext, NoOptions
 
 
-@hookimpl
-def dckt_discrepancies() -> Iterable[DiscrepancySpec[Any]]:
-    return [
-        DiscrepancySpec(
-            name="coral",
-            summary="squared distance of the domains' covariances",
-            build=lambda options, context: coral,
-            api="1.0",
-        )
-    ]
+def build(options: NoOptions, context: DiscrepancyContext) -> Discrepancy:
+    return coral
 
 
 def coral(source: Tensor, target: Tensor) -> Tensor:

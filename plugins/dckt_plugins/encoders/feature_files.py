@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dckt_core import DataError
-from dckt_core.data.manifest import load_manifest
+from dckt_core import DataError, load_manifest
 from dckt_plugins.encoders.weights import one_line
 
 IDS = "ids"

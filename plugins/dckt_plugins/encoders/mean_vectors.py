@@ -2,45 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
 
-from annotated_types import Ge, Le
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from dckt_core import EncoderSpec, hookimpl
+from dckt_core import Encoder, EncoderContext, TextItem
+from dckt_plugins.encoders.catalogue import MeanVectorsOptions
+from dckt_plugins.encoders.words import state_of, vectors_for, words_of
 
-if TYPE_CHECKING:
-    from dckt_core import Encoder, EncoderContext
-
-
-@dataclass(frozen=True)
-class Options:
-    """What `--text-encoder-opt` takes."""
-
-    vectors: Annotated[
-        str | None, "a file of word vectors in word2vec format (.bin, .txt, .gz); by default Word2Vec learns them here"
-    ] = None
-    vector_size: Annotated[int, Ge(1), Le(4096), "values of a word vector learnt here"] = 300
-    max_words: Annotated[int, Ge(1), Le(100_000), "words of a text that are read; the rest is left out"] = 200
-    normalize: Annotated[bool, "scale each text's mean to length 1"] = True
+PADDING, FIRST = 0, 1
+"""Word numbers: after the end of a text, the first word."""
 
 
-@hookimpl
-def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
-    return [
-        EncoderSpec(
-            name="mean-vectors",
-            modality="text",
-            summary="mean of a text's word vectors, from a file or Word2Vec",
-            options=Options,
-            build=_build,
-            api="1.0",
-        )
-    ]
+class MeanVectors(nn.Module):
+    """Word numbers [n, L] (0 after the end) to the means of their vectors [n, d]; a text without words gives zeros."""
+
+    def __init__(self, vectors: Tensor, normalize: bool) -> None:
+        super().__init__()
+        table = torch.cat([vectors.new_zeros(1, vectors.shape[1]), vectors])
+        self.bag = nn.EmbeddingBag.from_pretrained(table, freeze=True, mode="mean", padding_idx=PADDING)
+        self.normalize = normalize
+
+    def forward(self, words: Tensor) -> Tensor:
+        means: Tensor = self.bag(words)
+        return F.normalize(means, dim=1) if self.normalize else means
 
 
-def _build(options: Options, context: EncoderContext) -> Encoder:
-    from dckt_plugins.encoders.mean_vectors_network import build
+def build(options: MeanVectorsOptions, context: EncoderContext) -> Encoder:
+    """The encoder; see `catalogue.MeanVectorsOptions`.
 
-    return build(options, context)
+    Raises:
+        DataError: the file of word vectors cannot be used.
+    """
+    known, vectors = vectors_for(context, options.vectors, options.vector_size)
+    numbers = {word: FIRST + row for row, word in enumerate(known)}
+
+    def prepare(items: Sequence[TextItem]) -> Tensor:
+        table = torch.full((len(items), options.max_words), PADDING, dtype=torch.int32)
+        for row, item in enumerate(items):
+            words = [numbers[word] for word in words_of(item.text, options.max_words) if word in numbers]
+            table[row, : len(words)] = torch.tensor(words, dtype=torch.int32)
+        return table
+
+    module = MeanVectors(vectors, options.normalize)
+    state = state_of(context, known, vectors.shape[1], module)
+    return Encoder(
+        prepare=prepare,
+        module=module,
+        dim=vectors.shape[1],
+        fingerprint=f"mean-vectors/{options.max_words}/{options.normalize}/{state['digest']}",
+        state=state,
+    )

@@ -1,59 +1,84 @@
-"""`precomputed-image`, `precomputed-text`: features that lie in a file, whatever computed them, by the pairs' ids."""
+"""`precomputed-image`, `precomputed-text`: rows of a file of features, by the id and the role of a pair."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
 
-from dckt_core import EncoderSpec, hookimpl
-from dckt_core.contract.specs import Modality
+import torch
+from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from dckt_core import Encoder, EncoderContext
+from dckt_core import DataError, Encoder, EncoderContext, Item, Modality, Role, UsageError
+from dckt_plugins.encoders.catalogue import PrecomputedOptions
+from dckt_plugins.encoders.feature_files import FeatureTable, read_table
 
-
-@dataclass(frozen=True)
-class Options:
-    """What `--encoder-opt` and `--text-encoder-opt` take."""
-
-    target: Annotated[str | None, "file of the target's features: .npz, .npy, .safetensors or .mat"] = None
-    source: Annotated[str | None, "file of the source's features; may be the same one"] = None
-    target_ids: Annotated[
-        str | None, "whose the rows are, in their order: the manifest (.jsonl), or a text file with an id a line"
-    ] = None
-    source_ids: Annotated[str | None, "the same for the source's file"] = None
-    key: Annotated[
-        str | None, "array with the features where a file holds several; a,b for rows of a, then rows of b"
-    ] = None
+FLAGS = {"image": "--encoder-opt", "text": "--text-encoder-opt"}
 
 
-@hookimpl
-def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
-    return [
-        EncoderSpec(
-            name="precomputed-image",
-            modality="image",
-            summary="image features from a file, by pair",
-            options=Options,
-            build=_builder("image"),
-            api="1.0",
-        ),
-        EncoderSpec(
-            name="precomputed-text",
-            modality="text",
-            summary="text features from a file, by pair",
-            options=Options,
-            build=_builder("text"),
-            api="1.0",
-        ),
-    ]
+def build_image(options: PrecomputedOptions, context: EncoderContext) -> Encoder:
+    """The encoder of images; errors as of `_build`."""
+    return _build(options, "image")
 
 
-def _builder(modality: Modality) -> Callable[[Options, EncoderContext], Encoder]:
-    def build(options: Options, context: EncoderContext) -> Encoder:
-        from dckt_plugins.encoders.precomputed_lookup import build
+def build_text(options: PrecomputedOptions, context: EncoderContext) -> Encoder:
+    """The encoder of texts; errors as of `_build`."""
+    return _build(options, "text")
 
-        return build(options, modality)
 
-    return build
+def _build(options: PrecomputedOptions, modality: Modality) -> Encoder:
+    """The encoder; see `catalogue.PrecomputedOptions`.
+
+    Raises:
+        UsageError: no file is named for the target.
+        DataError: a file cannot be used, or the two have rows of different widths.
+    """
+    name, flag = f"precomputed-{modality}", FLAGS[modality]
+    if options.target is None:
+        raise UsageError(f"encoder '{name}' needs {flag} target=FILE, and source=FILE for training")
+    given: dict[Role, tuple[str | None, str | None]] = {
+        "target": (options.target, options.target_ids),
+        "source": (options.source, options.source_ids),
+    }
+    tables: dict[Role, FeatureTable] = {
+        role: read_table(Path(file), Path(ids) if ids else None, options.key, ids_option=f"{flag} {role}_ids=FILE")
+        for role, (file, ids) in given.items()
+        if file is not None
+    }
+    dim = tables["target"].features.shape[1]
+    for table in tables.values():
+        if table.features.shape[1] != dim:
+            raise DataError(f"{table.file}: rows of {table.features.shape[1]} values, and {options.target} has {dim}")
+
+    def row(item: Item) -> Tensor:
+        if item.role is None:
+            raise UsageError(
+                f"encoder '{name}' knows the pairs of a run's source and target alone, so no query from elsewhere; "
+                f"train with an encoder that computes features to search by any {modality}"
+            )
+        if item.role not in tables:
+            raise UsageError(f"encoder '{name}' has no features of the {item.role}: {flag} {item.role}=FILE")
+        return tables[item.role].row(item.id)
+
+    def prepare(items: Sequence[Item]) -> Tensor:
+        return torch.stack([row(item) for item in items]) if items else torch.empty(0, dim)
+
+    return Encoder(
+        prepare=prepare,
+        module=nn.Identity(),
+        dim=dim,
+        fingerprint=f"{name}/{_digest(options)}",
+        cached=False,  # the cache knows items by what they hold, and these features go by ids
+    )
+
+
+def _digest(options: PrecomputedOptions) -> str:
+    """Names what the files hold, wherever they lie: 16 hexadecimal digits."""
+    digest = hashlib.sha256(repr(options.key).encode())
+    for file in (options.target, options.target_ids, options.source, options.source_ids):
+        content = "none"
+        if file is not None:
+            with Path(file).open("rb") as stream:
+                content = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(content.encode())
+    return digest.hexdigest()[:16]

@@ -1,46 +1,92 @@
-"""`torchvision`: the last features before the classes, of any of torchvision's classification models."""
+"""`torchvision`: any of torchvision's classification models without its last layer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-from annotated_types import Ge, Le
+from PIL import Image
+from torch import Tensor, nn
 
-from dckt_core import EncoderSpec, hookimpl
-
-if TYPE_CHECKING:
-    from dckt_core import Encoder, EncoderContext
-
-
-@dataclass(frozen=True)
-class Options:
-    """What `--encoder-opt` takes."""
-
-    model: Annotated[str, "torchvision's name of a classification model, such as resnet50 or vit_b_16"] = "resnet50"
-    weights: Annotated[str, "imagenet (downloaded by torchvision), none (random), or a file of weights"] = "imagenet"
-    size: Annotated[
-        Annotated[int, Ge(32), Le(2048)] | None, "pixels of a side of the square input; by default the model's own"
-    ] = None
-    trainable: Annotated[bool, "train it along, a copy for each domain, instead of caching its features"] = False
+from dckt_core import Encoder, EncoderContext, UsageError, did_you_mean, seeded_construction
+from dckt_plugins.encoders.catalogue import TorchvisionOptions
+from dckt_plugins.encoders.image_network import image_encoder
+from dckt_plugins.encoders.weights import ALTERNATIVES, digest_of, downloaded, load_into, read_weights
 
 
-@hookimpl
-def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
-    return [
-        EncoderSpec(
-            name="torchvision",
-            modality="image",
-            summary="any torchvision classification model, up to its last features",
-            options=Options,
-            build=_build,
-            api="1.0",
+def build(options: TorchvisionOptions, context: EncoderContext) -> Encoder:
+    """The encoder; see `catalogue.TorchvisionOptions`.
+
+    Raises:
+        UsageError: no such model, a size that it does not take, or its weights cannot be downloaded.
+        DataError: the weights file is missing or does not fit.
+    """
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if options.model not in known:
+        raise UsageError(
+            f"torchvision has no classification model '{options.model}': {did_you_mean(options.model, known)}"
         )
-    ]
+    published = models.get_model_weights(options.model).DEFAULT
+    transforms = published.transforms()
+    size = options.size or transforms.crop_size[0]
+    try:
+        with seeded_construction(context.seed, f"torchvision {options.model}"):
+            network: nn.Module = models.get_model(options.model, **_arguments(options, size))
+    except AssertionError as error:
+        raise UsageError(f"torchvision/{options.model} does not take pictures of size={size}: {error}") from None
+    take_off_last_layer(network)
+    if options.weights == "none":
+        source = f"random-{context.seed}"
+    else:
+        imagenet = options.weights == "imagenet"
+        named = f"{options.model}'s ImageNet weights" if imagenet else options.weights
+        given = (
+            downloaded(
+                lambda: published.get_state_dict(progress=False, check_hash=True, weights_only=True),
+                named=named,
+                alternatives=ALTERNATIVES,
+            )
+            if imagenet
+            else read_weights(Path(options.weights))
+        )
+        load_into(network, modern_names(given), named=named, network_name=options.model)
+        source = digest_of(network.state_dict())
+    return image_encoder(
+        network,
+        name=f"torchvision/{options.model}",
+        weights=source,
+        size=size,
+        mean=tuple(transforms.mean),
+        std=tuple(transforms.std),
+        resampling=Image.Resampling[transforms.interpolation.name],
+        trainable=options.trainable,
+    )
 
 
-def _build(options: Options, context: EncoderContext) -> Encoder:
-    from dckt_plugins.encoders.torchvision_network import build
+def take_off_last_layer(network: nn.Module) -> None:
+    """Puts nothing in the place of the layer that scores classes: the last linear layer or convolution.
 
-    return build(options, context)
+    (SqueezeNet scores places by a convolution and takes the mean after it; it then gives the mean of its features.)
+    """
+    name = [name for name, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)][-1]
+    parent, _, last = name.rpartition(".")
+    setattr(network.get_submodule(parent), last, nn.Identity())
+
+
+def modern_names(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The published DenseNets write `norm.1` for `norm1`, which torchvision puts right outside the module."""
+    old = {name: re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", name) for name in weights}
+    return {new: weights[name] for name, new in old.items()} if any(a != b for a, b in old.items()) else weights
+
+
+def _arguments(options: TorchvisionOptions, size: int) -> dict[str, Any]:
+    """What torchvision itself sets for its published weights, where a model does not come so by default."""
+    if options.model.startswith("vit_"):
+        return {"image_size": size}
+    if options.model in ("googlenet", "inception_v3"):
+        return {"aux_logits": False, "init_weights": True, "transform_input": options.weights != "none"}
+    return {}

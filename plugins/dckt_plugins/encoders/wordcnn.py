@@ -1,48 +1,114 @@
-"""`wordcnn`: the paper's text encoder. Word vectors, convolutions over windows of several widths, max over time."""
+"""`wordcnn`: the paper's text encoder, word vectors and convolutions over windows of several widths (Kim, 2014)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
 
-from annotated_types import Ge, Le
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from dckt_core import EncoderSpec, hookimpl
+from dckt_core import Encoder, EncoderContext, TextItem, UsageError
+from dckt_plugins.encoders.catalogue import WordCNNOptions
+from dckt_plugins.encoders.words import state_of, vectors_for, words_of
 
-if TYPE_CHECKING:
-    from dckt_core import Encoder, EncoderContext
+WIDEST = 100
+"""Words of a window at most."""
 
+INITIAL = 0.025
+"""Initial weights are uniform in +-INITIAL, small as in Kim's code (0.01, beside longer vectors). The normalisation
+after the convolutions takes their scale out again, so that small weights are weights that learn fast: with He et al.'s
+initialisation the layers above know small collections by heart before the windows learn anything (docs/results.md)."""
 
-@dataclass(frozen=True)
-class Options:
-    """What `--text-encoder-opt` takes."""
-
-    vectors: Annotated[
-        str | None, "a file of word vectors in word2vec format (.bin, .txt, .gz); by default Word2Vec learns them here"
-    ] = None
-    vector_size: Annotated[int, Ge(1), Le(4096), "values of a word vector learnt here"] = 300
-    dim: Annotated[int, Ge(4), "values of a text, shared out over the windows"] = 300
-    windows: Annotated[str, "widths of the windows, in words, with commas between"] = "2,3,4,5"
-    max_words: Annotated[int, Ge(1), Le(100_000), "words of a text that are read; the rest is left out"] = 200
-    trainable: Annotated[bool, "train the convolutions with the text path; False leaves them random"] = True
+PADDING, UNKNOWN, FIRST = 0, 1, 2
+"""Word numbers: after the end of a text, a word without a vector, the first word with one."""
 
 
-@hookimpl
-def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
-    return [
-        EncoderSpec(
-            name="wordcnn",
-            modality="text",
-            summary="Word CNN over Word2Vec vectors (the method's own)",
-            options=Options,
-            build=_build,
-            api="1.0",
+class WordCNN(nn.Module):
+    """Word numbers [n, L] (0 after the end) to [n, dim]: convolution, ReLU and max over time for each window width.
+
+    Vectors are scaled to length 1, as pretrained ones differ in length, and the maximum over time would see little but
+    the longest. A word without a vector counts as their mean. Padding has no influence: a window counts where all its
+    words are inside the text, or where it begins with the text if that is shorter; a text without words gives zeros.
+    """
+
+    vectors: Tensor
+
+    def __init__(self, vectors: Tensor, windows: Sequence[int], dim: int, generator: torch.Generator) -> None:
+        super().__init__()
+        size = vectors.shape[1]
+        vectors = F.normalize(vectors, dim=1)
+        mean = vectors.mean(dim=0, keepdim=True) if len(vectors) else vectors.new_zeros(1, size)
+        self.register_buffer("vectors", torch.cat([vectors.new_zeros(1, size), mean, vectors]))
+        shares = [dim // len(windows) + (n < dim % len(windows)) for n in range(len(windows))]
+        self.windows = tuple(windows)
+        self.convolutions = nn.ModuleList(
+            _convolution(size, share, width, generator) for share, width in zip(shares, windows, strict=True)
         )
-    ]
+
+    def forward(self, words: Tensor) -> Tensor:
+        lengths = (words != PADDING).sum(dim=1)
+        longest = max(int(lengths.max()) if len(words) else 0, *self.windows)
+        words = F.pad(words, (0, max(0, longest - words.shape[1])))[:, :longest]
+        rows = self.vectors[words].transpose(1, 2)
+        pooled = []
+        for convolution, width in zip(self.convolutions, self.windows, strict=True):
+            responses = convolution(rows).relu()
+            last = (lengths - width).clamp_min(0)
+            inside = torch.arange(responses.shape[2], device=words.device) <= last[:, None]
+            pooled.append((responses * inside[:, None]).amax(dim=2))
+        return torch.cat(pooled, dim=1) * (lengths > 0)[:, None]
 
 
-def _build(options: Options, context: EncoderContext) -> Encoder:
-    from dckt_plugins.encoders.wordcnn_network import build
+def _convolution(size: int, share: int, width: int, generator: torch.Generator) -> nn.Conv1d:
+    convolution = nn.Conv1d(size, share, width, device="meta").to_empty(device="cpu")
+    nn.init.uniform_(convolution.weight, -INITIAL, INITIAL, generator=generator)
+    assert convolution.bias is not None
+    nn.init.zeros_(convolution.bias)
+    return convolution
 
-    return build(options, context)
+
+def build(options: WordCNNOptions, context: EncoderContext) -> Encoder:
+    """The encoder; see `catalogue.WordCNNOptions`.
+
+    Raises:
+        UsageError: the windows are no widths.
+        DataError: the file of word vectors cannot be used.
+    """
+    windows = parse_windows(options.windows, options.dim)
+    known, vectors = vectors_for(context, options.vectors, options.vector_size)
+    numbers = {word: FIRST + row for row, word in enumerate(known)}
+
+    def prepare(items: Sequence[TextItem]) -> Tensor:
+        table = torch.zeros(len(items), options.max_words, dtype=torch.int32)
+        for row, item in enumerate(items):
+            words = words_of(item.text, options.max_words)
+            table[row, : len(words)] = torch.tensor([numbers.get(word, UNKNOWN) for word in words], dtype=torch.int32)
+        return table
+
+    module = WordCNN(vectors, windows, options.dim, context.generator("wordcnn"))
+    state = state_of(context, known, vectors.shape[1], module)
+    return Encoder(
+        prepare=prepare,
+        module=module,
+        dim=options.dim,
+        fingerprint=f"wordcnn/{options.windows}/{options.max_words}/{state['digest']}",
+        trainable=options.trainable,
+        state=state,
+    )
+
+
+def parse_windows(text: str, dim: int) -> list[int]:
+    """`"2,3,4,5"` as widths; each takes its share of `dim` values."""
+    try:
+        windows = [int(width) for width in text.split(",")]
+    except ValueError:
+        windows = []
+    if not windows or min(windows) < 1 or max(windows) > WIDEST or len(set(windows)) < len(windows):
+        raise UsageError(
+            f"option 'windows' of encoder 'wordcnn' takes different widths from 1 to {WIDEST} such as 2,3,4,5, "
+            f"not '{text}'"
+        )
+    if len(windows) > dim:
+        raise UsageError(f"option 'dim' of encoder 'wordcnn': {dim} values are too few for {len(windows)} windows")
+    return windows

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dckt_core import DataError, EncoderContext
-from dckt_core.base.rng import seed_for
+from dckt_core import DataError, EncoderContext, seed_for
 from dckt_plugins.encoders.weights import one_line
 
 # Scripts written without spaces between words: each character, with the marks on it, stands for itself.

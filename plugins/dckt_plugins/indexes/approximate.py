@@ -20,10 +20,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dckt_core import DataError
-from dckt_core.base.progress import logger
-from dckt_core.io.files import write_atomically
-from dckt_plugins.indexes.exact_search import ExactIndex
+from dckt_core import DataError, logger, write_atomically
+from dckt_plugins.indexes.exact import ExactIndex
 
 STRUCTURE = "structure.safetensors"
 

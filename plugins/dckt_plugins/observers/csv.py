@@ -10,32 +10,20 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dckt_core import ObserverSpec, hookimpl
-from dckt_core.base.errors import StorageError
-
-if TYPE_CHECKING:
-    from dckt_core import Observer, ObserverContext
-    from dckt_core.contract.specs import NoOptions
+from dckt_core import NoOptions, ObserverContext, StorageError, write_atomically
 
 WHEN = ("phase", "iteration", "update")
 METRIC_COLUMNS = (*WHEN, "metric", "value")
 
 
-@hookimpl
-def dckt_observers() -> Iterable[ObserverSpec[Any]]:
-    return [
-        ObserverSpec(name="csv", summary="metrics.csv and selection.csv in the run folder", build=_build, api="1.0")
-    ]
-
-
 class CSVObserver:
     """Appends to two files of a run folder, or goes on with those of a run that was interrupted."""
 
-    def __init__(self, run_dir: Path) -> None:
-        self._metrics = run_dir / "metrics.csv"
-        self._selection = run_dir / "selection.csv"
+    def __init__(self, options: NoOptions, context: ObserverContext) -> None:
+        self._metrics = context.run_dir / "metrics.csv"
+        self._selection = context.run_dir / "selection.csv"
         self._rows = {self._metrics.name: 0, self._selection.name: 0}
 
     def state_dict(self) -> dict[str, Any]:
@@ -90,7 +78,6 @@ def _rows(file: Path) -> list[dict[str, str]]:
 
 def _rewrite(file: Path, header: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
     """Writes the file anew, whole or not at all; what a row has no value for is empty."""
-    from dckt_core.io.files import write_atomically
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as stream:
@@ -100,7 +87,3 @@ def _rewrite(file: Path, header: Sequence[str], rows: Iterable[Mapping[str, str]
             writer.writerows(rows)
 
     write_atomically(file, write)
-
-
-def _build(options: NoOptions, context: ObserverContext) -> Observer:
-    return CSVObserver(context.run_dir)

@@ -8,41 +8,23 @@ beside one another.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from dckt_core import ObserverSpec, hookimpl
-from dckt_core.base.errors import StorageError
+from dckt_core import NoOptions, ObserverContext, StorageError
 from dckt_plugins.extras import need
-
-if TYPE_CHECKING:
-    from dckt_core import Observer, ObserverContext
-    from dckt_core.contract.specs import NoOptions
 
 WHEN = ("phase", "iteration", "update")
 FOLDER = "tensorboard"
 WHO, EXTRA = "observer 'tensorboard'", "tensorboard"
 
 
-@hookimpl
-def dckt_observers() -> Iterable[ObserverSpec[Any]]:
-    return [
-        ObserverSpec(
-            name="tensorboard",
-            summary="scalars for TensorBoard in the run folder (extra: tensorboard)",
-            build=_build,
-            api="1.0",
-        )
-    ]
-
-
 class TensorBoardObserver:
     """Writes event files, or writes them anew for a run that goes on."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, options: NoOptions, context: ObserverContext) -> None:
         need("tensorboard", of=WHO, extra=EXTRA)
-        self._folder = run_dir / FOLDER
+        self._folder = context.run_dir / FOLDER
         self._told: list[dict[str, Any]] = []
         self._updates: dict[str, dict[int, int]] = {}
         self._writer: Any = None
@@ -88,7 +70,3 @@ class TensorBoardObserver:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-
-
-def _build(options: NoOptions, context: ObserverContext) -> Observer:
-    return TensorBoardObserver(context.run_dir)

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from dckt_core import SamplerSpec, hookimpl
+import torch
 
-if TYPE_CHECKING:
-    from dckt_core import Sampler, SamplerContext, SamplerState, Selection
-    from dckt_core.contract.specs import NoOptions
+from dckt_core import NoOptions, SamplerContext, SamplerState, Selection
 
 
-@hookimpl
-def dckt_samplers() -> Iterable[SamplerSpec[Any]]:
-    return [SamplerSpec(name="all", summary="every pair in every iteration (no curriculum)", build=_build, api="1.0")]
+class AllPairs:
+    """Keeps nothing between iterations."""
 
+    def __init__(self, options: NoOptions, context: SamplerContext) -> None: ...
 
-def _build(options: NoOptions, context: SamplerContext) -> Sampler:
-    import torch
+    def select(self, state: SamplerState, /) -> Selection:
+        return Selection(indices=torch.arange(len(state.labels)))
 
-    from dckt_core import Selection
+    def state_dict(self) -> dict[str, Any]:
+        return {}
 
-    class AllPairs:
-        def select(self, state: SamplerState, /) -> Selection:
-            return Selection(indices=torch.arange(len(state.labels)))
-
-        def state_dict(self) -> dict[str, Any]:
-            return {}
-
-        def load_state_dict(self, state: Mapping[str, Any], /) -> None: ...
-
-    return AllPairs()
+    def load_state_dict(self, state: Mapping[str, Any], /) -> None: ...

@@ -2,43 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from typing import Any
 
-from annotated_types import Ge, Lt
+import torch
+from torch import Tensor
 
-from dckt_core import SamplerSpec, hookimpl
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from dckt_core import Sampler, SamplerContext, SamplerState, Selection
+from dckt_core import SamplerContext, SamplerState, Selection
+from dckt_plugins.samplers.catalogue import ClassProgressiveOptions
 
 LAYER = "common_fc9"
 """Where class means are taken: the last layer that both domains share the shape of, all media together."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """What `--sampler-opt` takes."""
+class ClassProgressive:
+    """Keeps nothing between iterations."""
 
-    drop: Annotated[float, Ge(0), Lt(1), "share of each domain's classes left out in iteration 1; none in the last"] = (
-        0.3
-    )
+    def __init__(self, options: ClassProgressiveOptions, context: SamplerContext) -> None:
+        self._drop, self._iterations = options.drop, context.iterations
 
-
-@hookimpl
-def dckt_samplers() -> Iterable[SamplerSpec[Any]]:
-    return [
-        SamplerSpec(
-            name="class-progressive",
-            summary="leaves out the classes farthest from the other domain, fewer each iteration",
-            options=Options,
-            build=_build,
-            api="1.0",
+    def select(self, state: SamplerState, /) -> Selection:
+        share = dropped_share(state.iteration, self._iterations, self._drop)
+        rows = {domain: state.layer(domain, LAYER).double() for domain in ("source", "target")}
+        labels = {"source": state.source_labels, "target": state.labels}
+        both_media = {domain: values.repeat(2) for domain, values in labels.items()}
+        kept, distance = {}, {}
+        for domain, other in (("source", "target"), ("target", "source")):
+            classes, far = class_distances(rows[domain], both_media[domain], rows[other], both_media[other])
+            count = max(1, len(classes) - int(share * len(classes)))
+            near = classes[torch.argsort(far, stable=True)[:count]]
+            kept[domain] = torch.isin(labels[domain], near).nonzero().squeeze(1)
+            distance[domain] = far[torch.searchsorted(classes, labels[domain])]
+        return Selection(
+            indices=kept["target"],
+            source_indices=kept["source"],
+            details={"class_distance": distance["target"]},
         )
-    ]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any], /) -> None: ...
 
 
 def dropped_share(iteration: int, iterations: int, drop: float) -> float:
@@ -51,8 +55,6 @@ def class_distances(rows: Tensor, labels: Tensor, others: Tensor, other_labels: 
 
     rows [n, d] with labels [n]; others [m, d] with other_labels [m].
     """
-    import torch
-
     present, own = torch.unique(labels, return_inverse=True)
     other_present, other = torch.unique(other_labels, return_inverse=True)
     means = _means(rows, own, len(present))
@@ -63,35 +65,3 @@ def class_distances(rows: Tensor, labels: Tensor, others: Tensor, other_labels: 
 def _means(rows: Tensor, groups: Tensor, count: int) -> Tensor:
     sums = rows.new_zeros(count, rows.shape[1], dtype=rows.dtype).index_add_(0, groups, rows)
     return sums / groups.bincount(minlength=count)[:, None]
-
-
-def _build(options: Options, context: SamplerContext) -> Sampler:
-    import torch
-
-    from dckt_core import Selection
-
-    class ClassProgressive:
-        def select(self, state: SamplerState, /) -> Selection:
-            share = dropped_share(state.iteration, context.iterations, options.drop)
-            rows = {domain: state.layer(domain, LAYER).double() for domain in ("source", "target")}
-            labels = {"source": state.source_labels, "target": state.labels}
-            both_media = {domain: values.repeat(2) for domain, values in labels.items()}
-            kept, distance = {}, {}
-            for domain, other in (("source", "target"), ("target", "source")):
-                classes, far = class_distances(rows[domain], both_media[domain], rows[other], both_media[other])
-                count = max(1, len(classes) - int(share * len(classes)))
-                near = classes[torch.argsort(far, stable=True)[:count]]
-                kept[domain] = torch.isin(labels[domain], near).nonzero().squeeze(1)
-                distance[domain] = far[torch.searchsorted(classes, labels[domain])]
-            return Selection(
-                indices=kept["target"],
-                source_indices=kept["source"],
-                details={"class_distance": distance["target"]},
-            )
-
-        def state_dict(self) -> dict[str, Any]:
-            return {}
-
-        def load_state_dict(self, state: Mapping[str, Any], /) -> None: ...
-
-    return ClassProgressive()

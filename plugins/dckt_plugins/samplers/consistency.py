@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dckt_core import Representation
-from dckt_core.evaluation.ranking import average_precisions
+from dckt_core import Representation, average_precisions
 
 
 def domain_consistency(view: Representation, labels: Tensor) -> Tensor:

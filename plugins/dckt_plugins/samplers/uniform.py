@@ -7,48 +7,32 @@ agree in expectation only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from dckt_core import SamplerSpec, hookimpl
-from dckt_plugins.samplers.ap_progressive import Options
+import torch
 
-if TYPE_CHECKING:
-    from dckt_core import Sampler, SamplerContext, SamplerState, Selection
-
-
-@hookimpl
-def dckt_samplers() -> Iterable[SamplerSpec[Any]]:
-    return [
-        SamplerSpec(
-            name="uniform",
-            summary="as many pairs as ap-progressive keeps, chosen at random (its control)",
-            options=Options,
-            build=_build,
-            api="1.0",
-        )
-    ]
+from dckt_core import SamplerContext, SamplerState, Selection
+from dckt_plugins.samplers.catalogue import KeepRateOptions
+from dckt_plugins.samplers.consistency import domain_consistency
+from dckt_plugins.samplers.keep_rate import draw, keep_probability
 
 
-def _build(options: Options, context: SamplerContext) -> Sampler:
-    import torch
+class Uniform:
+    """Draws a number of pairs, then the pairs; keeps nothing between iterations."""
 
-    from dckt_core import Selection
-    from dckt_plugins.samplers.consistency import domain_consistency
-    from dckt_plugins.samplers.keep_rate import draw, keep_probability
+    def __init__(self, options: KeepRateOptions, context: SamplerContext) -> None:
+        self._options = options
 
-    class Uniform:
-        def select(self, state: SamplerState, /) -> Selection:
-            ap = domain_consistency(state.target_by_source(), state.labels)
-            adaptive = keep_probability(ap, state.iteration, options.rule, options.alpha)
-            count = max(1, len(draw(adaptive, state.generator)))  # where none is kept, ap-progressive takes one
-            rows = torch.randperm(len(ap), generator=state.generator)[:count].sort().values
-            rate = torch.full_like(ap, count / len(ap))
-            return Selection(indices=rows, details={"ap": ap, "keep_rate": rate})
+    def select(self, state: SamplerState, /) -> Selection:
+        ap = domain_consistency(state.target_by_source(), state.labels)
+        adaptive = keep_probability(ap, state.iteration, self._options.rule, self._options.alpha)
+        count = max(1, len(draw(adaptive, state.generator)))  # where none is kept, ap-progressive takes one
+        rows = torch.randperm(len(ap), generator=state.generator)[:count].sort().values
+        rate = torch.full_like(ap, count / len(ap))
+        return Selection(indices=rows, details={"ap": ap, "keep_rate": rate})
 
-        def state_dict(self) -> dict[str, Any]:
-            return {}
+    def state_dict(self) -> dict[str, Any]:
+        return {}
 
-        def load_state_dict(self, state: Mapping[str, Any], /) -> None: ...
-
-    return Uniform()
+    def load_state_dict(self, state: Mapping[str, Any], /) -> None: ...

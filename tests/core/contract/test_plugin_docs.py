@@ -14,6 +14,7 @@ import torch
 from hatchling.build import build_wheel
 from PIL import Image
 
+import dckt_core
 from dckt_core import API_VERSION
 from dckt_core.base.rng import generator_for
 from dckt_core.config import ENV_NOT_CONFIG
@@ -107,6 +108,19 @@ def test_every_member_of_a_protocol_is_named(title: str, cls: type[Any]) -> None
     methods = {name for name in vars(cls) if not name.startswith("_") and callable(getattr(cls, name, None))}
     for name in methods | set(getattr(cls, "__annotations__", {})):
         assert re.search(rf"\b{name}\b", section(title)), name
+
+
+USERS = {"Searcher", "TrainedModel", "add_to_index", "build_index", "load", "open_index", "remove_from_index"}
+"""What the root offers those who use runs, not those who write plugins."""
+
+
+def test_what_an_author_may_import_is_what_the_page_names() -> None:
+    offered = {name for name in dckt_core.__all__ if not name.startswith("__")} - USERS
+    for name in offered - set(vars(protocols)):  # those are held to the page by the tests around
+        assert re.search(rf"\b{name}\b", PAGE), name
+    (table,) = re.findall(r"\n\| name \| \|\n\|---\|---\|\n(.*?)\n\n", section("Hooks"), re.DOTALL)
+    named = {name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert named <= offered
 
 
 def test_environment_variables_are_those_of_the_loader() -> None:

@@ -6,11 +6,11 @@ import pytest
 from dckt_core.base.errors import UsageError
 from dckt_core.contract.protocols import DatasetContext
 from dckt_core.contract.specs import NoOptions
-from dckt_plugins.datasets.jsonl import dckt_datasets
+from tests.support import box
 
 
 def test_detects_folders_and_files_and_loads_them(tmp_path: Path) -> None:
-    [spec] = dckt_datasets()
+    spec = box.spec("dataset", "jsonl")
     assert not spec.detect(tmp_path)
     (tmp_path / "a.png").write_bytes(b"")
     row = {"image": "a.png", "text": "", "label": "a", "split": "train"}
@@ -25,6 +25,6 @@ def test_detects_folders_and_files_and_loads_them(tmp_path: Path) -> None:
 
 
 def test_needs_a_path(tmp_path: Path) -> None:
-    [spec] = dckt_datasets()
+    spec = box.spec("dataset", "jsonl")
     with pytest.raises(UsageError, match="needs a path"):
         spec.load(None, NoOptions(), DatasetContext(cache_dir=tmp_path))

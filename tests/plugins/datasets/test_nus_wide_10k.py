@@ -8,10 +8,10 @@ from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import PairSet
 from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.manifest import ManifestError
-from dckt_plugins.datasets.nus_wide_10k import dckt_datasets
+from tests.support import box
 from tests.support.folders import write_nus_wide
 
-[SPEC] = dckt_datasets()
+SPEC = box.spec("dataset", "nus-wide-10k")
 IMAGES, TAGS, SKY = "ImageList/Imagelist.txt", "NUS_WID_Tags/All_Tags.txt", "Groundtruth/AllLabels/Labels_sky.txt"
 
 

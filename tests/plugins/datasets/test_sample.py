@@ -13,9 +13,9 @@ from dckt_core.contract.protocols import DatasetContext
 from dckt_core.contract.specs import NoOptions
 from dckt_core.data.checks import check_trainable
 from dckt_core.data.manifest import load_manifest
-from dckt_plugins.datasets import sample
+from tests.support import box
 
-SPECS: dict[str, DatasetSpec[Any]] = {spec.name: spec for spec in sample.dckt_datasets()}
+SPECS: dict[str, DatasetSpec[Any]] = {name: box.spec("dataset", name) for name in ("sample-source", "sample-target")}
 
 
 def load(name: str, cache: Path, **context: Any) -> PairSet:

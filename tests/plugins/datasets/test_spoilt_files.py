@@ -12,32 +12,32 @@ import pytest
 from dckt_core.contract.pairs import PairSet
 from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.manifest import ManifestError
-from dckt_plugins.datasets import image_folder_csv, nus_wide_10k, pascal_sentences, wikipedia, xmedia
+from dckt_plugins.datasets import nus_wide_10k, wikipedia
 from tests.reliability.mutations import WAYS, spoil
-from tests.support import folders
+from tests.support import box, folders
 
 FILES = [
-    (image_folder_csv, folders.write_image_folder_csv, "pairs.csv"),
-    (wikipedia, folders.write_wikipedia, wikipedia.LISTS["train"]),
-    (wikipedia, folders.write_wikipedia, wikipedia.CATEGORIES),
-    (wikipedia, folders.write_wikipedia, "texts/text-train-red-0.xml"),
-    (pascal_sentences, folders.write_pascal_sentences, "sentence/red/photo-red-0.txt"),
-    (nus_wide_10k, folders.write_nus_wide, nus_wide_10k.IMAGE_LIST),
-    (nus_wide_10k, folders.write_nus_wide, nus_wide_10k.TAGS),
-    (nus_wide_10k, folders.write_nus_wide, nus_wide_10k.LABELS.format("sky")),
-    (xmedia, folders.write_xmedia, "list/train_img.txt"),
-    (xmedia, folders.write_xmedia, "list/train_txt.txt"),
-    (xmedia, folders.write_xmedia, "text/red/train-red-0.txt"),
+    ("image-folder-csv", folders.write_image_folder_csv, "pairs.csv"),
+    ("wikipedia", folders.write_wikipedia, wikipedia.LISTS["train"]),
+    ("wikipedia", folders.write_wikipedia, wikipedia.CATEGORIES),
+    ("wikipedia", folders.write_wikipedia, "texts/text-train-red-0.xml"),
+    ("pascal-sentences", folders.write_pascal_sentences, "sentence/red/photo-red-0.txt"),
+    ("nus-wide-10k", folders.write_nus_wide, nus_wide_10k.IMAGE_LIST),
+    ("nus-wide-10k", folders.write_nus_wide, nus_wide_10k.TAGS),
+    ("nus-wide-10k", folders.write_nus_wide, nus_wide_10k.LABELS.format("sky")),
+    ("xmedia", folders.write_xmedia, "list/train_img.txt"),
+    ("xmedia", folders.write_xmedia, "list/train_txt.txt"),
+    ("xmedia", folders.write_xmedia, "text/red/train-red-0.txt"),
 ]
 CASES = 60
 
 
 @pytest.mark.parametrize(("layout", "write", "name"), [pytest.param(*case, id=case[2]) for case in FILES])
 def test_a_spoilt_file_brings_out_no_other_error(
-    layout: Any, write: Callable[[Path], Path], name: str, tmp_path: Path
+    layout: str, write: Callable[[Path], Path], name: str, tmp_path: Path
 ) -> None:
     folder = write(tmp_path / "set")
-    [spec] = layout.dckt_datasets()
+    spec = box.spec("dataset", layout)
     whole = load(spec, folder)
     assert whole.pairs
     good, draw, refused = (folder / name).read_bytes(), random.Random(0), 0

@@ -9,10 +9,11 @@ from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import PairSet
 from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.manifest import ManifestError
-from dckt_plugins.datasets.wikipedia import dckt_datasets, section
+from dckt_plugins.datasets.wikipedia import section
+from tests.support import box
 from tests.support.folders import picture, write, write_wikipedia
 
-[SPEC] = dckt_datasets()
+SPEC = box.spec("dataset", "wikipedia")
 TRAIN, TEST = "trainset_txt_img_cat.list", "testset_txt_img_cat.list"
 
 

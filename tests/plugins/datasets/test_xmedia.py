@@ -8,10 +8,10 @@ from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import PairSet
 from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.manifest import ManifestError
-from dckt_plugins.datasets.xmedia import dckt_datasets
+from tests.support import box
 from tests.support.folders import picture, write, write_xmedia
 
-[SPEC] = dckt_datasets()
+SPEC = box.spec("dataset", "xmedia")
 
 
 def load(location: Path | None, **options: Any) -> PairSet:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from dckt_plugins.discrepancies.discriminators import Discriminators, ReverseGradient, reversal_factor
+from dckt_plugins.discrepancies.adversarial import Discriminators, ReverseGradient, reversal_factor
 
 
 def rows(n: int, d: int = 3, *, seed: int = 0, shift: float = 0.0) -> Tensor:

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from dckt_core.base.errors import DataError, UsageError
 from dckt_core.base.rng import seeded_construction
 from dckt_core.data.features import compute_features
-from dckt_plugins.encoders.open_clip import dckt_encoders
+from dckt_plugins.encoders.catalogue import OpenClipOptions
 from dckt_plugins.extras import quiet_root_logger
 
 open_clip = pytest.importorskip("open_clip")
@@ -96,7 +96,7 @@ def test_published_weights_come_with_their_activation(build, monkeypatch, networ
 
 
 def test_the_default_is_published():
-    options = dckt_encoders()[0].options()
+    options = OpenClipOptions()
     assert options.weights in open_clip.list_pretrained_tags_by_model(options.model)
 
 

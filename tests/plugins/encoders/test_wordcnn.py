@@ -10,7 +10,7 @@ import torch
 
 from dckt_core.base.errors import UsageError
 from dckt_core.contract.pairs import TextItem
-from dckt_plugins.encoders.wordcnn_network import FIRST, PADDING, UNKNOWN, WordCNN
+from dckt_plugins.encoders.wordcnn import FIRST, PADDING, UNKNOWN, WordCNN
 
 TEXTS = ["Two dogs run along the beach.", "A cat sleeps on the sofa", "犬が海辺を走る", "كلبان يركضان على الشاطئ"] * 2
 
@@ -165,9 +165,9 @@ def test_same_seed_same_bits_in_processes_that_hash_differently():
     code = (
         "from pathlib import Path\n"
         "from dckt_core.contract.protocols import EncoderContext\n"
-        "from dckt_plugins.encoders.wordcnn import Options, _build\n"
+        "from dckt_plugins.encoders.catalogue import WordCNNOptions\nfrom dckt_plugins.encoders.wordcnn import build\n"
         f"context = EncoderContext(seed=3, cache_dir=Path('unused'), texts={TEXTS!r})\n"
-        "print(_build(Options(vector_size=12), context).fingerprint)"  # names every weight
+        "print(build(WordCNNOptions(vector_size=12), context).fingerprint)"  # names every weight
     )
     processes = [
         subprocess.Popen(

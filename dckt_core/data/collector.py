@@ -1,18 +1,19 @@
-"""What the layouts on disk share: good pairs in order, and every bad line with its file, number and reason."""
+"""What readers of layouts on disk share: good pairs in order, every bad line with its file, number and reason."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from dckt_core import DataError, Pair, PairSet, UsageError
+from dckt_core.base.errors import DataError, UsageError
+from dckt_core.contract.pairs import Pair, PairSet
 from dckt_core.data.manifest import ManifestError, Problem, check_fields
-from dckt_core.io.text import check_inside, decode_line, numbered_lines, read_text, shown
+from dckt_core.io.text import MAX_LINE_BYTES, check_inside, decode_line, numbered_lines, read_text, shown
 
 
-class Collector:
+class PairCollector:
     """Collects the pairs of one data set. What is said of an entry is what docs/data.md says of a line of a manifest.
 
     Args:
@@ -24,6 +25,9 @@ class Collector:
         DataError: it is no folder.
     """
 
+    longest_line: ClassVar[int] = MAX_LINE_BYTES
+    """Bytes that a line of a list may have; a longer one belongs to no list."""
+
     def __init__(self, location: Path | None, layout: str) -> None:
         if location is None:
             raise UsageError(f"data set '{layout}' needs a path: of a folder of that name say ./{layout}")
@@ -31,9 +35,13 @@ class Collector:
             raise DataError(f"{location}: no such folder")
         self.folder = location
         self.pairs: list[Pair] = []
-        self.problems: list[Problem] = []
+        self._problems: list[Problem] = []
         self._root = os.path.realpath(location)
         self._seen: dict[str, int] = {}
+
+    def problem(self, file: Path, line: int | None, reason: str) -> None:
+        """Notes what is wrong with a file, or with a line of it (counted from 1)."""
+        self._problems.append(Problem(file, line, reason))
 
     def lines(self, name: str) -> list[tuple[int, str]]:
         """The lines of a list in the folder with their numbers from 1, blank ones left out.
@@ -48,11 +56,11 @@ class Collector:
                     try:
                         lines.append((number, decode_line(line)))
                     except ValueError as error:
-                        self.problems.append(Problem(file, number, str(error)))
+                        self.problem(file, number, str(error))
         except ValueError as error:
-            self.problems.append(Problem(file, None, str(error)))
+            self.problem(file, None, str(error))
         except OSError as error:
-            self.problems.append(Problem(file, None, f"cannot be read: {error.strerror or error}"))
+            self.problem(file, None, f"cannot be read: {error.strerror or error}")
         return lines
 
     def text(self, name: str) -> str:
@@ -87,7 +95,7 @@ class Collector:
             check_fields(entry)
             check_inside(self._root, entry["image"], "image")
         except ValueError as error:
-            self.problems.append(Problem(file, line, str(error)))
+            self.problem(file, line, str(error))
             return
         image = entry["image"]
         self._seen[image] = self._seen.get(image, 0) + 1
@@ -104,9 +112,9 @@ class Collector:
         Raises:
             ManifestError: something is wrong with it; the good pairs come along.
         """
-        if not self.pairs and not self.problems:
-            self.problems.append(Problem(self.folder, None, "holds no pairs"))
+        if not self.pairs and not self._problems:
+            self.problem(self.folder, None, "holds no pairs")
         pair_set = PairSet(self.folder.absolute().name, str(self.folder), arrange(self.pairs))
-        if self.problems:
-            raise ManifestError(self.problems, pair_set)
+        if self._problems:
+            raise ManifestError(self._problems, pair_set)
         return pair_set

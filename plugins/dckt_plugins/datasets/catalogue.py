@@ -1,0 +1,154 @@
+"""The data sets in the box: their names and options. What reads them is imported when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
+
+from dckt_core import DatasetSpec, hookimpl
+
+Half = Annotated[float, Ge(0), Le(0.5)]
+Quarter = Annotated[float, Ge(0), Le(0.25)]
+Seed = Annotated[int, Ge(0)]
+
+SAMPLE_SETTINGS = {
+    "encoder": {"name": "vgg19", "weights": "none", "size": 48},
+    "network": {"media_width": 512, "common_width": 512},
+    "pretrain": {"source_updates": 200, "target_updates": 150},
+    "transfer": {"iterations": 5, "updates": 30},
+}
+"""Random convolutions tell these simple shapes apart, so no weights are needed, and a narrow network suffices."""
+
+
+@dataclass(frozen=True)
+class ImageFolderCSVOptions:
+    """What a table may do its own way."""
+
+    images: Annotated[str, "folder that the image column starts from; . for that of the table"] = "images"
+    image_column: Annotated[str, "column with an image's path"] = "image"
+    text_column: Annotated[str, "column with the text"] = "text"
+    label_column: Annotated[str, "column with the class"] = "label"
+    split_column: Annotated[str, "column with train, val or test"] = "split"
+    separator: Annotated[str, "character between cells, or the word tab"] = ","
+
+    def columns(self) -> dict[str, str]:
+        """Fields of a pair, and what the table calls them."""
+        named = (self.image_column, self.text_column, self.label_column, self.split_column)
+        return dict(zip(("image", "text", "label", "split"), named, strict=True))
+
+
+@dataclass(frozen=True)
+class WikipediaOptions:
+    """How the validation split, which the lists do not have, is drawn."""
+
+    val_of: Annotated[
+        Literal["test", "train"],
+        "list that validation pairs are drawn from; a third of the test list leaves 2,173, 231 and 462, the sizes that"
+        " Deep Cross-media Knowledge Transfer reports",
+    ] = "test"
+    val_fraction: Annotated[Half, "share of that list, class by class"] = 1 / 3
+    split_seed: Annotated[Seed, "draws other validation pairs"] = 0
+
+
+@dataclass(frozen=True)
+class PascalSentencesOptions:
+    """How the splits, which the data set does not have, are drawn."""
+
+    val_fraction: Annotated[Half, "share of each class for validation; the literature has 100 of 1,000"] = 0.1
+    test_fraction: Annotated[Half, "share of each class for the test; the literature has 100 of 1,000"] = 0.1
+    split_seed: Annotated[Seed, "draws other splits"] = 0
+
+
+@dataclass(frozen=True)
+class NUSWide10kOptions:
+    """How the subset and its splits are drawn."""
+
+    per_class: Annotated[Annotated[int, Ge(1)], "images of each class; fewer where there are not as many"] = 1000
+    present: Annotated[bool, "draw among the images that are there, not among all that are listed"] = False
+    val_fraction: Annotated[Quarter, "share of each class for validation; the literature has 1,000 of 10,000"] = 0.1
+    test_fraction: Annotated[Quarter, "share of each class for the test; the literature has 1,000 of 10,000"] = 0.1
+    split_seed: Annotated[Seed, "draws another subset and other splits"] = 0
+
+
+@dataclass(frozen=True)
+class XMediaOptions:
+    """Where the lists' paths start, and how the validation split, which the lists do not have, is drawn."""
+
+    images: Annotated[str, "folder that the paths of images start from; . for the data set's"] = "image"
+    texts: Annotated[str, "folder that the paths of texts start from; . for the data set's"] = "text"
+    val_of: Annotated[
+        Literal["test", "train"],
+        "lists that validation pairs are drawn from; half of XMediaNet's test lists leaves 32,000, 4,000 and 4,000,"
+        " the sizes that the literature reports",
+    ] = "test"
+    val_fraction: Annotated[Half, "share of these lists, class by class"] = 0.5
+    split_seed: Annotated[Seed, "draws other validation pairs"] = 0
+
+
+@hookimpl
+def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
+    return [
+        DatasetSpec(
+            name="jsonl",
+            summary="a folder with pairs.jsonl: one image-text pair a line, images beside it",
+            load="dckt_plugins.datasets.jsonl:load",
+            detect="dckt_plugins.datasets.jsonl:detect",
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="image-folder-csv",
+            summary="a folder with pairs.csv (image, text, label, split) and images/",
+            options=ImageFolderCSVOptions,
+            load="dckt_plugins.datasets.image_folder_csv:load",
+            detect="dckt_plugins.datasets.image_folder_csv:detect",
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="wikipedia",
+            summary="Wikipedia featured articles (Rasiwasia et al. 2010), as published",
+            options=WikipediaOptions,
+            load="dckt_plugins.datasets.wikipedia:load",
+            detect="dckt_plugins.datasets.wikipedia:detect",
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="pascal-sentences",
+            summary="Pascal Sentences (Rashtchian et al. 2010): dataset/CLASS/ and sentence/CLASS/",
+            options=PascalSentencesOptions,
+            load="dckt_plugins.datasets.pascal_sentences:load",
+            detect="dckt_plugins.datasets.pascal_sentences:detect",
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="nus-wide-10k",
+            summary="ten classes of NUS-WIDE, 1,000 images each with their tags, drawn from the data set as published",
+            options=NUSWide10kOptions,
+            load="dckt_plugins.datasets.nus_wide_10k:load",
+            detect="dckt_plugins.datasets.nus_wide_10k:detect",
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="xmedia",
+            summary="PKU XMedia and XMediaNet, images and texts: lists of 'path label'",
+            options=XMediaOptions,
+            load="dckt_plugins.datasets.xmedia:load",
+            detect="dckt_plugins.datasets.xmedia:detect",
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="sample-source",
+            summary="36 printed letters and digits in many fonts, with sentences; made on the spot",
+            load="dckt_plugins.datasets.sample:load_source",
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="sample-target",
+            summary="10 handwritten digits, scanned, with sentences in other words; made on the spot",
+            load="dckt_plugins.datasets.sample:load_target",
+            settings=SAMPLE_SETTINGS,
+            api="1.0",
+        ),
+    ]
