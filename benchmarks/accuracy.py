@@ -12,8 +12,8 @@ from contextlib import redirect_stdout
 import torch
 from torch import Tensor
 
+from dckt_bench.providers import PROVIDERS
 from dckt_kernels import mk_mmd
-from dckt_kernels.bench.providers import PROVIDERS
 
 N, D = 64, 512
 

@@ -11,8 +11,8 @@ import time
 
 import torch
 
+from dckt_bench.measure import Setting, peak_memory
 from dckt_kernels import mk_mmd
-from dckt_kernels.bench.measure import Setting, peak_memory
 
 N, M, D = 7_207, 93_070, 79
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from dckt_kernels import closed_form, operator, reference, subsampled
-from dckt_kernels.closed_form import Layer
 from dckt_kernels.options import (
     BACKENDS,
     PRECISIONS,
     Backend,
     Estimator,
+    Layer,
     Options,
     Precision,
     check_pairs,
@@ -146,18 +146,7 @@ def mk_mmd_many(
     if chosen == "triton":
         from dckt_kernels import gpu
 
-        values: Tensor = gpu.mmd_many(
-            [(layer.x, layer.y) for layer in layers],
-            kernel_num=kernel_num,
-            kernel_mul=float(kernel_mul),
-            sigmas=sigmas,
-            estimator=estimator,
-            weights_x=[layer.weights_x for layer in layers],
-            weights_y=[layer.weights_y for layer in layers],
-            bandwidth_grad=bandwidth_grad,
-            precision=precision,
-        )
-        return values
+        return gpu.mmd_many(layers, options, precision)
     return closed_form.mmd_many(layers, options)
 
 

@@ -13,29 +13,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dckt_kernels.dense import dense
-from dckt_kernels.options import Options
+from dckt_kernels.options import Layer, Options
 from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.panels import panels
 from dckt_kernels.product import full_precision, product
 
 NO_SECOND_DERIVATIVE = "this MMD backend has no second derivatives: pass backend='reference', which has them"
 DENSE_ROWS = 1024  # up to so many pooled rows N the N x N matrix is kept
-
-
-class Layer(NamedTuple):
-    """One pair of feature matrices and what belongs to it alone. x [n, d], y [m, d], weights [n] and [m]."""
-
-    x: Tensor
-    y: Tensor
-    sigma: float | None
-    weights_x: Tensor | None
-    weights_y: Tensor | None
 
 
 def mmd_many(layers: Sequence[Layer], options: Options) -> Tensor:

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dckt_kernels.closed_form import Layer, gradients, values_and_factors
-from dckt_kernels.options import Options, accumulation_dtype
+from dckt_kernels.closed_form import gradients, values_and_factors
+from dckt_kernels.options import Layer, Options, Precision, accumulation_dtype
 
 
-def mmd_many(layers: Sequence[Layer], options: Options, backend: str, precision: str) -> Tensor:
+def mmd_many(layers: Sequence[Layer], options: Options, backend: str, precision: Precision) -> Tensor:
     """Squared MMD of each layer -> [L], through the operator."""
     tensors = [t for layer in layers for t in (layer.x, layer.y)]
     gradient = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
@@ -50,43 +50,30 @@ def _mk_mmd(
 ) -> tuple[Tensor, list[Tensor]]:
     """tensors x_0, y_0, x_1, ..., weights likewise, sigmas NaN for the mean -> values [L], gradients [N, d] each."""
     options = Options(kernel_num, kernel_mul, estimator, bandwidth_grad)  # type: ignore[arg-type]
-    pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
-    given = [None if math.isnan(sigma) else sigma for sigma in sigmas]
-    if backend == "triton":
-        return _triton(pairs, weights, given, options, precision, gradient)
     layers = [
-        Layer(x, y, sigma, u, w) for (x, y), sigma, u, w in zip(pairs, given, weights[::2], weights[1::2], strict=True)
+        Layer(x, y, None if math.isnan(sigma) else sigma, u, w)
+        for x, y, sigma, u, w in zip(tensors[::2], tensors[1::2], sigmas, weights[::2], weights[1::2], strict=True)
     ]
+    if backend == "triton":
+        return _triton(layers, options, precision, gradient)  # type: ignore[arg-type]
     values, factors = values_and_factors(layers, options, gradient)
     return values, gradients(factors, values.dtype)
 
 
 def _triton(
-    pairs: Sequence[tuple[Tensor, Tensor]],
-    weights: Sequence[Tensor | None],
-    sigmas: Sequence[float | None],
-    options: Options,
-    precision: str,
-    gradient: bool,
+    layers: Sequence[Layer], options: Options, precision: Precision, gradient: bool
 ) -> tuple[Tensor, list[Tensor]]:
     from dckt_kernels import gpu
 
-    leaves = [(x.detach().requires_grad_(gradient), y.detach().requires_grad_(gradient)) for x, y in pairs]
+    leaves = [
+        layer._replace(x=layer.x.detach().requires_grad_(gradient), y=layer.y.detach().requires_grad_(gradient))
+        for layer in layers
+    ]
     with torch.set_grad_enabled(gradient):
-        values: Tensor = gpu.mmd_many(
-            leaves,
-            kernel_num=options.kernel_num,
-            kernel_mul=options.kernel_mul,
-            sigmas=sigmas,
-            estimator=options.estimator,
-            weights_x=weights[::2],
-            weights_y=weights[1::2],
-            bandwidth_grad=options.bandwidth_grad,
-            precision=precision,
-        )
+        values = gpu.mmd_many(leaves, options, precision)
         if not gradient:
             return values, []
-        grads = torch.autograd.grad(values.sum(), [t for pair in leaves for t in pair])
+        grads = torch.autograd.grad(values.sum(), [rows for layer in leaves for rows in (layer.x, layer.y)])
     return values.detach(), [torch.cat(pair).float() for pair in zip(grads[::2], grads[1::2], strict=True)]
 
 

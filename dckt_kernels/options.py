@@ -1,11 +1,11 @@
-"""What is asked for: the options of one call, checked once, and the ladder of bandwidths they mean."""
+"""What is asked for: the layers and the options of one call, checked once, and the ladder of bandwidths they mean."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -41,6 +41,16 @@ class Options:
     def ladder(self) -> list[float]:
         """sigma_k / sigma = kernel_mul ** (k - kernel_num // 2), for k = 0 .. kernel_num - 1."""
         return [self.kernel_mul ** (k - self.kernel_num // 2) for k in range(self.kernel_num)]
+
+
+class Layer(NamedTuple):
+    """One pair of feature matrices and what belongs to it alone. x [n, d], y [m, d], weights [n] and [m]."""
+
+    x: Tensor
+    y: Tensor
+    sigma: float | None
+    weights_x: Tensor | None
+    weights_y: Tensor | None
 
 
 def check_pairs(pairs: Sequence[tuple[Tensor, Tensor]], options: Options) -> None:

@@ -16,8 +16,8 @@ from dckt_cli import options
 from dckt_core.base.errors import ExitCode, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from dckt_kernels.bench.measure import Row
-    from dckt_kernels.bench.workloads import Workload
+    from dckt_bench.measure import Row
+    from dckt_bench.workloads import Workload
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 MODES = ("value", "forward", "backward", "both")
@@ -69,9 +69,9 @@ def bench_mmd(
 
     import torch
 
-    from dckt_kernels.bench.measure import COLUMNS, Setting, run
-    from dckt_kernels.bench.providers import PROVIDERS
-    from dckt_kernels.bench.workloads import DEFAULT
+    from dckt_bench.measure import COLUMNS, Setting, run
+    from dckt_bench.providers import PROVIDERS
+    from dckt_bench.workloads import DEFAULT
 
     names = _names(providers, PROVIDERS, "provider") or [n for n, p in PROVIDERS.items() if not p.missing]
     chosen_modes = _names(modes, MODES, "mode") or ["both"]
@@ -109,7 +109,7 @@ def _names(text: str | None, known: Iterable[str], what: str) -> list[str]:
 
 
 def _workloads(shapes: Sequence[str]) -> list[Workload]:
-    from dckt_kernels.bench.workloads import parse
+    from dckt_bench.workloads import parse
 
     try:
         return [parse(shape.strip()) for shape in shapes]
@@ -119,7 +119,7 @@ def _workloads(shapes: Sequence[str]) -> list[Workload]:
 
 def _static(as_json: bool, csv_file: Path | None) -> int:
     """What compiling tells: registers, spills, shared memory, instructions, launches, bytes, computed times."""
-    from dckt_kernels.gpu.static import MissingLinkerError, report
+    from dckt_bench.static import MissingLinkerError, report
 
     click.echo("compiling the kernels for each chip ...", err=True)
     try:

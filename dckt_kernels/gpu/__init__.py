@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import torch
 
 from dckt_kernels.gpu.autograd import mmd_many
-from dckt_kernels.gpu.group import interpreting
+from dckt_kernels.gpu.small_launch import interpreting
 
 __all__ = ["is_available", "mmd_many"]
 

@@ -1,7 +1,7 @@
 """Block sizes and warps, chosen beforehand: a small table instead of tuning at run time.
 
 Each row is compiled for sm_80, sm_90 and gfx942 by the tests, which hold it to no spills and to the chips' shared
-memory (static.py).
+memory (dckt_bench/static.py).
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-GROUPED_ROWS = 512
-"""Layers of at most so many pooled rows go through the grouped kernels."""
+from dckt_kernels.options import Precision
+
+SMALL_ROWS = 512
+"""Layers of at most so many pooled rows are small: one launch serves them all together."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Launch:
         return {**self.blocks, "num_warps": self.num_warps, "num_stages": self.num_stages}
 
 
-def on_chip(precision: str, amd: bool) -> str:
+def on_chip(precision: Precision, amd: bool) -> Precision:
     """The precision of float32 products as a chip has it: AMD's multiply float32 as it is where others split it."""
     return "ieee" if amd and precision == "tf32x3" else precision
 
@@ -55,7 +57,7 @@ def gradient(rows: int, precision: str) -> Launch:
 
 
 def tile(precision: str) -> Launch:
-    """For the blocks of pairs of the tiled path."""
+    """For the blocks of pairs of a large layer."""
     if precision == "tf32":
         return Launch({"BLOCK_M": 128, "BLOCK_N": 64, "BLOCK_D": 32}, 8, 3)
     return Launch({"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_D": 32}, 8, 2)

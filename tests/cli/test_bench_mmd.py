@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dckt_bench.measure import COLUMNS
 from dckt_cli.main import main
-from dckt_kernels.bench.measure import COLUMNS
 
 QUICK = ["bench-mmd", "--providers", "dckt,gram", "--shapes", "8:6x5", "--seconds", "0", "--no-memory"]
 

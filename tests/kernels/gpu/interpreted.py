@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dckt_kernels import mk_mmd, mk_mmd_many
-from dckt_kernels.gpu import configs, tiles
+from dckt_kernels.gpu import configs, large_launch
 
 pytestmark = pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")  # NumPy computes masked lanes too
 
@@ -34,12 +34,12 @@ def empty_is_nan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "empty", empty)
 
 
-@pytest.fixture(params=["grouped", "tiled"])
+@pytest.fixture(params=["small", "large"])
 def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both paths; the tiled one with panels of 128 rows, so that there are several."""
-    if request.param == "tiled":
-        monkeypatch.setattr(configs, "GROUPED_ROWS", 0)
-        monkeypatch.setattr(tiles, "PANEL_CELLS", 1)
+    """Both paths; that of large layers with panels of 128 rows, so that there are several."""
+    if request.param == "large":
+        monkeypatch.setattr(configs, "SMALL_ROWS", 0)
+        monkeypatch.setattr(large_launch, "PANEL_CELLS", 1)
     return str(request.param)
 
 
@@ -175,11 +175,11 @@ def test_a_second_derivative_names_the_backend_that_has_it() -> None:
 
 @pytest.fixture
 def launches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    from dckt_kernels.gpu import grouped
+    from dckt_kernels.gpu import small_kernels
 
     counted: list[str] = []
     for name in ("partial_gram", "ladder", "gradient"):
-        kernel = getattr(grouped, name)
+        kernel = getattr(small_kernels, name)
 
         class Counted:
             def __init__(self, kernel: Any, name: str) -> None:
@@ -189,7 +189,7 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 counted.append(self.name)
                 return self.kernel[grid]
 
-        monkeypatch.setattr(grouped, name, Counted(kernel, name))
+        monkeypatch.setattr(small_kernels, name, Counted(kernel, name))
     return counted
 
 

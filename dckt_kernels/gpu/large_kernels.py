@@ -9,7 +9,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from dckt_kernels.gpu.grouped import rungs
+from dckt_kernels.gpu.small_kernels import rungs
 
 
 @triton.jit

@@ -1,4 +1,4 @@
-"""The grouped path: tables that say which program does what, and the three launches."""
+"""Small layers, all together: tables that say which program does what, and the three launches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from dckt_kernels.gpu import configs
-from dckt_kernels.ladder import Ladder
+from dckt_kernels.ladder import ladder_of
+from dckt_kernels.options import Layer, Options, Precision
 from dckt_kernels.pair_weights import PairWeights
 
 ALIGNMENT = 16  # bytes; and elements of a row, so that every row begins aligned
@@ -79,24 +80,14 @@ def plan(shapes: tuple[tuple[int, int, int], ...], precision: str, half: bool, d
     )
 
 
-class Group:
+class SmallLayers:
     """One call on L layers: `forward` is two launches, `backward` the third."""
 
-    def __init__(
-        self,
-        pairs: Sequence[tuple[Tensor, Tensor]],
-        weights: Sequence[PairWeights],
-        sigmas: Sequence[float | None],
-        ladder: Ladder,
-        *,
-        bandwidth_grad: bool,
-        precision: str,
-    ) -> None:
-        x = pairs[0][0]
-        self.device, self.dtype = x.device, x.dtype
-        self.pairs = [(_unit_stride(x), _unit_stride(y)) for x, y in pairs]
+    def __init__(self, layers: Sequence[Layer], options: Options, precision: Precision) -> None:
+        self.device, self.dtype = layers[0].x.device, layers[0].x.dtype
+        self.options, self.precision, self.ladder = options, precision, ladder_of(options)
+        self.pairs = [(_unit_stride(layer.x), _unit_stride(layer.y)) for layer in layers]
         self.shapes = tuple((x.shape[0], y.shape[0], x.shape[1]) for x, y in self.pairs)
-        self.ladder_steps, self.bandwidth_grad, self.precision = ladder, bandwidth_grad, precision
         self.half = self.dtype in (torch.bfloat16, torch.float16)
         self.plan = plan(self.shapes, precision, self.half, self.device)
         self.aligned = all(
@@ -119,28 +110,31 @@ class Group:
             )
         ]
         addresses = [[x.data_ptr() for x, _ in self.pairs], [y.data_ptr() for _, y in self.pairs]]
+        unbiased = options.estimator == "unbiased"
+        weights = [PairWeights.of(layer.x, layer.y, layer.weights_x, layer.weights_y, unbiased) for layer in layers]
         numbers = [
-            (w.total, w.off_diagonal, w.xx, w.xy, w.yy, sigma or 0.0) for w, sigma in zip(weights, sigmas, strict=True)
+            (w.total, w.off_diagonal, w.xx, w.xy, w.yy, layer.sigma or 0.0)
+            for w, layer in zip(weights, layers, strict=True)
         ]
         self.tables = self._table(rows, torch.int64)
         self.addresses = self._table(addresses, torch.int64)
         self.numbers = self._table(numbers, torch.float32)
-        self.powers = self._table(ladder.powers, torch.float32)
+        self.powers = self._table(self.ladder.powers, torch.float32)
         self.v = torch.cat([w.v for w in weights])
         self.mean = self._empty(sum(d + 16 for _, _, d in self.shapes))
         self.matrix = self._empty(made.matrix_size)
-        self.sigma_slope = self._empty(len(pairs))
+        self.sigma_slope = self._empty(len(layers))
 
     def forward(self, gradient: bool) -> Tensor:
         """The values [L]; keeps M for `backward` where a gradient is wanted."""
-        from dckt_kernels.gpu import grouped
+        from dckt_kernels.gpu import small_kernels
 
         made, layers = self.plan, len(self.pairs)
         values = self._empty(layers)
         gram = self._empty(made.gram_size)
         counters = torch.empty(layers, dtype=torch.int32, device=self.device)
         parts = torch.empty(2, len(made.ladder_programs), dtype=torch.float64, device=self.device)
-        grouped.partial_gram[(len(made.gram_programs),)](
+        small_kernels.partial_gram[(len(made.gram_programs),)](
             self.addresses[0],
             self.addresses[1],
             self.tables,
@@ -158,7 +152,7 @@ class Group:
             **made.gram.options(),
         )
         blocks = -(-max(n + m for n, m, _ in self.shapes) // made.ladder.blocks["BLOCK_R"])
-        grouped.ladder[(len(made.ladder_programs),)](
+        small_kernels.ladder[(len(made.ladder_programs),)](
             self.tables,
             self.numbers,
             made.ladder_programs,
@@ -171,11 +165,11 @@ class Group:
             values,
             self.sigma_slope,
             self.matrix,
-            self.ladder_steps.widest,
-            K=len(self.ladder_steps.powers),
-            DOUBLING=self.ladder_steps.doubling,
+            self.ladder.widest,
+            K=len(self.ladder.powers),
+            DOUBLING=self.ladder.doubling,
             GRADIENT=gradient,
-            BANDWIDTH_GRAD=self.bandwidth_grad,
+            BANDWIDTH_GRAD=self.options.bandwidth_grad,
             BLOCK_P=max(2, 1 << (blocks - 1).bit_length()),
             **made.ladder.options(),
         )
@@ -183,11 +177,11 @@ class Group:
 
     def backward(self, incoming: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Gradients by x [n, d] and y [m, d] of each layer, given those of the values [L]."""
-        from dckt_kernels.gpu import grouped
+        from dckt_kernels.gpu import small_kernels
 
         outs = [torch.empty(n + m, d, dtype=self.dtype, device=self.device) for n, m, d in self.shapes]
         made = self.plan
-        grouped.gradient[(len(made.gradient_programs),)](
+        small_kernels.gradient[(len(made.gradient_programs),)](
             self.addresses[0],
             self.addresses[1],
             self.tables,
@@ -200,7 +194,7 @@ class Group:
             self._table([out.data_ptr() for out in outs], torch.int64),
             DTYPE=triton_dtype(self.dtype),
             ALIGNED=self.aligned,
-            BANDWIDTH_GRAD=self.bandwidth_grad,
+            BANDWIDTH_GRAD=self.options.bandwidth_grad,
             PRECISION="tf32" if self.half else self.precision,
             **made.gradient.options(),
         )

@@ -14,10 +14,10 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
+from dckt_bench.workloads import Pairs
 from dckt_kernels import compat
 from dckt_kernels.api import mk_mmd, mk_mmd_many
 from dckt_kernels.bandwidth import mean_distance_bandwidth
-from dckt_kernels.bench.workloads import Pairs
 
 K = 5
 ALPHAS = (0.125, 0.25, 0.5, 1.0, 2.0)  # tllib's own choice in its examples

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dckt_kernels.bench.workloads import DCKT, parse
+from dckt_bench.workloads import DCKT, parse
 
 
 def test_shapes() -> None:

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from dckt_kernels.bench import measure
-from dckt_kernels.bench.measure import LIMIT, Setting, check, run
-from dckt_kernels.bench.providers import PROVIDERS
-from dckt_kernels.bench.workloads import Pairs, parse
+from dckt_bench import measure
+from dckt_bench.measure import LIMIT, Setting, check, run
+from dckt_bench.providers import PROVIDERS
+from dckt_bench.workloads import Pairs, parse
 
 SETTING = Setting(torch.device("cpu"), torch.float32, seconds=0.0)
 

@@ -1,4 +1,4 @@
-"""The tiled path: one layer of many rows, its gradient formed panel by panel in the forward pass."""
+"""A large layer: its gradient formed panel by panel in the forward pass."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from torch import Tensor
 
 from dckt_kernels.bandwidth import centred
 from dckt_kernels.gpu import configs
-from dckt_kernels.gpu.group import interpreting
-from dckt_kernels.ladder import Ladder
+from dckt_kernels.gpu.small_launch import interpreting
+from dckt_kernels.ladder import ladder_of
+from dckt_kernels.options import Layer, Options, Precision
 from dckt_kernels.pair_weights import PairWeights
 
 PANEL_CELLS = 2**26
@@ -16,23 +17,18 @@ PANEL_CELLS = 2**26
 COLLAPSED = 16 * torch.finfo(torch.float32).tiny
 
 
-def tiled(
-    x: Tensor,
-    y: Tensor,
-    weights: PairWeights,
-    sigma: float | None,
-    ladder: Ladder,
-    *,
-    gradient: bool,
-    bandwidth_grad: bool,
-    precision: str,
+def large_layer(
+    layer: Layer, options: Options, precision: Precision, gradient: bool
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """x [n, d], y [m, d] -> the value [], and where asked for its gradients by x and y (else empty ones).
+    """The value [], and where asked for its gradients by x [n, d] and y [m, d] (else empty ones).
 
     Beside Z and its gradient, N d each, only a panel of pairs is held. Nothing waits for the device.
     """
-    from dckt_kernels.gpu import tiled as kernels
+    from dckt_kernels.gpu import large_kernels
 
+    x, y, sigma = layer.x, layer.y, layer.sigma
+    ladder = ladder_of(options)
+    weights = PairWeights.of(x, y, layer.weights_x, layer.weights_y, options.estimator == "unbiased")
     n, v = weights.n, weights.v
     half = x.dtype in (torch.bfloat16, torch.float16)
     z = centred(torch.cat([x, y]).float(), None if weights.uniform else v)
@@ -60,7 +56,7 @@ def tiled(
         end = min(begin + panel, total)
         rows = -(-(end - begin) // tile.blocks["BLOCK_M"])
         parts = torch.empty(rows, columns, dtype=torch.float64, device=z.device)
-        kernels.pair_tile[(columns, rows)](
+        large_kernels.pair_tile[(columns, rows)](
             z,
             norms,
             v,
@@ -87,7 +83,7 @@ def tiled(
         value += parts.sum()
         if gradient:
             grid = (-(-d // product.blocks["BLOCK_D"]), -(-(end - begin) // product.blocks["BLOCK_M"]))
-            kernels.panel_gradient[grid](
+            large_kernels.panel_gradient[grid](
                 slopes,
                 z,
                 grad,
@@ -99,7 +95,7 @@ def tiled(
                 **product.options(),
             )
     value = torch.where(collapsed, 0.0, value / len(ladder.powers)).float()
-    if gradient and bandwidth_grad and sigma is None and weights.off_diagonal > 0:
+    if gradient and options.bandwidth_grad and sigma is None and weights.off_diagonal > 0:
         # MMD^2 is unchanged when Z grows by s and sigma by s^2, so dMMD^2/dsigma = -(Z . grad) / (2 sigma).
         slope = -(z.float() * grad).sum() / (2 * width) * (4 * weights.total / weights.off_diagonal)
         grad = torch.where(collapsed, grad, grad + slope * v[:, None] * z.float())

@@ -1,4 +1,4 @@
-"""The peak memory of one call: python -m dckt_kernels.bench.memory PROVIDER WORKLOAD MODE DTYPE DEVICE THREADS -> JSON.
+"""The peak memory of one call: python -m dckt_bench.memory PROVIDER WORKLOAD MODE DTYPE DEVICE THREADS -> JSON.
 
 A process of its own, since a peak leaves its mark on everything after it. Counted beyond the inputs: the caller's
 gradient tensors are part of it. Libraries are warmed up first, on a small call that needs all of them.
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from dckt_kernels.bench.providers import PROVIDERS
-from dckt_kernels.bench.workloads import Pairs, parse
+from dckt_bench.providers import PROVIDERS
+from dckt_bench.workloads import Pairs, parse
 
 
 def main(provider: str, workload: str, mode: str, dtype: str, device: str, threads: str) -> None:

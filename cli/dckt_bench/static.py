@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from dckt_kernels.gpu import configs
+from dckt_kernels.options import Precision
 
 SHARED_LIMIT = {"sm_80": 163 * 1024, "sm_90": 227 * 1024, "gfx942": 64 * 1024}
 """Bytes of shared memory that one block may use."""
 MATRIX = {"sm_80": r"\bHMMA\b", "sm_90": r"\bHGMMA\b", "gfx942": r"\bv_mfma_"}
 """Matrix instructions. Products of `ieee` precision have none on NVIDIA's chips."""
+PRODUCTS: dict[str, Precision] = {"tf32": "tf32", "tf32x3": "tf32x3", "ieee": "ieee", "bf16": "tf32"}
+"""The precision of the products of float32 numbers: rows of bfloat16 meet a float32 matrix in the gradient."""
 DCKT_LAYERS = ((64, 64, 4096),) * 4 + ((128, 128, 4096),) * 2
 """(n, m, d) of the six layers of one training step: fc6 and fc7 of both media, fc8 and fc9 of both together."""
 
@@ -64,11 +67,10 @@ def cases(target: str) -> Iterator[Case]:
     """Every kernel in every precision that a chip has; rows aligned, as features of real networks are."""
     import triton.language as tl
 
-    for precision in ("tf32", "tf32x3", "ieee", "bf16"):
-        if configs.on_chip(precision, amd=_is_amd(target)) != precision:
+    for precision, product in PRODUCTS.items():
+        if configs.on_chip(product, amd=_is_amd(target)) != product:
             continue
         half = precision == "bf16"
-        product = "tf32" if half else precision
         dtype = tl.bfloat16 if half else tl.float32
         dot = {"HALF": half, "PRECISION": product, "UPCAST": False}
         rows = 256
@@ -101,9 +103,9 @@ def compile_case(case: Case, target: str) -> KernelReport:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from dckt_kernels.gpu import grouped, tiled
+    from dckt_kernels.gpu import large_kernels, small_kernels
 
-    function = getattr(grouped if hasattr(grouped, case.kernel) else tiled, case.kernel)
+    function = getattr(small_kernels if hasattr(small_kernels, case.kernel) else large_kernels, case.kernel)
     constants = {**case.constants, **case.launch.blocks}
     signature = {name: "constexpr" if name in constants else _type(name, case.precision) for name in function.arg_names}
     aligned = {
@@ -149,7 +151,7 @@ def compile_case(case: Case, target: str) -> KernelReport:
 
 
 def traffic(shapes: Sequence[tuple[int, int, int]] = DCKT_LAYERS, precision: str = "tf32") -> dict[str, float]:
-    """Launches and bytes of one call, forward and backward, on layers (n, m, d) of the grouped path.
+    """Launches and bytes of one call, forward and backward, on small layers (n, m, d).
 
     least: each float32 row is read once forward and once backward, and its gradient is written once. modelled: what
     the kernels read from and write to main memory, counting what programs of one launch share through the cache once.

@@ -25,8 +25,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from dckt_kernels.bench.providers import PROVIDERS, Provider
-from dckt_kernels.bench.workloads import Pairs, Workload
+from dckt_bench.providers import PROVIDERS, Provider
+from dckt_bench.workloads import Pairs, Workload
 
 Clock = Literal["wall", "cpu"]  # cpu: processor time of this process, for a machine shared with others
 MODES = ("value", "forward", "backward", "both")
@@ -270,7 +270,7 @@ def _available_bytes(device: torch.device) -> float:
 
 def peak_memory(provider: str, workload: str, mode: str, setting: Setting) -> tuple[float | None, str]:
     """(MB held at most beyond the inputs during one call in a process of its own, or None; why none)."""
-    command = [sys.executable, "-m", "dckt_kernels.bench.memory", provider, workload, mode]
+    command = [sys.executable, "-m", "dckt_bench.memory", provider, workload, mode]
     command += [str(setting.dtype).removeprefix("torch."), str(setting.device), str(torch.get_num_threads())]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:

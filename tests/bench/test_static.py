@@ -7,8 +7,9 @@ import torch
 
 pytest.importorskip("triton")
 
-from dckt_kernels.gpu import configs, static
-from dckt_kernels.gpu.group import plan
+from dckt_bench import static
+from dckt_kernels.gpu import configs
+from dckt_kernels.gpu.small_launch import plan
 
 TARGETS = ("sm_80", "sm_90", "gfx942")
 CASES = [
