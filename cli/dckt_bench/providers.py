@@ -196,7 +196,7 @@ PROVIDERS: dict[str, Provider] = {
             _summed(pytorch_adapt),
             _summed(_like_pytorch_adapt),
             _squares(16),
-            needs=("pytorch_adapt", "pytorch_metric_learning", "torchmetrics"),
+            needs=("pytorch_adapt", "pytorch_metric_learning", "torchmetrics", "pkg_resources"),
         ),
         Provider("geomloss", _summed(geomloss), _OURS, _squares(20), needs=("geomloss",)),
         Provider("keops", _summed(keops), _OURS, _few, needs=("pykeops",)),

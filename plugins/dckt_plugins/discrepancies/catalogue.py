@@ -30,7 +30,10 @@ class MMDOptions:
     global_batch: Annotated[
         bool, "compare the batches of all processes together, not each process's own (biased and unbiased only)"
     ] = False
-    precision: Annotated[Literal["ieee", "tf32", "tf32x3"], "arithmetic of float32 products on a GPU"] = "tf32x3"
+    precision: Annotated[
+        Literal["ieee", "tf32", "tf32x3"] | None,
+        "arithmetic of float32 products in the GPU kernels; by default tf32x3 (not with global_batch)",
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,17 @@ class MMD:
     """Remembers the generator that random estimates draw from.
 
     Raises:
-        UsageError: the estimator does not go with `global_batch`.
+        UsageError: the estimator or the precision does not go with `global_batch`.
     """
 
     def __init__(self, options: MMDOptions, context: DiscrepancyContext) -> None:
         if options.global_batch and options.estimator not in ("biased", "unbiased"):
             raise UsageError(
                 f"option 'global_batch' of discrepancy 'mmd' does not go with estimator '{options.estimator}'"
+            )
+        if options.global_batch and options.precision is not None:
+            raise UsageError(
+                "option 'precision' of discrepancy 'mmd' does not go with global_batch, whose products are torch's own"
             )
         self._options = options
         self._generator = context.generator("mmd")
@@ -48,7 +52,7 @@ class MMD:
             sigma=options.sigma,
             estimator=options.estimator,
             bandwidth_grad=options.bandwidth_grad,
-            precision=options.precision,
+            precision=options.precision or "tf32x3",
             generator=self._generator,
         )
         return dict(zip(layers, values.unbind(), strict=True))

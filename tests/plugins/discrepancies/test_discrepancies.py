@@ -172,6 +172,25 @@ def test_mmd_of_quadruples_draws_from_the_runs_seed(build: Any) -> None:
     assert len(set(values(0))) == 3, "every call draws anew"
 
 
+def test_mmd_passes_its_precision_on(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def spy(pairs: Any, *, precision: str, **_: Any) -> Tensor:
+        seen.append(precision)
+        return torch.zeros(len(pairs))
+
+    monkeypatch.setattr("dckt_plugins.discrepancies.mmd.mk_mmd_many", spy)
+    for options in ({}, {"precision": "ieee"}):
+        build("mmd", **options).many({"a": (rows(4, 3), rows(4, 3))}, 0.0)
+    assert seen == ["tf32x3", "ieee"]
+
+
+@pytest.mark.parametrize("options", [{"precision": "tf32"}, {"estimator": "linear"}], ids=str)
+def test_what_does_not_go_with_a_global_batch_is_refused(build: Any, options: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="global_batch"):
+        build("mmd", global_batch="true", **options)
+
+
 def test_mmd_lets_gradients_through(build: Any) -> None:
     source, target = with_gradient(rows(5, 3, shift=1.0), rows(4, 3, seed=1))
     value = build("mmd").many({"a": (source, target)}, 0.0)["a"]
