@@ -11,10 +11,10 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dckt_core.base.errors import UsageError, did_you_mean
 from dckt_core.io.files import is_endless
@@ -193,6 +193,21 @@ class TransferConfig(Schedule):
     """Also train a twin of the target network on the same batches without the source: what to compare with."""
 
 
+class OfferConfig(Section):
+    """How much of the target's training items may be known: all that there is, or less, to see what each is worth."""
+
+    labels: Literal["all", "none"] = "all"
+    """`none` takes the labels off all of them; `shots` leaves a few."""
+    rest: Literal["unlabelled", "dropped"] = "unlabelled"
+    """What becomes of the items that are not among the `shots`: they stay without a label, or they go."""
+    pairing: Literal["kept", "broken"] = "kept"
+    """`broken`: of half the pairs the image alone, of the others the text alone, drawn by the seed."""
+    class_names: bool = True
+    """Whether the classes' names are known: those of the data set, else the labels themselves."""
+    train_items: Literal["all", "none"] = "all"
+    """`none`: nothing at all, so that there is but the source to learn from, and the names where they are known."""
+
+
 class Config(Section):
     """A run, whole. `Config.resolve` makes one."""
 
@@ -201,7 +216,9 @@ class Config(Section):
     source: DataChoice = DataChoice(location="sample-source")
     target: DataChoice = DataChoice(location="sample-target")
     shots: Positive | None = None
-    """At most so many training pairs of each class of the target, drawn by the seed; all of them where not given."""
+    """At most so many training items of each class of the target have a label, drawn by the seed; all where not given.
+    """
+    offer: OfferConfig = OfferConfig()
     encoder: PluginChoice
     text_encoder: PluginChoice
     discrepancy: PluginChoice
@@ -226,6 +243,13 @@ class Config(Section):
     checkpoints_kept: Positive = 2
     encode_batch: Positive = 64
     """Items that pass a frozen encoder at once."""
+
+    @model_validator(mode="after")
+    def _is_of_one_mind(self) -> Self:
+        if self.shots is not None and (self.offer.labels, self.offer.train_items) != ("all", "all"):
+            key = "labels" if self.offer.labels == "none" else "train_items"
+            raise ValueError(f"shots = {self.shots} and offer.{key} = 'none' exclude each other")
+        return self
 
     @classmethod
     def resolve(
@@ -310,6 +334,7 @@ BEFORE_THERE_WAS_SUCH_A_KEY: Mapping[str, Any] = {
         "margin": 1.0,
     },
     "transfer": {"keep_start": False},
+    "offer": {"rest": "dropped"},
 }
 """What older runs did where today's configuration has a key. Written once with a new key, never changed."""
 
@@ -364,6 +389,8 @@ def validate(values: Mapping[str, Any]) -> Config:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
+        if not where:
+            raise UsageError(str(first["ctx"]["error"])) from None
         if first["type"] == "extra_forbidden":
             *tables, word = [str(part) for part in first["loc"]]
             raise UsageError(f"unknown configuration key '{where}': {_suggest(tables, word)}") from None

@@ -95,16 +95,17 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
             progress=progress,
         )
         data = model.target()
-        pairs = data.split(flags["split"])
+        pairs = data.labelled(flags["split"])
         if not pairs:
-            raise DataError(f"{data.origin}: split '{flags['split']}' is empty")
+            lack = "has no labelled pair" if data.split(flags["split"]) else "is empty"
+            raise DataError(f"{data.origin}: split '{flags['split']}' {lack}")
         labels = torch.tensor(data.labels(pairs), dtype=torch.int64)
         view = Representation(
             model.encode_images([pair.image_item for pair in pairs], cache=True),
             model.encode_texts([pair.text_item for pair in pairs], cache=True),
         )
         ids, cuts = [pair.id for pair in pairs], sorted(set(ks))
-        how: dict[str, Any] = {"ks": cuts, "self_hit": flags["self_hit"], "classes": data.classes}
+        how: dict[str, Any] = {"ks": cuts, "self_hit": flags["self_hit"], "classes": data.label_space}
         tasks = CROSS_MEDIA if flags["tasks"] == "across" else tuple(TASKS)
         evaluation = evaluate_pairs(view, labels, ids, tasks=tasks, **how)
     seed = model.config.seed

@@ -38,7 +38,8 @@ PLUGIN_FLAGS = ("encoder", "text_encoder", "discrepancy", "sampler")
 @click.option("--config", "file", metavar="FILE", type=options.Place(), help="Values in TOML.")
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Any value, such as transfer.lr=0.001.")
 @click.option("--seed", metavar="INTEGER", help="The same seed gives the same bits on CPU. [default: 0]")
-@click.option("--shots", metavar="INTEGER", help="At most so many training pairs a class of the target. [default: all]")
+@click.option("--shots", metavar="INTEGER", help="At most so many labels a class of the target. [default: all]")
+@click.option("--shots-rest", metavar="NAME", help="The items beside: unlabelled or dropped. [default: unlabelled]")
 @click.option("--on-error", metavar="fail|skip", help="What a bad line or image does: end the run, or drop the pair.")
 @click.option("--max-bad-fraction", metavar="SHARE", help="How much of a data set skip may drop. [default: 0.01]")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps. [default: auto]")
@@ -121,6 +122,8 @@ def flags_layer(flags: dict[str, Any]) -> dict[str, Any]:
     if flags["observers"]:
         layer["observers"] = [{"name": name} for name in dict.fromkeys(("csv", *flags["observers"]))]
     layer |= {key: flags[key] for key in PLAIN_FLAGS if flags[key] is not None}
+    if flags["shots_rest"] is not None:
+        layer["offer"] = {"rest": flags["shots_rest"]}
     layer = {key: value for key, value in layer.items() if value != {}}
     assigned = split_assignments(flags["assignments"], option="--set")
     return merge(layer, assignments_layer(assigned.items()))

@@ -41,7 +41,7 @@ def check_target(target: PairSet) -> None:
         raise DataError(f"target data set {target.origin}: split 'test' is empty")
     if not target.training:
         return
-    _check_count("target", target, len(target.training), "item")
+    _check_count("target", target, len(target.training), "pair" if target.training[0].complete else "item")
     _check_classes("target", target)
     if any(pair.label is None for pair in target.training):
         return

@@ -125,32 +125,30 @@ def make_domain(
     def alone(medium: Medium, pairs: Sequence[Pair]) -> Items:
         return Items(pairs, inputs(medium, pairs), labels(pairs))
 
-    data: dict[Split, SplitData] = {split: complete(pair_set.split(split)) for split in splits if split != "train"}
     along = [name for name, encoder in (("image", image), ("text", text)) if encoder.trainable]
-    if along or not for_parts:
-        left_out = len(pair_set.training) - len(pair_set.labelled("train"))
-        if left_out and for_parts:
-            logger.warning(
-                "%s: %d items without a label or a partner are left out, because the %s encoder trains along",
-                *(role, left_out, " and the ".join(along)),
-            )
-        data["train"] = complete(pair_set.labelled("train"))
-        nothing = {medium: alone(medium, []) for medium in MEDIA}
-        return Domain(role, pair_set, data, complete([]), nothing, nothing["text"])
-
-    training = complete(pair_set.split("train"))  # at once: the features in the cache fit, whichever labels are known
-    data["train"], unlabelled = (_some(training, known) for known in (training.labels >= 0, training.labels < 0))
-    lone = {medium: alone(medium, pair_set.lone(medium)) for medium in MEDIA}
+    everything = for_parts and not along
+    left_out = len(pair_set.training) - len(pair_set.labelled("train"))
+    if along and for_parts and left_out:
+        logger.warning(
+            "%s: %d items without a label or a partner are left out, because the %s encoder trains along",
+            *(role, left_out, " and the ".join(along)),
+        )
+    # At once, so that the features in the cache are of use whichever labels are known the next time.
+    training = complete(pair_set.split("train") if everything else pair_set.labelled("train"))
+    data: dict[Split, SplitData] = {"train": _some(training, training.labels >= 0)}
+    unlabelled = _some(training, training.labels < 0)
+    lone = {medium: alone(medium, pair_set.lone(medium) if everything else []) for medium in MEDIA}
     names = [
         Pair(f"name:{name}", None, name, label, "train", role=role)
         for label in pair_set.classes
         for name in pair_set.names_of(label)
     ]
     try:
-        named = alone("text", names)
+        named = alone("text", names if everything else [])
     except (DataError, UsageError) as error:
         logger.warning("%s: the names of the classes are left out: %s", role, error)
         named = alone("text", [])
+    data |= {split: complete(pair_set.split(split)) for split in splits if split != "train"}
     return Domain(role, pair_set, data, unlabelled, lone, named)
 
 

@@ -13,8 +13,8 @@ from dckt_core.contract.discovery import Registered, Registry, blame
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import SPLITS, PairSet, Role, Split
 from dckt_core.contract.protocols import DatasetContext
+from dckt_core.data.offer import offered
 from dckt_core.data.screening import Screened, screen
-from dckt_core.data.shots import few_shot
 
 
 def find_layout(path: Path, registry: Registry, layout: str = "auto") -> Registered:
@@ -87,8 +87,8 @@ def training_texts(pair_sets: Iterable[PairSet]) -> list[str]:
 def load_screened(config: Config, role: Role, registry: Registry, *, cache_dir: Path, progress: Progress) -> Screened:
     """The good pairs of a run's source or target, and what was dropped, as the configuration has it.
 
-    The pairs know their role from here on, and of the target's training pairs there are no more than `config.shots`
-    a class.
+    The pairs know their role from here on, and of the target's training items no more is known than `config.shots` and
+    `config.offer` say.
     """
     choice = config.source if role == "source" else config.target
     screened = screen(
@@ -100,6 +100,6 @@ def load_screened(config: Config, role: Role, registry: Registry, *, cache_dir: 
         progress=progress,
     )
     pair_set = screened.pair_set.of_role(role)
-    if role == "target" and config.shots is not None:
-        pair_set = few_shot(pair_set, config.shots, seed=config.seed)
+    if role == "target":
+        pair_set = offered(pair_set, config)
     return replace(screened, pair_set=pair_set)

@@ -35,13 +35,14 @@ def searcher_of_target(
     parsed = parse_options(plugin.spec, options or {}, where=f"index '{index}'")
     data = model.target()
     # Split by split, as training did, so that the features it left in the cache are found there.
-    splits = [data.split(name) for name in SPLITS if split in ("all", name)]
-    if not any(splits):
-        raise DataError(f"{data.origin}: split '{split}' is empty")
+    splits = [name for name in SPLITS if split in ("all", name)]
     galleries: dict[Modality, Gallery] = {}
     for medium in media:
         galleries[medium] = Gallery(medium, plugin, parsed, IndexContext(dim=model.dim, seed=model.config.seed))
-        for pairs in splits:
+        groups = [data.split(name) for name in splits] + ([data.lone(medium)] if "train" in splits else [])
+        if not any(groups):
+            raise DataError(f"{data.origin}: split '{split}' is empty")
+        for pairs in filter(None, groups):
             if medium == "image":
                 rows = model.encode_images([pair.image_item for pair in pairs], cache=True)
             else:

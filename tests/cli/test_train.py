@@ -232,8 +232,9 @@ def test_the_control_samplers(train: Train, capsys: Capture, sampler: str) -> No
     assert (sum(kept) == len(kept)) is (sampler == "all")
 
 
-def test_few_shots_of_each_class(train: Train, capsys: Capture) -> None:
-    assert train("--shots", "2", "--seed", "3", "--json") == 0
+@pytest.mark.parametrize("rest", ["unlabelled", "dropped"])
+def test_few_shots_of_each_class(rest: str, train: Train, capsys: Capture) -> None:
+    assert train("--shots", "2", "--seed", "3", "--shots-rest", rest, "--json") == 0
     told = json.loads(capsys.readouterr().out)
     few = 2 * len(TARGET)
     assert [told["target"][split] for split in ("train", "val", "test")] == [
@@ -246,6 +247,12 @@ def test_few_shots_of_each_class(train: Train, capsys: Capture) -> None:
     assert len(chosen) == few
     assert main(["evaluate", "runs/a", "--split", "train", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["pairs"] == few, "the run is read back with the pairs it had"
+    assert f'rest = "{rest}"' in Path("runs/a/config.toml").read_text()
+    assert main(["search", "runs/a", "--text", "a", "-k", "100", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["results"]
+    of_train = [hit for hit in found if hit["split"] == "train"]
+    assert len(of_train) == (few if rest == "dropped" else SIZES["train"] * len(TARGET)), "to be found without a label"
+    assert sum("label" in hit for hit in of_train) == few
 
 
 # --- bad usage: exit code 2, nothing left behind --------------------------------------------------------------
@@ -270,6 +277,7 @@ def test_few_shots_of_each_class(train: Train, capsys: Capture) -> None:
         (["--seed", "-1"], "seed"),
         (["--seed", "x"], "seed"),
         (["--shots", "0"], "shots"),
+        (["--shots", "1", "--shots-rest", "kept"], "'offer.rest' = 'kept': input should be 'unlabelled' or 'dropped'"),
         (["--device", "tpu"], "unknown device 'tpu'"),
         (["--precision", "fp16"], "fp16"),
         (["--precision", "fp8"], "precision"),
@@ -332,8 +340,8 @@ def without(split: str) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]
         (relabel, "label 'blue' is in split 'test'"),
         (one_class, "split 'train' has one class, 'red'"),
         (one_pair, "split 'train' has one pair"),
-        (without("train"), "split 'train' is empty"),
-        (without("val"), "split 'val' is empty"),
+        (without("train"), "the networks need 2 labelled training pairs of 2 classes, and it has 0 of 0"),
+        (without("val"), "the networks need labelled pairs in split 'val', and it has none"),
         (without("test"), "split 'test' is empty"),
         (outside, "pairs.jsonl:1: "),
         (gone, "gone.png"),

@@ -64,7 +64,8 @@ def test_a_source_needs_pairs_of_more_than_one_class(train: str, reason: str) ->
     ("splits", "reason"),
     [
         ({"train": "ab", "val": "a"}, "split 'test' is empty"),
-        ({"train": "a", "test": "a"}, "split 'train' has one item; at least 2 are needed"),
+        ({"train": "a", "test": "a"}, "split 'train' has one pair; at least 2 are needed"),
+        ({"train": "T", "test": "a"}, "split 'train' has one item; at least 2 are needed"),
         ({"train": "aaa", "test": "a"}, "split 'train' has one class, 'a'; at least 2 are needed"),
         (
             {"train": "ab", "val": "ac", "test": "b"},
