@@ -7,7 +7,6 @@ reads as the full statement of an experiment. Values and their sources: docs/met
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -16,8 +15,9 @@ from typing import Annotated, Any, Literal, Self
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from dckt_core.base.errors import UsageError, did_you_mean
+from dckt_core.base.errors import UsageError, did_you_mean, one_line
 from dckt_core.io.files import is_endless
+from dckt_core.io.text import parse_toml
 
 ENV_PREFIX = "DCKT_"
 ENV_NOT_CONFIG = frozenset(
@@ -305,7 +305,7 @@ def read_preset(name: str) -> dict[str, Any]:
     """A preset's values; `extends` names the one that it changes."""
     if name not in preset_names():
         raise UsageError(f"unknown preset '{name}': {did_you_mean(name, preset_names())}")
-    values = tomllib.loads((resources.files("dckt_core") / "presets" / f"{name}.toml").read_text("utf-8"))
+    values = parse_toml((resources.files("dckt_core") / "presets" / f"{name}.toml").read_text("utf-8"))
     parent = values.pop("extends", None)
     return merge(read_preset(parent), values) if parent else values
 
@@ -314,13 +314,11 @@ def read_toml(file: Path) -> dict[str, Any]:
     if is_endless(file):
         raise UsageError(f"{file}: no file")
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return parse_toml(file.read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise UsageError(f"{file}: not TOML: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise UsageError(f"{file}: not TOML that anybody wrote: nested too deeply") from None
+        raise UsageError(f"{file}: {one_line(str(error))}") from None
 
 
 BEFORE_THERE_WAS_SUCH_A_KEY: Mapping[str, Any] = {
@@ -377,8 +375,8 @@ def assignments_layer(assignments: Iterable[tuple[str, str]]) -> dict[str, Any]:
 def parse_value(text: str) -> Any:
     """A TOML value where it is one, else the text itself: `true`, `0.5`, `[1, 2]`, `fc6`."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
         return text
 
 

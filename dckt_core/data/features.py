@@ -1,9 +1,9 @@
 """Features of frozen encoders: computed once, kept in the cache, checked when read back.
 
 A cache file is named by a hash of the encoder's fingerprint and of what every item holds, so nothing in it can go
-stale. It is a safetensors file with one tensor, `features` [n, dim] float32, and the tensor's own checksum in its
-header; a JSON file beside it says for people what it is. Files appear whole or not at all, so processes that share a
-cache do no harm to each other: the last one to finish writes the file, and each has its own features.
+stale. It holds one tensor, `features` [n, dim] float32; a JSON file beside it says for people what it is. Files appear
+whole or not at all, so processes that share a cache do no harm to each other: the last one to finish writes the file,
+and each has its own features.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from dckt_core.base.errors import DataError, DcktError, PluginError, describe
@@ -25,10 +23,11 @@ from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.pairs import ImageItem
 from dckt_core.contract.protocols import Encoder, Item
 from dckt_core.data.prepare import MAX_THREADS, Preparer
-from dckt_core.io.files import write_atomically, write_text
+from dckt_core.io.json import write_json
+from dckt_core.io.tensors import load_tensors, save_tensors
 
-FORMAT = 1
-"""Part of every key; a change of the file's layout makes it a new one."""
+KIND, FORMAT = "file of features", 1
+"""The format is part of every key; a change of the file's layout makes it a new one."""
 
 
 def encode_items(
@@ -75,9 +74,8 @@ def encode_items(
     try:
         write_features(file, features, encoder)
         log(f"features of {what} computed and put into the cache ({file})")
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        log(f"features of {what} computed; the cache {cache_dir} cannot be written: {reason}")
+    except OSError as error:
+        log(f"features of {what} computed; the cache {cache_dir} cannot be written: {error.strerror or error}")
     return features
 
 
@@ -125,30 +123,18 @@ def read_features(file: Path, shape: tuple[int, int]) -> Tensor:
     """
     if not file.exists():
         raise FileNotFoundError(file)
-    try:
-        with safe_open(file, framework="pt") as stored:
-            checksum = (stored.metadata() or {}).get("sha256")
-            features: Tensor = stored.get_tensor("features")
-    except (SafetensorError, OSError, ValueError) as error:
-        raise DataError(f"cache file {file} is broken ({error})") from None
-    if features.dtype != torch.float32 or features.shape != shape:
-        raise DataError(f"cache file {file} is broken (it holds {tuple(features.shape)}, not {shape})")
-    if _checksum(features) != checksum:
-        raise DataError(f"cache file {file} is broken (its checksum does not fit)")
+    features = load_tensors(file, kind=KIND, format=FORMAT)[0].get("features")
+    if features is None or features.dtype != torch.float32 or features.shape != shape:
+        raise DataError(f"{file}: not a whole {KIND}: it holds no features of shape {shape}")
     return features
 
 
 def write_features(file: Path, features: Tensor, encoder: Encoder) -> None:
     """Writes a cache file and, for people, a JSON file beside it that says what it is."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    provenance = {
-        "format": str(FORMAT),
-        "encoder": encoder.fingerprint,
-        "shape": "x".join(str(size) for size in features.shape),
-        "sha256": _checksum(features),
-    }
-    write_atomically(file, lambda part: save_file({"features": features.contiguous()}, part, metadata=provenance))
-    write_text(file.with_suffix(".json"), json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")
+    provenance = {"encoder": encoder.fingerprint, "shape": "x".join(str(size) for size in features.shape)}
+    checksum = save_tensors(file, {"features": features}, provenance, kind=KIND, format=FORMAT)
+    write_json(file.with_suffix(".json"), {**provenance, "sha256": checksum})
 
 
 def _counted(items: Sequence[Item]) -> str:
@@ -190,7 +176,3 @@ def _item_digest(item: Item) -> bytes:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
         raise DataError(f"{item.path}: cannot be read: {error.strerror or error}") from None
-
-
-def _checksum(features: Tensor) -> str:
-    return hashlib.sha256(features.contiguous().view(-1).numpy().data).hexdigest()

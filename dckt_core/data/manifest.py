@@ -5,7 +5,6 @@ The format is stated in docs/data.md.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 
 from dckt_core.base.errors import DataError, did_you_mean
 from dckt_core.contract.pairs import SPLITS, Pair, PairSet
-from dckt_core.io.text import check_inside, decode_line, is_unicode, numbered_lines, shown
+from dckt_core.io.text import check_inside, decode_line, is_unicode, numbered_lines, parse_json, shown
 
 MANIFEST_NAME = "pairs.jsonl"
 REQUIRED = ("image", "text", "label", "split")
@@ -147,14 +146,8 @@ class _Reader:
 
 
 def _parse(line: bytes | None) -> dict[str, Any]:
-    text = decode_line(line)
-    try:
-        # No field is a number, so none is worked out, however many digits it has.
-        entry = json.loads(text, object_pairs_hook=_no_key_twice, parse_int=lambda digits: 0)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from None
-    except RecursionError:
-        raise ValueError("not a pair: nested too deeply") from None
+    # No field is a number, so none is worked out, however many digits it has.
+    entry = parse_json(decode_line(line), object_pairs_hook=_no_key_twice, parse_int=lambda digits: 0)
     if not isinstance(entry, dict):
         raise ValueError(f"not a JSON object but {_kind(entry)}")
     return entry

@@ -23,6 +23,7 @@ from dckt_core.data.inspection import THREADS, bad_images, images_of
 from dckt_core.data.manifest import ManifestError, Problem
 from dckt_core.io.files import write_text
 from dckt_core.io.images import max_pixels
+from dckt_core.io.json import read_json
 
 OnError = Literal["fail", "skip"]
 FORMAT = 1
@@ -160,11 +161,10 @@ def _digest(path: Path) -> bytes:
 def _read_verdict(file: Path, count: int) -> dict[int, str] | None:
     """Reasons by the image's number; None where nothing that can be used is there."""
     try:
-        rows = json.loads(file.read_bytes())["bad"]
-        verdict = dict(rows)
+        verdict = dict(read_json(file, "a verdict on images")["bad"])
         if all(type(n) is int and 0 <= n < count and isinstance(reason, str) for n, reason in verdict.items()):
             return verdict
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (DataError, ValueError, KeyError, TypeError):
         pass
     return None
 

@@ -1,28 +1,24 @@
 """The whole state of a training between two updates, as one file: what `dckt train --resume` goes on from.
 
-One safetensors file: tensors by name, everything else as JSON in its header. It appears whole or not at all, and
-reading it runs no code. `FORMAT` counts up with every change of what is in it.
+One file of tensors by name, with everything else as its facts. `FORMAT` counts up with every change of what is in it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from dckt_core.base.errors import DataError
 from dckt_core.base.progress import logger
-from dckt_core.io.files import sweep, write_atomically
+from dckt_core.io.files import sweep
+from dckt_core.io.tensors import load_tensors, save_tensors
 
-FORMAT = 1
+KIND, FORMAT = "checkpoint", 1
 SUFFIX = ".state.safetensors"
 
 
@@ -40,10 +36,7 @@ class Snapshot:
 
     def save(self, path: Path) -> None:
         """Writes the file, atomically."""
-        facts = json.dumps(self.facts)
-        tensors = {name: value.detach().cpu().contiguous() for name, value in self.tensors.items()}
-        header = {"format": str(FORMAT), "facts": facts, "sha256": _checksum(tensors, facts)}
-        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
+        save_tensors(path, self.tensors, self.facts, kind=KIND, format=FORMAT)
 
 
 def load_snapshot(path: Path) -> Snapshot:
@@ -52,31 +45,7 @@ def load_snapshot(path: Path) -> Snapshot:
     Raises:
         DataError: the file is missing, broken, altered or of another format.
     """
-    try:
-        with safe_open(path, framework="pt") as stored:
-            header = stored.metadata() or {}
-            if header.get("format") != str(FORMAT):
-                raise DataError(f"{path}: checkpoint of format {header.get('format')}, and this dckt reads {FORMAT}")
-            facts = json.loads(header["facts"])
-            if not isinstance(facts, dict):
-                raise ValueError("its facts are no table")
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a mapping
-            if header["sha256"] != _checksum(tensors, header["facts"]):
-                raise ValueError("its checksum does not fit")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such checkpoint") from None
-    except (SafetensorError, OSError, ValueError, KeyError, RecursionError) as error:
-        raise DataError(f"{path}: not a whole checkpoint: {' '.join(str(error).split())}") from None
-    return Snapshot(tensors, facts)
-
-
-def _checksum(tensors: Mapping[str, Tensor], facts: str) -> str:
-    digest = hashlib.sha256(facts.encode("utf-8", "surrogatepass"))
-    for name in sorted(tensors):
-        value = tensors[name].contiguous()
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    return Snapshot(*load_tensors(path, kind=KIND, format=FORMAT))
 
 
 class SnapshotFolder:

@@ -1,1 +1,1 @@
-"""Bytes on disk: atomic files, tensors, text, images."""
+"""Bytes on disk: atomic files, locks, JSON, tensors, text, images."""

@@ -1,63 +1,127 @@
-"""Weights on disk: safetensors only, so that reading a stranger's file runs none of their code."""
+"""Tensors on disk: safetensors only, so that reading a stranger's file runs none of their code, and never without a
+look at the checksum.
+
+Beside its tensors a file holds facts: whatever JSON holds. Its header has one entry, `dckt`: the SHA-256 of all the
+rest, a blank, and JSON with the kind of the file, the format number of that kind, and the facts.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from dckt_core.base.errors import DataError
-from dckt_core.io.files import write_atomically
+from dckt_core.base.errors import DataError, one_line
+from dckt_core.io.files import is_endless, write_atomically
+from dckt_core.io.json import check_format
+from dckt_core.io.text import parse_json
+
+WEIGHTS, WEIGHTS_FORMAT = "file of weights", 1
+_ENTRY = "dckt"
 
 
-def save_weights(path: Path, module: nn.Module, metadata: Mapping[str, str] | None = None) -> None:
+def save_tensors(
+    file: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None, *, kind: str, format: int
+) -> str:
+    """Writes tensors by name, from any device, and facts, atomically.
+
+    Args:
+        kind: what the file is, for whoever reads another one by mistake: `checkpoint`.
+        format: counts up with every change of what is in files of this kind.
+
+    Returns:
+        The checksum, 64 hexadecimal digits.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    about = json.dumps({"kind": kind, "format": format, "facts": dict(facts or {})})
+    checksum = _checksum(stored, about)
+    header = {_ENTRY: f"{checksum} {about}"}  # one entry: safetensors writes several in any order
+    write_atomically(file, lambda temporary: save_file(stored, temporary, metadata=header))
+    return checksum
+
+
+def load_tensors(file: Path, *, kind: str, format: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Reads back the tensors, on the CPU, and the facts that `save_tensors` wrote.
+
+    Raises:
+        DataError: the file is missing, broken, altered, of another kind or of another format.
+    """
+    if is_endless(file):
+        raise DataError(f"{file}: no file")
+    try:
+        with safe_open(file, framework="pt") as stored:
+            checksum, _, text = (stored.metadata() or {}).get(_ENTRY, "").partition(" ")
+            about = parse_json(text)
+            if not isinstance(about, dict) or not isinstance(about.get("facts"), dict):
+                raise ValueError("its header holds no facts")
+            if about.get("kind") != kind:
+                raise DataError(f"{file}: of another kind: '{about.get('kind')}', not '{kind}'")
+            check_format(about.get("format"), format, file, f"a whole {kind}")
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a mapping
+        if checksum != _checksum(tensors, text):
+            raise ValueError("its checksum does not fit")
+    except FileNotFoundError:
+        raise DataError(f"{file}: no such file") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DataError(f"{file}: not a whole {kind}: {one_line(str(error))}") from None
+    return tensors, about["facts"]
+
+
+def save_weights(file: Path, module: nn.Module) -> None:
     """A module's parameters and buffers, atomically."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
-    said = dict(metadata) if metadata else None  # safetensors writes a broken header for no tensors and empty metadata
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=said))
+    save_tensors(file, module.state_dict(), kind=WEIGHTS, format=WEIGHTS_FORMAT)
 
 
-def load_weights(path: Path, module: nn.Module) -> None:
+def load_weights(file: Path, module: nn.Module) -> None:
     """Reads back what `save_weights` wrote.
 
     Raises:
-        DataError: the file is missing or broken, belongs to another network, or holds numbers that are not finite.
+        DataError: as `load_tensors`; or the weights are another network's, or hold numbers that are not finite.
     """
-    try:
-        tensors: dict[str, Tensor] = load_file(path)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (SafetensorError, OSError, ValueError) as error:
-        raise DataError(f"{path}: not a whole safetensors file: {' '.join(str(error).split())}") from None
+    tensors, _ = load_tensors(file, kind=WEIGHTS, format=WEIGHTS_FORMAT)
     expected = module.state_dict()
     for name in sorted(expected.keys() ^ tensors.keys()):
         fault = "lacks" if name in expected else "has an unknown"
-        raise DataError(f"{path}: weights of another network: it {fault} tensor '{name}'")
+        raise DataError(f"{file}: weights of another network: it {fault} tensor '{name}'")
     for name, tensor in tensors.items():
         if tensor.shape != expected[name].shape:
             found, wanted = tuple(tensor.shape), tuple(expected[name].shape)
-            raise DataError(f"{path}: weights of another network: '{name}' has shape {found}, not {wanted}")
+            raise DataError(f"{file}: weights of another network: '{name}' has shape {found}, not {wanted}")
         if tensor.dtype != expected[name].dtype:
-            raise DataError(f"{path}: '{name}' holds {tensor.dtype}, not {expected[name].dtype}")
+            raise DataError(f"{file}: '{name}' holds {tensor.dtype}, not {expected[name].dtype}")
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise DataError(f"{path}: '{name}' holds numbers that are not finite")
+            raise DataError(f"{file}: '{name}' holds numbers that are not finite")
     module.load_state_dict(tensors)
 
 
-def weights_digest(module: nn.Module) -> str:
-    """Names a module's parameters and buffers by what they hold: 64 hexadecimal digits."""
+def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
+    """Names tensors by their names and what they hold, in whichever order: 64 hexadecimal digits."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
+def weights_digest(module: nn.Module) -> str:
+    """Names a module's parameters and buffers by what they hold: 64 hexadecimal digits."""
+    return tensors_digest(module.state_dict())
+
+
 def checkpoint_file(run_dir: Path, what: str) -> Path:
     """Where a run keeps the weights of a network: `before`, `after`, `control`, `source`, `source-before`, others."""
     return run_dir / "checkpoints" / f"{what}.safetensors"
+
+
+def _checksum(tensors: Mapping[str, Tensor], about: str) -> str:
+    return hashlib.sha256(f"{tensors_digest(tensors)} {about}".encode()).hexdigest()

@@ -5,10 +5,14 @@ Whatever is wrong is a ValueError with the reason; the caller knows the file and
 
 from __future__ import annotations
 
+import json
 import os
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from dckt_core.base.errors import one_line
 
 MAX_LINE_BYTES = 1 << 20
 """A longer line is an error: it belongs to no list, and is not read into memory whole."""
@@ -70,6 +74,38 @@ def read_text(file: Path) -> str:
         return content.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8: byte {error.start + 1} is 0x{content[error.start]:02x}") from None
+
+
+def parse_json(text: str, **hooks: Any) -> Any:
+    """The value that a JSON text stands for.
+
+    Args:
+        hooks: of `json.loads`; what they raise passes through.
+
+    Raises:
+        ValueError: it is no JSON, or nested more deeply than anybody wrote it; the message is the reason in one line.
+    """
+    try:
+        return json.loads(text, **hooks)
+    except json.JSONDecodeError as error:
+        line = f"line {error.lineno}, " if error.lineno > 1 else ""
+        raise ValueError(f"not JSON: {error.msg} at {line}column {error.colno}") from None
+    except RecursionError:
+        raise ValueError("not JSON: nested too deeply") from None
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The tables of a TOML text.
+
+    Raises:
+        ValueError: it is no TOML, or nested more deeply than anybody wrote it; the message is the reason in one line.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"not TOML: {one_line(str(error))}") from None
+    except RecursionError:
+        raise ValueError("not TOML: nested too deeply") from None
 
 
 def check_inside(root: str, path: str, what: str) -> None:

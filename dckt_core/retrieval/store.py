@@ -11,7 +11,6 @@ the index is the one before or the one after. Nothing in it is a pickle.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -20,16 +19,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from dckt_core.base.errors import DataError
 from dckt_core.contract.discovery import Registry
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.protocols import IndexContext
 from dckt_core.contract.specs import Modality
 from dckt_core.io.files import sync_folder
+from dckt_core.io.json import read_record, write_json
 from dckt_core.retrieval.gallery import Gallery
-from dckt_core.runs.folder import write_json
 from dckt_core.runs.model import Checkpoint
 
 FORMAT = 1
@@ -103,17 +100,11 @@ def read_header(path: Path) -> Header:
         DataError: it is not there, is no such file, or of another format.
     """
     file = path / HEADER
-    try:
-        said = json.loads(file.read_text(encoding="utf-8"))
-        if isinstance(said, dict) and isinstance(said.get("format"), int) and said["format"] != FORMAT:
-            raise DataError(f"{file}: format {said['format']}, and this dckt reads {FORMAT}")
-        header = TypeAdapter(Header).validate_python(said)
-        if not re.fullmatch(r"contents-\d{1,9}", header.contents):
-            raise ValueError(header.contents)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no index ({HEADER} is not there)") from None
-    except (OSError, ValueError, RecursionError):  # pydantic's errors are ValueErrors
-        raise DataError(f"{file}: not the header of an index") from None
+    if not file.exists():
+        raise DataError(f"{path}: no index ({HEADER} is not there)")
+    header = read_record(file, "the header of an index", Header, format=FORMAT)
+    if not re.fullmatch(r"contents-\d{1,9}", header.contents):
+        raise DataError(f"{file}: not the header of an index: contents: no folder of it")
     return header
 
 

@@ -25,7 +25,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib import metadata
@@ -34,7 +34,7 @@ from typing import Any
 
 from dckt_core.base.errors import MachineError, StoppedError, StorageError, UsageError
 from dckt_core.base.progress import logger
-from dckt_core.io.files import LOCK, Hold, hold, is_held, sweep, sync_folder, umask, write_text
+from dckt_core.io.files import LOCK, Hold, hold, is_held, sweep, sync_folder, umask
 
 _NAME = re.compile(r"[\w][\w.+-]*", re.ASCII)
 DROPPED = "dropped.jsonl"
@@ -150,11 +150,6 @@ class RunFolder:
         except OSError:
             return self.path
         return aside
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """A JSON file for people to read, atomically."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def check_begun(path: Path) -> None:

@@ -28,6 +28,7 @@ from dckt_core.data.screening import images_digest, pairs_digest
 from dckt_core.data.sources import find_dataset, load_screened
 from dckt_core.evaluation.views import VIEW_BATCH
 from dckt_core.io.files import write_text
+from dckt_core.io.json import read_json, read_record
 from dckt_core.io.tensors import checkpoint_file, load_weights, save_weights, weights_digest
 from dckt_core.method.correlation import Correlation
 from dckt_core.method.network import DomainNetwork
@@ -302,21 +303,14 @@ def _space_after_transfer(
 def _left_out(summary: Path) -> tuple[Part, ...]:
     """The parts of the common representation that validation chose to do without."""
     try:
-        said = json.loads(summary.read_text(encoding="utf-8"))["validation"]["after"]["left_out"]
+        said = read_json(summary, "the summary of a run")["validation"]["after"]["left_out"]
         return TypeAdapter(tuple[Part, ...]).validate_python(said)
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         raise DataError(f"{summary}: not the summary of a run") from None
 
 
 def _read_model(run_dir: Path) -> Description:
-    file = run_dir / "model.json"
-    try:
-        said = json.loads(file.read_text(encoding="utf-8"))
-        if isinstance(said, dict) and isinstance(said.get("format"), int) and said["format"] != MODEL_FORMAT:
-            raise DataError(f"{file}: format {said['format']}, and this dckt reads {MODEL_FORMAT}")
-        return TypeAdapter(Description).validate_python(said)
-    except (OSError, ValueError, RecursionError):  # pydantic's errors are ValueErrors
-        raise DataError(f"{file}: not the description of a model") from None
+    return read_record(run_dir / "model.json", "the description of a model", Description, format=MODEL_FORMAT)
 
 
 def _encoder_file(run_dir: Path, role: str) -> Path:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +19,8 @@ from typing import Any, Literal, TypeVar
 
 from dckt_core.base.errors import DataError
 from dckt_core.io.files import is_held
+from dckt_core.io.json import read_json
+from dckt_core.io.text import parse_toml
 
 Row = TypeVar("Row")
 Status = Literal["finished", "training", "stopped", "failed"]
@@ -78,19 +78,19 @@ class RunRecord:
         """The resolved configuration, as nested tables."""
         file = self.path / "config.toml"
         try:
-            return tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            return parse_toml(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
             raise DataError(f"{file}: not the configuration of a run: {error}") from None
 
     @cached_property
     def summary(self) -> dict[str, Any] | None:
         """The outcome; None while the run is not finished."""
-        return _read_json(self.path / "summary.json")
+        return self._said("summary.json", "the summary of a run")
 
     @cached_property
     def environment(self) -> dict[str, Any]:
         """Versions and machine; empty where they were not written."""
-        return _read_json(self.path / "env.json") or {}
+        return self._said("env.json", "the environment of a run") or {}
 
     @property
     def packages(self) -> dict[str, str]:
@@ -101,7 +101,7 @@ class RunRecord:
     @cached_property
     def model(self) -> dict[str, Any]:
         """Classes, digests of the pairs and encoders; empty where they were not written."""
-        return _read_json(self.path / "model.json") or {}
+        return self._said("model.json", "the description of a model") or {}
 
     @cached_property
     def started(self) -> datetime:
@@ -146,6 +146,11 @@ class RunRecord:
     def gain_over(self, network: str) -> Estimate | None:
         """Mean test mAP after transfer less that of `before` or `control`, paired."""
         return self._estimate("gain", network)
+
+    def _said(self, name: str, what: str) -> dict[str, Any] | None:
+        """What a JSON file of the run holds; None where it is not there (yet)."""
+        file = self.path / name
+        return read_json(file, what) if file.exists() else None
 
     def _estimate(self, *keys: str) -> Estimate | None:
         value = lookup(self.summary, "test", *keys)
@@ -215,18 +220,6 @@ def differences(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
     keys = dict.fromkeys(key for table in tables for key in table)
     values = {key: [table.get(key) for table in tables] for key in keys}
     return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
-
-
-def _read_json(file: Path) -> dict[str, Any] | None:
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{file}: cannot be read: {error}") from None
-    if not isinstance(value, dict):
-        raise DataError(f"{file}: cannot be read: not a JSON object")
-    return value
 
 
 def _read_csv(file: Path, columns: Sequence[str], parse: Callable[[Mapping[str, str]], Row]) -> list[Row]:

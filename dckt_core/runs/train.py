@@ -29,11 +29,12 @@ from dckt_core.engine.stopping import stopping
 from dckt_core.evaluation.scoring import compare
 from dckt_core.evaluation.views import represent
 from dckt_core.io.files import write_text
+from dckt_core.io.json import write_json
 from dckt_core.io.tensors import checkpoint_file, load_weights, save_weights
 from dckt_core.method.loop import Outcome, Trainer
 from dckt_core.method.network import DomainNetwork
 from dckt_core.method.space import CommonSpace
-from dckt_core.runs.folder import DROPPED, RunFolder, check_begun, check_name, default_name, environment, write_json
+from dckt_core.runs.folder import DROPPED, RunFolder, check_begun, check_name, default_name, environment
 from dckt_core.runs.model import check_model, save_model
 from dckt_core.runs.parts import Plugins, make_common_space, make_correlation, make_networks
 

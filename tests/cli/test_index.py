@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from dckt_cli.main import main
+from dckt_core.io.tensors import WEIGHTS, WEIGHTS_FORMAT, save_tensors
 from dckt_core.retrieval.store import read_header
 from dckt_core.runs.model import load
 
@@ -307,7 +308,7 @@ def test_another_model_is_refused(index: Path, run: str, capsys: Capture, tmp_pa
     other = shutil.copytree(run, tmp_path / "other")
     weights = other / "checkpoints" / "after.safetensors"
     halved = {name: tensor / 2 if tensor.is_floating_point() else tensor for name, tensor in load_file(weights).items()}
-    save_file(halved, weights)
+    save_tensors(weights, halved, kind=WEIGHTS, format=WEIGHTS_FORMAT)
     for command in (["search", index, "--text", "red"], ["index", index, "--add", "target"]):
         code, said = refused(capsys, *command, "--run", other)
         assert (code, f"{index}: made by another model than {other}" in said) == (3, True), said

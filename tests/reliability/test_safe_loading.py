@@ -16,7 +16,7 @@ from dckt_cli.main import main
 from dckt_core.base.errors import DataError
 from dckt_core.data.features import read_features
 from dckt_core.engine.snapshot import load_snapshot
-from dckt_core.io.tensors import load_weights, save_weights
+from dckt_core.io.tensors import WEIGHTS, WEIGHTS_FORMAT, load_weights, save_tensors, save_weights
 from dckt_plugins.encoders.weights import fitting, read_weights
 from dckt_plugins.encoders.words import read_vectors
 from tests.reliability.headers import bad_headers, file_of, tensor
@@ -195,7 +195,7 @@ def test_weights_of_another_network(tmp_path: Path, change: dict[str, torch.Tens
     save_weights(path, tiny.linear(4, 1))
     load_weights(path, tiny.linear(4, 1))
     tensors = {name: value for name, value in (load_file(path) | change).items() if value is not None}
-    save_file(tensors, path)
+    save_tensors(path, tensors, kind=WEIGHTS, format=WEIGHTS_FORMAT)
     assert says in refused(checkpoint, path)
     wanted = tiny.linear(4, 1).state_dict()
     if "fc8.weight" not in change and not says.endswith("float32"):
@@ -283,7 +283,7 @@ def swap_networks(run: Path) -> None:
     ("spoil", "says"),
     [
         (lambda run: (run / "checkpoints/after.safetensors").unlink(), "after.safetensors: no such file"),
-        (lambda run: (run / "model.json").unlink(), "model.json: not the description of a model"),
+        (lambda run: (run / "model.json").unlink(), "model.json: no such file"),
         (lambda run: (run / "model.json").write_text("{}"), "model.json: not the description of a model"),
         (lambda run: (run / "model.json").write_text('{"format": 2}'), "format 2, and this dckt reads 1"),
         (lambda run: (run / "model.json").write_text('{"format": 1}'), "model.json: not the description of a model"),

@@ -19,7 +19,7 @@ from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.protocols import Representation
 from dckt_core.evaluation.scoring import Score, compare, pair_aps
 from dckt_core.io.files import write_text
-from dckt_core.runs.folder import write_json
+from dckt_core.io.json import write_json
 from dckt_core.runs.train import resume, train
 
 

@@ -24,11 +24,12 @@ from dckt_apps.experiment.plan import Plan
 from dckt_apps.experiment.report import report
 from dckt_apps.experiment.results import as_csv, row_of
 from dckt_apps.experiment.workers import work
-from dckt_core.base.errors import DcktError, ExitCode, StoppedError, StorageError, UsageError, did_you_mean
+from dckt_core.base.errors import DataError, DcktError, ExitCode, StoppedError, StorageError, UsageError, did_you_mean
 from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.discovery import Registry
 from dckt_core.engine.stopping import stopping
 from dckt_core.io.files import held, write_text
+from dckt_core.io.json import read_json
 
 Summary = Mapping[str, Any]
 
@@ -154,12 +155,9 @@ def _read_summary(run_dir: Path) -> Summary | None:
     """None where the task is not done."""
     file = run_dir / "summary.json"
     try:
-        summary: Summary = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{file}: cannot be read ({error}); remove {run_dir} to train it anew") from None
-    return summary
+        return read_json(file, "the summary of a run") if file.exists() else None
+    except DataError as error:
+        raise UsageError(f"{error}; remove {run_dir} to train it anew") from None
 
 
 class _Features:

@@ -156,7 +156,7 @@ def test_a_broken_cache_file_is_found_and_made_anew(
     file = cache.files()[1]
     harm(file)
     assert torch.equal(cache.encode(spy.texts(), texts), features)
-    assert cache.log[1].startswith(f"cache file {file} is broken (")
+    assert cache.log[1].startswith(f"{file}: ")
     assert cache.log[1].endswith("; the features of 5 texts are computed anew")
     assert "\n" not in cache.log[1]
     assert torch.equal(read_features(file, (5, 2)), features)
@@ -184,7 +184,7 @@ def test_a_full_disk_stops_nobody(
     def full(*args: Any, **kwargs: Any) -> None:
         raise SafetensorError("I/O error: No space left on device")
 
-    monkeypatch.setattr("dckt_core.data.features.save_file", full)
+    monkeypatch.setattr("dckt_core.io.tensors.save_file", full)
     assert cache.encode(spy.texts(), texts[:1]).shape == (1, 2)
     assert cache.log[0].startswith("features of 1 text computed; the cache")
     assert cache.log[0].endswith("cannot be written: I/O error: No space left on device")

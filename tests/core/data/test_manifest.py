@@ -87,7 +87,7 @@ def test_a_default_id_that_somebody_has_is_a_problem_not_a_double(folder: Path) 
         (b"[1]", "not a JSON object but a list"),
         (b"7", "not a JSON object but a number"),
         (b"null", "not a JSON object but null"),
-        (b"[" * 100_000, "not a pair: nested too deeply"),
+        (b"[" * 100_000, "not JSON: nested too deeply"),
         (b'{"text": "\xff"}', "not UTF-8: byte 11 of the line is 0xff"),
         (b'{"text": "a", "text": "b"}', "field 'text' is given twice"),
         ({}, "field 'image' is missing"),

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dckt_core.base.errors import DataError
-from dckt_core.engine.snapshot import SUFFIX, Snapshot, SnapshotFolder, load_snapshot
+from dckt_core.engine.snapshot import KIND, SUFFIX, Snapshot, SnapshotFolder, load_snapshot
+from dckt_core.io.tensors import save_tensors
 from tests.support.trainings import differences, ending, stopped_at, trainer
 
 UPDATES = 6 + 4 + 2 * 5
@@ -113,21 +114,19 @@ def test_where_the_newest_is_broken_the_one_before_is_taken(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda path: path.unlink(), "no such checkpoint"),
+        (lambda path: path.unlink(), "no such file"),
         (lambda path: path.write_bytes(path.read_bytes()[:-7]), "not a whole checkpoint"),
         (lambda path: path.write_bytes(b""), "not a whole checkpoint"),
         (lambda path: path.write_bytes(b"\xff" * 64), "not a whole checkpoint"),
-        (lambda path: save_file(load_file(path), path, {"format": "0"}), "format 0, and this dckt reads 1"),
-        (lambda path: save_file(load_file(path), path, {"format": "1", "facts": "{"}), "not a whole checkpoint"),
-        (lambda path: save_file(load_file(path), path, {"format": "1", "facts": "[]"}), "its facts are no table"),
-        (lambda path: save_file(load_file(path), path, {"format": "1", "facts": "{}"}), "not a whole checkpoint"),
+        (lambda path: save_tensors(path, load_file(path), kind=KIND, format=0), "format 0, and this dckt reads 1"),
+        (lambda path: save_file(load_file(path), path), "not a whole checkpoint"),
         (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"!"), "its checksum does not fit"),
-        (lambda path: path.write_bytes(path.read_bytes().replace(b'"facts":"{', b'"facts":" {')), "not a whole"),
+        (lambda path: path.write_bytes(path.read_bytes().replace(b"number", b"numbre")), "its checksum does not fit"),
     ],
 )
 def test_a_spoilt_file_is_one_clear_error(spoil, message, tmp_path):
     path = tmp_path / "one"
-    Snapshot({"t": torch.ones(3)}, {}).save(path)
+    Snapshot({"t": torch.ones(3)}, {"number": 1}).save(path)
     spoil(path)
     with pytest.raises(DataError, match=message) as caught:
         load_snapshot(path)

@@ -1,0 +1,108 @@
+"""JSON on disk: one way to read it, whoever wrote it, and one to write it. No torch in here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from dckt_core.base.errors import DataError, one_line
+from dckt_core.io.files import is_endless, write_atomically, write_text
+from dckt_core.io.text import parse_json
+
+T = TypeVar("T")
+
+
+def read_json(file: Path, what: str, *, format: int | None = None) -> dict[str, Any]:
+    """The object that a JSON file holds.
+
+    Args:
+        what: the file's content, for errors: `the summary of a run`.
+        format: what its field `format` must say; None where it has none.
+
+    Raises:
+        DataError: it is missing, cannot be read, is not `what` or of another format.
+    """
+    with _opened(file) as stream:
+        content = stream.read()
+    try:
+        value = parse_json(content.decode("utf-8"))
+    except ValueError as error:  # a UnicodeDecodeError is one
+        raise DataError(f"{file}: not {what}: {one_line(str(error))}") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{file}: not {what}: no JSON object")
+    if format is not None:
+        check_format(value.get("format"), format, file, what)
+    return value
+
+
+def read_record(file: Path, what: str, kind: type[T], *, format: int) -> T:
+    """The object that a JSON file holds, as a dataclass whose fields are checked; raises as `read_json` does."""
+    from pydantic import TypeAdapter, ValidationError  # a fifth of a second that reading plain objects need not wait
+
+    value = read_json(file, what, format=format)
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise DataError(f"{file}: not {what}: {f'{where}: ' * bool(where)}{one_line(first['msg'])}") from None
+
+
+def check_format(found: object, known: int, file: Path, what: str) -> None:
+    """Passes where a file's format number is the one that is read here.
+
+    Raises:
+        DataError: it is another one, or none.
+    """
+    if not isinstance(found, int):
+        raise DataError(f"{file}: not {what}: it names no format")
+    if found != known:
+        raise DataError(f"{file}: format {found}, and this dckt reads {known}")
+
+
+def write_json(file: Path, value: Mapping[str, Any]) -> None:
+    """A JSON file that people can read, too, atomically."""
+    write_text(file, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_lines(file: Path, what: str) -> Iterator[dict[str, Any]]:
+    """The objects of a file with one a line.
+
+    Raises:
+        DataError: it is missing or cannot be read, or a line is no object; the message names it.
+    """
+    with _opened(file) as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                value = parse_json(line.decode("utf-8"))
+                if not isinstance(value, dict):
+                    raise ValueError("no JSON object")
+            except ValueError as error:
+                raise DataError(f"{file}:{number}: not {what}: {one_line(str(error))}") from None
+            yield value
+
+
+def write_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """A file with an object a line, atomically."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
+            stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+    write_atomically(file, write)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BinaryIO]:
+    if is_endless(file):
+        raise DataError(f"{file}: no file")
+    try:
+        with file.open("rb") as stream:
+            yield stream
+    except FileNotFoundError:
+        raise DataError(f"{file}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from None
