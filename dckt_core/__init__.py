@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dckt_core.base.rng import undrawn_linear as undrawn_linear
     from dckt_core.contract.pairs import SPLITS as SPLITS
     from dckt_core.contract.pairs import ImageItem as ImageItem
+    from dckt_core.contract.pairs import Medium as Medium
     from dckt_core.contract.pairs import Pair as Pair
     from dckt_core.contract.pairs import PairSet as PairSet
     from dckt_core.contract.pairs import Role as Role
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from dckt_core.contract.protocols import SamplerContext as SamplerContext
     from dckt_core.contract.protocols import SamplerState as SamplerState
     from dckt_core.contract.protocols import Selection as Selection
-    from dckt_core.contract.specs import Modality as Modality
     from dckt_core.data.collector import PairCollector as PairCollector
     from dckt_core.data.manifest import MANIFEST_NAME as MANIFEST_NAME
     from dckt_core.data.manifest import load_manifest as load_manifest
@@ -77,7 +77,7 @@ _HOMES = {
     "base.errors": ("DataError", "PluginError", "StorageError", "UsageError", "did_you_mean"),
     "base.progress": ("logger",),
     "base.rng": ("seed_for", "seeded_construction", "undrawn_linear"),
-    "contract.pairs": ("SPLITS", "ImageItem", "Pair", "PairSet", "Role", "Split", "TextItem"),
+    "contract.pairs": ("SPLITS", "ImageItem", "Medium", "Pair", "PairSet", "Role", "Split", "TextItem"),
     "contract.protocols": (
         "DatasetContext",
         "Discrepancy",
@@ -96,7 +96,6 @@ _HOMES = {
         "SamplerState",
         "Selection",
     ),
-    "contract.specs": ("Modality",),
     "data.collector": ("PairCollector",),
     "data.manifest": ("MANIFEST_NAME", "load_manifest"),
     "evaluation.ranking": ("average_precisions",),

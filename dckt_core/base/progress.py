@@ -9,6 +9,7 @@ Progress = Callable[[int, int, str], None]
 """`progress(done, total, "what")`; the same `what` is one bar."""
 
 logger = logging.getLogger("dckt")
+"""Lines for the user, on stderr under the command."""
 
 
 def silent(done: int, total: int, what: str) -> None:

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Split = Literal["train", "val", "test"]
+"""What a pair is for."""
 SPLITS: tuple[Split, ...] = get_args(Split)
+"""All of them."""
 Role = Literal["source", "target"]
+"""The side of a run: the large set that helps, or the small one that is searched."""
 Medium = Literal["image", "text"]
+"""One half of a pair."""
 MEDIA: tuple[Medium, ...] = get_args(Medium)
+"""Both."""
 
 
 @dataclass(frozen=True, slots=True)

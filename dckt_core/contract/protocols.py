@@ -82,6 +82,7 @@ class Encoder:
 
 
 Item = ImageItem | TextItem
+"""What an encoder is given: an image or a text."""
 
 # --- discrepancies --------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from dckt_core.contract.pairs import SPLITS, Pair, PairSet
 from dckt_core.io.text import check_inside, decode_line, is_unicode, numbered_lines, parse_json, shown
 
 MANIFEST_NAME = "pairs.jsonl"
+"""What the manifest in a data set's folder is called."""
 REQUIRED = ("image", "text", "label", "split")
 OPTIONAL = ("captions", "id")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dckt_core import DataError, Encoder, EncoderContext, Item, Modality, Role, UsageError
+from dckt_core import DataError, Encoder, EncoderContext, Item, Medium, Role, UsageError
 from dckt_plugins.encoders.catalogue import PrecomputedOptions
 from dckt_plugins.encoders.feature_files import FeatureTable, read_table
 
@@ -26,14 +26,14 @@ def build_text(options: PrecomputedOptions, context: EncoderContext) -> Encoder:
     return _build(options, "text")
 
 
-def _build(options: PrecomputedOptions, modality: Modality) -> Encoder:
+def _build(options: PrecomputedOptions, medium: Medium) -> Encoder:
     """The encoder; see `catalogue.PrecomputedOptions`.
 
     Raises:
         UsageError: no file is named for the target.
         DataError: a file cannot be used, or the two have rows of different widths.
     """
-    name, flag = f"precomputed-{modality}", FLAGS[modality]
+    name, flag = f"precomputed-{medium}", FLAGS[medium]
     if options.target is None:
         raise UsageError(f"encoder '{name}' needs {flag} target=FILE, and source=FILE for training")
     given: dict[Role, tuple[str | None, str | None]] = {
@@ -54,7 +54,7 @@ def _build(options: PrecomputedOptions, modality: Modality) -> Encoder:
         if item.role is None:
             raise UsageError(
                 f"encoder '{name}' knows the pairs of a run's source and target alone, so no query from elsewhere; "
-                f"train with an encoder that computes features to search by any {modality}"
+                f"train with an encoder that computes features to search by any {medium}"
             )
         if item.role not in tables:
             raise UsageError(f"encoder '{name}' has no features of the {item.role}: {flag} {item.role}=FILE")
