@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from dckt_core.base.errors import DataError, UsageError
 from dckt_core.contract.pairs import Pair, PairSet
-from dckt_core.data.manifest import ManifestError, Problem, check_fields
+from dckt_core.data.manifest import ManifestError, Problem, check_fields, pair_of, with_names
 from dckt_core.io.text import MAX_LINE_BYTES, check_inside, decode_line, numbered_lines, read_text, shown
 
 
@@ -93,18 +93,20 @@ class PairCollector:
         try:
             entry = read()
             check_fields(entry)
-            check_inside(self._root, entry["image"], "image")
+            if "image" in entry:
+                check_inside(self._root, entry["image"], "image")
         except ValueError as error:
             self.problem(file, line, str(error))
             return
-        image = entry["image"]
+        image = entry.get("image", "")
         self._seen[image] = self._seen.get(image, 0) + 1
-        entry["id"] = image if self._seen[image] == 1 else f"{image}#{self._seen[image]}"
-        entry["captions"] = tuple(entry.get("captions", ()))
-        self.pairs.append(Pair(**{**entry, "image": self.folder / image}))
+        entry["id"] = image if image and self._seen[image] == 1 else f"{image}#{self._seen[image]}"
+        if image:
+            entry["image"] = self.folder / image
+        self.pairs.append(pair_of(entry))
 
     def pair_set(self, arrange: Callable[[list[Pair]], list[Pair]] = lambda pairs: pairs) -> PairSet:
-        """The data set.
+        """The data set, with the names of its classes where the folder has `classes.toml`.
 
         Args:
             arrange: gives the good pairs their splits, where the layout leaves that open.
@@ -115,6 +117,7 @@ class PairCollector:
         if not self.pairs and not self._problems:
             self.problem(self.folder, None, "holds no pairs")
         pair_set = PairSet(self.folder.absolute().name, str(self.folder), arrange(self.pairs))
-        if self._problems:
-            raise ManifestError(self._problems, pair_set)
+        pair_set, problems = with_names(pair_set, self.folder)
+        if problems := self._problems + problems:
+            raise ManifestError(problems, pair_set)
         return pair_set

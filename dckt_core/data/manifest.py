@@ -1,4 +1,5 @@
-"""Reads `pairs.jsonl`: one labelled image-text pair a line. Strict, because a slip in a data set costs a whole run.
+"""Reads `pairs.jsonl`: one image-text pair a line, or an item alone. Strict, because a slip in a data set costs a
+whole run.
 
 The format is stated in docs/data.md.
 """
@@ -6,19 +7,20 @@ The format is stated in docs/data.md.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dckt_core.base.errors import DataError, did_you_mean
-from dckt_core.contract.pairs import SPLITS, Pair, PairSet
+from dckt_core.contract.pairs import MEDIA, SPLITS, Medium, Pair, PairSet
+from dckt_core.data.classes import CLASSES_NAME, check_line, read_names
 from dckt_core.io.text import check_inside, decode_line, is_unicode, numbered_lines, parse_json, shown
 
 MANIFEST_NAME = "pairs.jsonl"
 """What the manifest in a data set's folder is called."""
-REQUIRED = ("image", "text", "label", "split")
-OPTIONAL = ("captions", "id")
+FIELDS = ("image", "text", "label", "split", "captions", "id")
+NULLABLE = ("image", "text", "label")
+"""Fields that may be null, which is as good as absent."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def manifest_file(location: Path) -> Path:
 
 
 def load_manifest(location: Path, *, name: str | None = None) -> PairSet:
-    """The pairs of a manifest.
+    """The pairs of a manifest, and the names of their classes where `classes.toml` lies beside it.
 
     Args:
         location: a folder with `pairs.jsonl`, or the file itself. Image paths are relative to the file's folder.
@@ -74,20 +76,42 @@ def inspect_manifest(location: Path, *, name: str | None = None) -> tuple[PairSe
     """The pairs of all good lines, and every problem of the others. Images are looked for, not opened."""
     file = manifest_file(location)
     entries, problems = inspect_entries(file)
-    pairs = [Pair(**{**entry, "captions": tuple(entry.get("captions", ()))}) for entry in entries]
-    return PairSet(name or file.absolute().parent.name, str(location), pairs), problems
+    pair_set = PairSet(name or file.absolute().parent.name, str(location), [pair_of(entry) for entry in entries])
+    named, more = with_names(pair_set, file.parent)
+    return named, problems + more
 
 
-def inspect_entries(file: Path, needed: Sequence[str] = REQUIRED) -> tuple[list[dict[str, Any]], list[Problem]]:
+def with_names(pair_set: PairSet, folder: Path) -> tuple[PairSet, list[Problem]]:
+    """A data set with the names that `classes.toml` in its folder gives its classes, and what is wrong with them."""
+    names, reasons = read_names(folder, pair_set.pairs)
+    problems = [Problem(folder / CLASSES_NAME, None, reason) for reason in reasons]
+    return replace(pair_set, names={**pair_set.names, **names}), problems
+
+
+def pair_of(entry: dict[str, Any]) -> Pair:
+    """The pair that the fields of a good line tell of."""
+    return Pair(
+        id=entry["id"],
+        image=entry.get("image"),
+        text=entry.get("text"),
+        label=entry.get("label"),
+        split=entry["split"],
+        captions=tuple(entry.get("captions", ())),
+    )
+
+
+def inspect_entries(file: Path, medium: Medium | None = None) -> tuple[list[dict[str, Any]], list[Problem]]:
     """The fields of all good lines, and every problem of the others.
 
     Args:
-        needed: fields that a line must have. Where `image` is none of them, images are not looked for.
+        medium: what the lines are read for; then they need be no data set, and images are not looked for where it is
+            texts.
 
     Returns:
-        Entries have an `id` each, given or not, and `image` as a path that leads there from here.
+        Entries have an `id` each, given or not, no field that is null, and `image` as a path that leads there from
+        here.
     """
-    reader = _Reader(file, needed)
+    reader = _Reader(file, medium)
     try:
         with file.open("rb") as stream:
             for number, line in numbered_lines(stream):
@@ -104,10 +128,10 @@ def inspect_entries(file: Path, needed: Sequence[str] = REQUIRED) -> tuple[list[
 class _Reader:
     """Collects the entries and problems of one manifest."""
 
-    def __init__(self, file: Path, needed: Sequence[str]) -> None:
+    def __init__(self, file: Path, medium: Medium | None) -> None:
         self.problems: list[Problem] = []
         self._file = file
-        self._needed = needed
+        self._medium = medium
         self._root = os.path.realpath(file.parent)
         self._entries: list[tuple[int, dict[str, Any]]] = []
         self._ids: dict[str, int] = {}
@@ -115,9 +139,9 @@ class _Reader:
     def read(self, number: int, line: bytes | None) -> None:
         """Takes one line; None stands for one that is too long."""
         try:
-            entry = _parse(line)
-            check_fields(entry, self._needed)
-            if "image" in self._needed:
+            entry = {key: value for key, value in _parse(line).items() if value is not None or key not in NULLABLE}
+            check_fields(entry, self._medium)
+            if "image" in entry and self._medium != "text":
                 check_inside(self._root, entry["image"], "image")
             if "id" in entry:
                 self._claim(entry["id"], number)
@@ -163,19 +187,24 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return entry
 
 
-def check_fields(entry: dict[str, Any], needed: Sequence[str] = REQUIRED) -> None:
-    """Passes where the fields of a pair are all there and of the right kind; images are not looked for.
+def check_fields(entry: dict[str, Any], medium: Medium | None = None) -> None:
+    """Passes where the fields of a pair, or of an item alone, are there and of the right kind; images are not looked
+    for.
+
+    Args:
+        medium: as for `inspect_entries`.
 
     Raises:
         ValueError: the first thing that is wrong.
     """
-    known = REQUIRED + OPTIONAL
     for key in entry:
-        if key not in known:
-            raise ValueError(f"unknown field {shown(key)}: {did_you_mean(key, known)}")
-    for key in needed:
-        if key not in entry:
-            raise ValueError(f"field '{key}' is missing")
+        if key not in FIELDS:
+            raise ValueError(f"unknown field {shown(key)}: {did_you_mean(key, FIELDS)}")
+    missing = [name for name in MEDIA if name not in entry]
+    if len(missing) == len(MEDIA):
+        raise ValueError("fields 'image' and 'text' are missing" if medium is None else f"field '{medium}' is missing")
+    if medium is None and "split" not in entry:
+        raise ValueError("field 'split' is missing")
     for key, value in entry.items():
         if key == "captions":
             if not isinstance(value, list) or not all(isinstance(caption, str) for caption in value):
@@ -185,18 +214,16 @@ def check_fields(entry: dict[str, Any], needed: Sequence[str] = REQUIRED) -> Non
         for text in value if key == "captions" else [value]:
             if not is_unicode(text):
                 raise ValueError(f"field '{key}' holds half of a surrogate pair, which is no character")
-    for key in ("image", "label", "id"):
-        value = entry.get(key, "-")
-        if not value.strip():
-            raise ValueError(f"field '{key}' is empty")
+    if not entry.get("image", "-").strip():
+        raise ValueError("field 'image' is empty")
     for key in ("label", "id"):
-        value = entry.get(key, "-")
-        if value != value.strip():
-            raise ValueError(f"field '{key}' {shown(value)} has blanks at its ends")
-        if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in value):
-            raise ValueError(f"field '{key}' {shown(value)} holds a control character")
+        check_line(entry.get(key, "-"), f"field '{key}'")
     if entry.get("split", SPLITS[0]) not in SPLITS:
         raise ValueError(f"unknown split {shown(entry['split'])} (known: {', '.join(SPLITS)})")
+    if "captions" in entry and "text" not in entry:
+        raise ValueError("field 'captions' tells what a text was put together from, and there is none")
+    if medium is None and missing and entry["split"] != "train":
+        raise ValueError(f"field '{missing[0]}' is missing: an item alone is of use for split 'train' and no other")
 
 
 def _kind(value: Any) -> str:

@@ -15,12 +15,12 @@ from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.config import DataChoice
 from dckt_core.contract.discovery import Registry, blame
-from dckt_core.contract.pairs import ImageItem, Pair, TextItem
+from dckt_core.contract.pairs import MEDIA, ImageItem, Pair, TextItem
 from dckt_core.contract.specs import Modality
 from dckt_core.data.inspection import images_of
 from dckt_core.data.manifest import ManifestError, Problem, inspect_entries, manifest_file
 from dckt_core.data.sources import load_pair_set
-from dckt_core.io.text import MAX_LINE_BYTES, read_text
+from dckt_core.io.text import numbered_lines, read_text
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
@@ -101,13 +101,13 @@ def list_items(
 
 
 def media_at(location: str, registry: Registry) -> list[Modality]:
-    """The media that a place seems to hold, as `list_items` understands it: by the fields of a manifest's first line,
-    or by the files of a folder that no layout recognises; a data set has both.
+    """The media that a place seems to hold, as `list_items` understands it: by the fields of a manifest's lines, or by
+    the files of a folder that no layout recognises; a data set has both.
     """
     path = Path(location)
     media: tuple[Modality, ...] = ("image", "text")
     if _is_manifest(path):
-        return [medium for medium in media if medium in _first_fields(manifest_file(path))] or list(media)
+        return [medium for medium in media if medium in _media_in(manifest_file(path))] or list(media)
     if path.is_dir() and not _is_recognised(path, registry):
         suffixes = {file.suffix.lower() for file in _walk(path)}
         return [medium for medium in media if suffixes & set(SUFFIXES[medium])]
@@ -124,20 +124,33 @@ def _is_manifest(path: Path) -> bool:
     return manifest_file(path).is_file() and (path.is_dir() or path.suffix == ".jsonl")
 
 
-def _first_fields(manifest: Path) -> dict[str, Any]:
-    """The fields of the first line; none where it is no good, which reading it in earnest will tell."""
+def _media_in(manifest: Path) -> set[str]:
+    """The media that good lines have; reading in earnest tells of the others."""
+    media: set[str] = set()
     try:
         with manifest.open("rb") as stream:
-            fields = json.loads(stream.readline(MAX_LINE_BYTES).decode("utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return fields if isinstance(fields, dict) else {}
+            for _, line in numbered_lines(stream):
+                try:
+                    fields = json.loads(line or b"")
+                except (ValueError, RecursionError):
+                    continue
+                if isinstance(fields, dict):
+                    media |= {medium for medium in MEDIA if fields.get(medium) is not None}
+                if media == set(MEDIA):
+                    break
+    except OSError:
+        pass
+    return media
 
 
 def _of_manifest(location: str, medium: Modality) -> Listing:
     file = manifest_file(Path(location))
-    found, problems = inspect_entries(file, needed=(medium,))
-    entries = [Entry(_item(entry, medium), entry.get("label"), entry.get("split")) for entry in found]
+    found, problems = inspect_entries(file, medium)
+    entries = [
+        Entry(_item(entry, medium), entry.get("label"), entry.get("split")) for entry in found if medium in entry
+    ]
+    if len(entries) < len(found):
+        logger.info("%s: %d lines have no %s and are left alone", file, len(found) - len(entries), medium)
     return Listing(location, file.parent, entries, problems)
 
 

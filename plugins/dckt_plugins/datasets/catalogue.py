@@ -30,14 +30,15 @@ class ImageFolderCSVOptions:
     images: Annotated[str, "folder that the image column starts from; . for that of the table"] = "images"
     image_column: Annotated[str, "column with an image's path"] = "image"
     text_column: Annotated[str, "column with the text"] = "text"
-    label_column: Annotated[str, "column with the class"] = "label"
+    label_column: Annotated[str, "column with the class; empty for a table that has none"] = "label"
     split_column: Annotated[str, "column with train, val or test"] = "split"
     separator: Annotated[str, "character between cells, or the word tab"] = ","
 
     def columns(self) -> dict[str, str]:
         """Fields of a pair, and what the table calls them."""
         named = (self.image_column, self.text_column, self.label_column, self.split_column)
-        return dict(zip(("image", "text", "label", "split"), named, strict=True))
+        columns = dict(zip(("image", "text", "label", "split"), named, strict=True))
+        return columns if self.label_column else {field: columns[field] for field in ("image", "text", "split")}
 
 
 @dataclass(frozen=True)

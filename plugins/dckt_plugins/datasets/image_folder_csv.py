@@ -13,6 +13,8 @@ from dckt_plugins.datasets.catalogue import ImageFolderCSVOptions
 
 NAME = "image-folder-csv"
 TABLE, IMAGES = "pairs.csv", "images"
+OPTIONAL = {"image", "label"}
+"""Fields that a row may leave empty. An empty text is a text."""
 _NAMED = 50
 """Columns that an error tells of."""
 
@@ -85,6 +87,9 @@ def _entry(row: list[str], width: int, place: dict[str, int], images: str) -> di
     for field, value in entry.items():
         if any("\udc80" <= character <= "\udcff" for character in value):
             raise ValueError(f"field '{field}' is not UTF-8")
-    if entry["image"].strip() and images != ".":
+    for field in OPTIONAL & entry.keys():
+        if not entry[field].strip():
+            del entry[field]
+    if "image" in entry and images != ".":
         entry["image"] = f"{images}/{entry['image']}"
     return entry

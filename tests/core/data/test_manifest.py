@@ -90,10 +90,15 @@ def test_a_default_id_that_somebody_has_is_a_problem_not_a_double(folder: Path) 
         (b"[" * 100_000, "not JSON: nested too deeply"),
         (b'{"text": "\xff"}', "not UTF-8: byte 11 of the line is 0xff"),
         (b'{"text": "a", "text": "b"}', "field 'text' is given twice"),
-        ({}, "field 'image' is missing"),
+        ({}, "fields 'image' and 'text' are missing"),
+        ({"image": None, "text": None, "split": "train"}, "fields 'image' and 'text' are missing"),
+        ({"image": "a.png", "text": "a dog", "label": "dog"}, "field 'split' is missing"),
+        ({"image": "a.png", "split": "val"}, "field 'text' is missing: an item alone is of use for split 'train'"),
+        ({"text": "t", "label": "dog", "split": "test"}, "field 'image' is missing: an item alone is of use for"),
+        ({"image": "a.png", "split": "train", "captions": ["a dog"]}, "and there is none"),
         ({**GOOD, "lable": "dog"}, "unknown field 'lable': did you mean 'label'?"),
         ({**GOOD, "label": 7}, "field 'label' must be a string, not a number"),
-        ({**GOOD, "text": None}, "field 'text' must be a string, not null"),
+        ({**GOOD, "id": None}, "field 'id' must be a string, not null"),
         ({**GOOD, "split": True}, "field 'split' must be a string, not a truth value"),
         ({**GOOD, "captions": "a dog"}, "field 'captions' must be a list of strings"),
         ({**GOOD, "captions": [1]}, "field 'captions' must be a list of strings"),
@@ -191,6 +196,61 @@ def test_a_manifest_that_may_not_be_read(folder: Path) -> None:
         load_manifest(folder)
 
 
+def test_a_label_or_a_partner_may_be_unknown(folder: Path) -> None:
+    lines = [
+        {"image": "a.png", "text": "a dog", "split": "train"},
+        {**GOOD, "label": None, "split": "test"},
+        {"image": "b.png", "split": "train"},
+        {"image": None, "text": "a cat", "label": "cat", "split": "train"},
+        {"text": "a cow", "split": "train", "captions": ["a", "cow"]},
+    ]
+    pair_set = load_manifest(write(folder, *lines))
+    assert pair_set.pairs == [
+        Pair("a.png", folder / "a.png", "a dog", None, "train"),
+        Pair("a.png#2", folder / "a.png", "a dog", None, "test"),
+        Pair("b.png", folder / "b.png", None, None, "train"),
+        Pair("#4", None, "a cat", "cat", "train"),
+        Pair("#5", None, "a cow", None, "train", captions=("a", "cow")),
+    ]
+    assert (pair_set.classes, pair_set.names) == (("cat",), {})
+
+
+_halves = st.fixed_dictionaries(
+    {"split": st.sampled_from(["train", "val"])},
+    optional={
+        "image": st.sampled_from(["a.png", "b.png", None]),
+        "text": st.sampled_from(["", "words", None]),
+        "label": st.sampled_from(["dog", None]),
+    },
+)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(rows=st.lists(_halves, min_size=1, max_size=5))
+def test_nothing_is_made_up_and_nothing_is_lost(folder: Path, rows: list[dict[str, Any]]) -> None:
+    pair_set, problems = inspect_manifest(write(folder, *rows))
+    known = [[row.get(key) for key in ("image", "text", "label", "split")] for row in rows]
+    good = [row for row in known if row[0] is not None and row[1] is not None]
+    good = [row for row in known if row in good or (row[3] == "train" and (row[0], row[1]) != (None, None))]
+    told = [[p.image and p.image.name, p.text, p.label, p.split] for p in pair_set.pairs]
+    assert told == good
+    assert len(problems) == len(rows) - len(good)
+    whole = pair_set.split("train") + pair_set.split("val")
+    assert len(pair_set.pairs) == len(whole) + len(pair_set.lone("image")) + len(pair_set.lone("text"))
+
+
+def test_names_lie_beside_the_manifest(folder: Path) -> None:
+    write(folder, GOOD, {**GOOD, "label": "cat"})
+    (folder / "classes.toml").write_text('dog = ["a dog", "a hound"]\n')
+    assert load_manifest(folder).names == {"dog": ("a dog", "a hound")}
+    assert load_manifest(folder / "pairs.jsonl").names_of("cat") == ("cat",)
+    (folder / "classes.toml").write_text('dog = ["a dog", ""]\n')
+    with pytest.raises(ManifestError) as caught:
+        load_manifest(folder)
+    assert str(caught.value) == f"{folder / 'classes.toml'}: class 'dog': name is empty"
+    assert caught.value.good.names_of("dog") == ("dog",)
+
+
 _json = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -225,6 +285,7 @@ def test_whatever_the_bytes_only_data_errors_come_out(folder: Path, lines: list[
     else:
         assert load_manifest(folder).pairs == pair_set.pairs != []
     for pair in pair_set.pairs:
-        assert pair.image.is_file()
-        assert pair.label.strip() == pair.label != ""
+        assert pair.complete or pair.split == "train"
+        assert pair.image is None or pair.image.is_file()
+        assert pair.label is None or pair.label.strip() == pair.label != ""
         json.dumps([pair.id, pair.text, pair.label, pair.captions], ensure_ascii=False).encode()

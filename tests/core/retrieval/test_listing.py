@@ -31,8 +31,17 @@ def test_a_manifest_may_have_texts_alone(tmp_path: Path) -> None:
     found = listed(file, "text")
     assert found.entries == [Entry(TextItem("#1", "one")), Entry(TextItem("second", "two"), label="x")]
     assert (found.origin, found.problems) == (str(file), [])
-    problems = listed(file, "image").problems
-    assert [str(problem) for problem in problems] == [f"{file}:{n}: field 'image' is missing" for n in (1, 2)]
+    with pytest.raises(DataError, match=r"texts\.jsonl: holds no images"):
+        listed(file, "image")
+
+
+def test_lines_of_the_other_medium_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"not looked into")
+    file = write(tmp_path / "mixed.jsonl", {"text": "one"}, {"image": "a.png", "text": None}, {"label": "x"})
+    assert [entry.item for entry in listed(file, "text").entries] == [TextItem("#1", "one")]
+    assert [entry.item for entry in listed(file, "image").entries] == [ImageItem("a.png", tmp_path / "a.png")]
+    for medium in ("image", "text"):
+        assert [str(bad) for bad in listed(file, medium).problems] == [f"{file}:3: field '{medium}' is missing"]
 
 
 def test_a_manifest_may_have_images_alone(tmp_path: Path) -> None:
@@ -76,12 +85,14 @@ def test_a_folder_is_walked_through_by_name(tmp_path: Path) -> None:
         ('{"text": "a"}', ["text"]),
         ('\ufeff{"image": "a.png", "label": "b"}', ["image"]),
         ('{"image": "a.png", "text": "a"}', ["image", "text"]),
+        ('{"image": "a.png", "text": null}\n{"text": "a"}', ["image", "text"]),
+        ('{"image": "a.png", "text": null}', ["image"]),
         ("spoilt", ["image", "text"]),
         ("[" * 100_000, ["image", "text"]),
         ("[]", ["image", "text"]),
     ],
 )
-def test_the_first_line_of_a_manifest_tells_of_the_media(tmp_path: Path, line: str, media: list[str]) -> None:
+def test_the_lines_of_a_manifest_tell_of_the_media(tmp_path: Path, line: str, media: list[str]) -> None:
     (tmp_path / "pairs.jsonl").write_text(line + "\nspoilt too\n", encoding="utf-8")
     assert media_at(str(tmp_path), load_registry(plugins=False)) == media
 

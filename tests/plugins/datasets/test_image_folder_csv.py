@@ -53,6 +53,28 @@ def test_names_of_columns_and_separator_are_free(tmp_path: Path) -> None:
     assert (pair.id, pair.text, pair.label, pair.split) == ("a.png", "one, two", "red", "train")
 
 
+def test_a_row_may_lack_its_label_or_its_image(tmp_path: Path) -> None:
+    picture(tmp_path / "images/a.png", "red")
+    write(tmp_path / "pairs.csv", HEADER + "a.png,t,,train\n,words,,train\n ,more,red,train\n")
+    pair_set = load(tmp_path)
+    assert [(pair.id, pair.text, pair.label) for pair in pair_set.pairs] == [
+        *(("images/a.png", "t", None), ("#1", "words", None), ("#2", "more", "red")),
+    ]
+    assert [pair.image for pair in pair_set.lone("text")] == [None, None]
+    write(tmp_path / "pairs.csv", "image,text,split\na.png,t,train\n")
+    assert [pair.label for pair in load(tmp_path, label_column="").pairs] == [None]
+
+
+def test_names_of_classes_lie_beside_the_table(folder: Path) -> None:
+    write(folder / "classes.toml", 'red = ["red", "scarlet"]\nblue = "blue"\n')
+    assert load(folder).names == {"red": ("red", "scarlet"), "blue": ("blue",)}
+    write(folder / "classes.toml", 'rde = "red"\n')
+    with pytest.raises(ManifestError) as caught:
+        load(folder)
+    assert "classes.toml: class 'rde': no training item is labelled so: did you mean 'red'?" in str(caught.value)
+    assert len(caught.value.good.pairs) == 8
+
+
 def test_a_byte_order_mark_line_ends_of_windows_and_blank_lines_are_fine(tmp_path: Path) -> None:
     picture(tmp_path / "images/a.png", "red")
     content = b"\xef\xbb\xbfimage,text,label,split\r\n\r\na.png,caf\xc3\xa9,red,train\r\na.png,,red,test\r\n"
@@ -68,8 +90,7 @@ def test_a_byte_order_mark_line_ends_of_windows_and_blank_lines_are_fine(tmp_pat
         ("gone.png,t,red,train", "image 'images/gone.png': no such file"),
         ("../secret.png,t,red,train", "image 'images/../secret.png' holds '..'"),
         ("link.png,t,red,train", "image 'images/link.png' leaves the folder through a symbolic link"),
-        (",t,red,train", "field 'image' is empty"),
-        ("a.png,t,,train", "field 'label' is empty"),
+        (",t,red,val", "field 'image' is missing: an item alone is of use for split 'train' and no other"),
         ("a.png,t, red,train", "field 'label' ' red' has blanks at its ends"),
         ("a.png,t,red,dev", "unknown split 'dev' (known: train, val, test)"),
         ("a.png,\udcff,red,train", "field 'text' is not UTF-8"),
