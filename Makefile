@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-lowest reliability check docs site clean
+.PHONY: demo test test-slow test-lowest reliability check docs site pictures clean
 
 demo: $(STAMP)  ## install, then the main job on the embedded sample data
 	$(BIN)/dckt train --encoder vgg19 --sampler ap-progressive
@@ -33,6 +33,9 @@ docs: $(STAMP)  ## rewrite docs/cli.md from --help
 
 site: $(VENV)/.docs  ## the documentation as a site in site/; a dead link or an undocumented public name fails it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
+pictures: $(STAMP)  ## train on the sample data and take docs/pictures/*.png anew; needs Chromium
+	$(BIN)/python docs/tools/pictures.py
 
 $(VENV)/.docs: $(STAMP)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar off -e '.[docs]'

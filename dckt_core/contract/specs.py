@@ -45,6 +45,7 @@ API_VERSION = "1.0"
 """Version of the extension contract, `major.minor`. A plugin of another major is skipped with the reason."""
 
 Modality = Literal["image", "text"]
+"""What an encoder encodes."""
 
 OptionsT = TypeVar("OptionsT")
 

@@ -87,7 +87,8 @@ class PairCollector:
         """Takes the pair that `read` gives, or notes why it cannot.
 
         Args:
-            file, line: where the pair is stated.
+            file: where the pair is stated.
+            line: its number there, from 1; None where there are no lines.
             read: the fields of a manifest's line, `image` relative to the folder; ValueError says what is wrong.
         """
         try:

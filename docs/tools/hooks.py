@@ -23,10 +23,11 @@ GUESTS = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
     "CHANGELOG.md": "changelog.md",
+    "CITATION.cff": "CITATION.cff",
     "benchmarks/README.md": "measurements.md",
     "examples/efficientnet-encoder/README.md": "efficientnet-encoder.md",
 }
-"""Files of the repository that are pages of the site, and what they are called there."""
+"""Files of the repository that are on the site, and what they are called there."""
 
 LINK = re.compile(r"(\]\(|\b(?:src|srcset|href)=\")([^)\s\"#]+)")
 

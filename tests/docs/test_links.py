@@ -11,6 +11,7 @@ from tests.support.pages import ROOT, anchors, links, pages, prose
 
 FOLDERS = ("", "dckt_core", "plugins", "cli", "docs", "tests")
 """What a file is named from."""
+FILE = r"(?:\w+|\{[\w,]+\})\.py"
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -24,8 +25,26 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_source_file_that_is_named_is_there(page: Path) -> None:
     """In backticks, as `dckt_core/method/loop.py` or `method/{loop,losses}.py`."""
-    for named in re.findall(r"`((?:[\w-]+/)+(?:\w+|\{[\w,]+\})\.py)`", prose(page.read_text("utf-8"))):
-        head, _, rest = named.partition("{")
-        inner, _, tail = rest.partition("}")
-        for name in [f"{head}{part}{tail}" for part in inner.split(",")]:
+    for named in re.findall(rf"`((?:[\w-]+/)+{FILE})`", prose(page.read_text("utf-8"))):
+        for name in spread(named):
             assert any((ROOT / folder / name).exists() for folder in FOLDERS), f"{page.name} names {name}"
+
+
+def test_every_file_in_the_drawings_of_the_architecture_is_there() -> None:
+    page = (ROOT / "docs/architecture.md").read_text("utf-8")
+    drawings = "\n".join(re.findall(r"^```\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+    named = [name for found in re.findall(rf"(?:\w+/)*{FILE}", drawings) for name in spread(found)]
+    assert len(named) > 20
+    for name in named:
+        assert (ROOT / "dckt_core" / name).exists(), f"architecture.md names {name}"
+
+
+def spread(named: str) -> list[str]:
+    """The files that `method/{loop,losses}.py` stands for.
+
+    >>> spread("method/{loop,losses}.py")
+    ['method/loop.py', 'method/losses.py']
+    """
+    head, _, rest = named.partition("{")
+    inner, _, tail = rest.partition("}")
+    return [f"{head}{part}{tail}" for part in inner.split(",")]
