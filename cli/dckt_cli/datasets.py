@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from dckt_cli import options
 from dckt_core.base.errors import ExitCode
 
 if TYPE_CHECKING:
+    from dckt_core.contract.pairs import Split
     from dckt_core.data.inspection import Inspection
 
 
@@ -82,33 +85,60 @@ def check(
 
 
 def _as_json(path: Path, layout: str, inspection: Inspection) -> dict[str, Any]:
+    from dckt_core.data.rungs import RUNGS, holdings, rung_of
+
+    pair_set, rung = inspection.pair_set, rung_of(inspection.pair_set)
     return {
         "path": str(path),
         "layout": layout,
-        "pairs": len(inspection.pair_set.pairs),
+        "pairs": sum(pair.complete for pair in pair_set.pairs),
+        "holds": holdings(pair_set),
         "labels": inspection.labels,
+        "classes": {label: pair_set.names_of(label) for label in pair_set.classes},
+        "named": sorted(pair_set.names),
+        "rung": None if "target" in inspection.unfit else {"number": rung, "offers": RUNGS[rung]},
         "problems": [
             {"file": str(problem.file), "line": problem.line, "reason": problem.reason}
             for problem in inspection.problems
         ],
         "unfit": inspection.unfit,
+        "doubts": inspection.doubts,
     }
 
 
 def _show(path: Path, inspection: Inspection) -> None:
-    from dckt_core.contract.pairs import SPLITS
+    from dckt_core.data.rungs import RUNGS, holdings, rung_of
 
     for problem in inspection.problems:
         click.echo(str(problem))
-    labels = inspection.labels
-    rows = [(label, [counts.get(split, 0) for split in SPLITS]) for label, counts in labels.items()]
-    if rows:
-        total = [sum(counts[column] for _, counts in rows) for column in range(len(SPLITS))]
-        width = max(len(label) for label in ("label", "all", *labels))
-        click.echo(f"{'label':{width}}" + "".join(f"{split:>8}" for split in SPLITS))
-        for label, counts in [*rows, ("all", total)]:
-            click.echo(f"{label:{width}}" + "".join(f"{count:>8}" for count in counts))
+    pair_set, labels = inspection.pair_set, inspection.labels
+    if labels:
+        total = Counter(pair.split for pair in pair_set.pairs if pair.label is not None)
+        _show_counts("label", {**labels, "all": total})
+    held = {kind: counts for kind, counts in holdings(pair_set).items() if counts}
+    if held:
+        _show_counts("holds", held)
+    if pair_set.names:
+        few = "" if pair_set.names.keys() >= set(pair_set.classes) else "; the others are called by their labels"
+        click.echo(f"{len(pair_set.names)} of {len(pair_set.classes)} classes have names of their own{few}")
+    for doubt in inspection.doubts:
+        click.echo(f"is that meant? {doubt}")
     for role, reason in inspection.unfit.items():
         click.echo(f"cannot serve as a {role}: {reason}")
-    found, count = inspection.problems, len(inspection.pair_set.pairs)
-    click.echo(f"{path}: {count} pairs read, {len(labels)} labels, {len(found)} problem{'s' * (len(found) != 1)}")
+    if "target" not in inspection.unfit:
+        rung = rung_of(pair_set)
+        click.echo(f"as a target it offers {RUNGS[rung]}: rung {rung} of {len(RUNGS) - 1}")
+    alone = sum(not pair.complete for pair in pair_set.pairs)
+    count = f"{len(pair_set.pairs) - alone} pairs" + (f" and {alone} items alone" if alone else "")
+    found = len(inspection.problems)
+    click.echo(f"{path}: {count} read, {len(labels)} labels, {found} problem{'s' * (found != 1)}")
+
+
+def _show_counts(title: str, rows: Mapping[str, Mapping[Split, int]]) -> None:
+    """A table of counts by split."""
+    from dckt_core.contract.pairs import SPLITS
+
+    width = max(len(name) for name in (title, *rows))
+    click.echo(f"{title:{width}}" + "".join(f"{split:>8}" for split in SPLITS))
+    for name, counts in rows.items():
+        click.echo(f"{name:{width}}" + "".join(f"{counts.get(split, 0):>8}" for split in SPLITS))

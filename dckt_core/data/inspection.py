@@ -11,7 +11,7 @@ from pathlib import Path
 from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, silent
 from dckt_core.contract.pairs import Pair, PairSet, Split
-from dckt_core.data.checks import check_source, check_target
+from dckt_core.data.checks import check_source, check_target, doubts
 from dckt_core.data.manifest import ManifestError, Problem
 from dckt_core.io.images import open_image
 
@@ -26,11 +26,13 @@ class Inspection:
         pair_set: the pairs that could be read.
         problems: each bad line, then each bad image file, with the reason.
         unfit: why it cannot serve in a role, by role (`source`, `target`); a role that it fits is not there.
+        doubts: what is no error, but seldom meant.
     """
 
     pair_set: PairSet
     problems: list[Problem]
     unfit: dict[str, str] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
 
     @property
     def labels(self) -> dict[str, dict[Split, int]]:
@@ -61,7 +63,7 @@ def inspect_dataset(load: Callable[[], PairSet], location: Path, progress: Progr
             check(pair_set)
         except DataError as error:
             unfit[role] = str(error).removeprefix(f"{role} data set {pair_set.origin}: ")
-    return Inspection(pair_set, problems, unfit)
+    return Inspection(pair_set, problems, unfit, doubts(pair_set))
 
 
 def images_of(pairs: Iterable[Pair]) -> list[Path]:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from dckt_core.base.errors import DataError, PluginError
-from dckt_core.base.progress import Progress
+from dckt_core.base.progress import Progress, logger
 from dckt_core.config import Config, DataChoice
 from dckt_core.contract.discovery import Registered, Registry, blame
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import SPLITS, PairSet, Role, Split
 from dckt_core.contract.protocols import DatasetContext
+from dckt_core.data.checks import doubts
 from dckt_core.data.offer import offered
 from dckt_core.data.screening import Screened, screen
 
@@ -100,6 +101,8 @@ def load_screened(config: Config, role: Role, registry: Registry, *, cache_dir: 
         progress=progress,
     )
     pair_set = screened.pair_set.of_role(role)
+    for doubt in doubts(pair_set):
+        logger.warning("%s: %s", pair_set.origin, doubt)
     if role == "target":
         pair_set = offered(pair_set, config)
     return replace(screened, pair_set=pair_set)

@@ -52,6 +52,9 @@ def test_a_good_data_set(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
         "cat         1       0       0",
         "dog         1       1       1",
         "all         2       1       1",
+        "holds            train     val    test",
+        "labelled pairs       2       1       1",
+        "as a target it offers all labels: rung 5 of 5",
         f"{folder}: 4 pairs read, 2 labels, 0 problems",
     ]
 
@@ -74,14 +77,55 @@ def test_json_stands_alone_on_stdout(folder: Path, capsys: pytest.CaptureFixture
     assert told["layout"] == "jsonl"
     assert told["pairs"] == 4
     assert told["labels"] == {"cat": {"train": 1}, "dog": {"train": 1, "val": 1, "test": 1}}
-    assert told["unfit"] == {}
+    assert (told["unfit"], told["doubts"], told["named"]) == ({}, [], [])
+    assert told["holds"]["labelled pairs"] == {"train": 2, "val": 1, "test": 1}
+    assert told["holds"]["texts alone"] == {}
+    assert told["classes"] == {"cat": ["cat"], "dog": ["dog"]}
+    assert told["rung"] == {"number": 5, "offers": "all labels"}
 
 
 def test_what_it_cannot_serve_as_is_said_but_is_no_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = (folder / "pairs.jsonl").read_text().splitlines()
     (folder / "pairs.jsonl").write_text("\n".join(lines[:2]))
     assert main(["datasets", "check", str(folder)]) == 0
-    assert "cannot serve as a target: split 'test' is empty" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "cannot serve as a target: split 'test' is empty" in out
+    assert "as a target" not in out.replace("serve as a target", "")
+    assert main(["datasets", "check", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rung"] is None
+
+
+def test_how_much_there_is_of_each_and_what_it_allows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (folder / "pairs.jsonl").open("a") as manifest:
+        for row in ({"image": "0.png", "text": "t"}, {"image": "1.png"}, {"text": "t"}, {"text": "t", "label": "Dog"}):
+            manifest.write(json.dumps({**row, "split": "train"}) + "\n")
+    (folder / "classes.toml").write_text('dog = ["a dog", "a hound"]\ncow = "a cow"\n')
+    assert main(["datasets", "check", str(folder)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "label   train     val    test",
+        "Dog         1       0       0",
+        "cat         1       0       0",
+        "dog         1       1       1",
+        "all         3       1       1",
+        "holds              train     val    test",
+        "labelled pairs         2       1       1",
+        "unlabelled pairs       1       0       0",
+        "images alone           1       0       0",
+        "texts alone            2       0       0",
+        "2 of 4 classes have names of their own; the others are called by their labels",
+        "is that meant? labels 'Dog' and 'dog' differ by case, blanks or hyphens alone, and are two classes",
+        "as a target it offers some labels, the rest without: rung 4 of 5",
+        f"{folder}: 5 pairs and 3 items alone read, 3 labels, 0 problems",
+    ]
+
+
+def test_slips_in_the_names_are_problems(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "classes.toml").write_text('dgo = "a dog"\ncat = ""\n')
+    assert main(["datasets", "check", str(folder)]) == 3
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        f"{folder}/classes.toml: class 'dgo': no training item is labelled so: did you mean 'dog'? (known: cat, dog)",
+        f"{folder}/classes.toml: class 'cat': name is empty",
+    ]
 
 
 @pytest.mark.parametrize(

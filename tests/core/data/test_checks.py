@@ -5,7 +5,7 @@ import pytest
 
 from dckt_core.base.errors import DataError
 from dckt_core.contract.pairs import Pair, PairSet
-from dckt_core.data.checks import check_networks, check_trainable
+from dckt_core.data.checks import check_networks, check_trainable, doubts
 
 ALONE: dict[str, dict[str, None]] = {"I": {"text": None}, "T": {"image": None}}
 
@@ -112,3 +112,18 @@ def test_the_networks_need_labels(source: dict[str, str], target: dict[str, str]
     )
     with pytest.raises(DataError, match=f"^{lack}$"):
         check_networks(*made)
+
+
+def test_what_is_seldom_meant_is_asked_about() -> None:
+    assert doubts(TARGET) == []
+    twins = replace(TARGET, names={"B": ("x",), "sea cow": ("y",), "Sea-cow": ("z",)})
+    assert doubts(twins) == [
+        "labels 'B' and 'b' differ by case, blanks or hyphens alone, and are two classes",
+        "labels 'Sea-cow' and 'sea cow' differ by case, blanks or hyphens alone, and are two classes",
+    ]
+    assert doubts(pair_set("T", train="a" * 9 + "b--", test="A")) == [
+        "labels 'a' and 'A' differ by case, blanks or hyphens alone, and are two classes",
+        "class 'a' has 9 of 10 labelled training items",
+    ]
+    assert doubts(pair_set("T", train="a" * 8 + "bb---------")) == []
+    assert doubts(pair_set("T", train="aaaa--")) == []
