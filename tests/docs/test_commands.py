@@ -45,5 +45,6 @@ def test_a_command_takes_what_is_typed(words: list[str]) -> None:
     known = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}
     assert {word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)} <= known | {"-h", "--help"}
     if command is train and not any(word.startswith("$") for word in rest):
-        flags = train.make_context("train", rest).params
+        parent = click.Context(cli, **cli.context_settings)  # click keeps the help option that it makes here
+        flags = train.make_context("train", rest, parent=parent).params
         Config.resolve(preset=flags["preset"], flags=flags_layer(flags))  # refuses keys that there are none of
