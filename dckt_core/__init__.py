@@ -60,7 +60,8 @@ if TYPE_CHECKING:
     from dckt_core.data.manifest import load_manifest as load_manifest
     from dckt_core.evaluation.ranking import average_precisions as average_precisions
     from dckt_core.io.files import write_atomically as write_atomically
-    from dckt_core.io.files import write_text as write_text
+    from dckt_core.io.tensors import load_tensors as load_tensors
+    from dckt_core.io.tensors import save_tensors as save_tensors
     from dckt_core.io.text import shown as shown
     from dckt_core.retrieval.build import add_to_index as add_to_index
     from dckt_core.retrieval.build import build_index as build_index
@@ -99,7 +100,8 @@ _HOMES = {
     "data.collector": ("PairCollector",),
     "data.manifest": ("MANIFEST_NAME", "load_manifest"),
     "evaluation.ranking": ("average_precisions",),
-    "io.files": ("write_atomically", "write_text"),
+    "io.files": ("write_atomically",),
+    "io.tensors": ("load_tensors", "save_tensors"),
     "io.text": ("shown",),
     "retrieval.build": ("add_to_index", "build_index", "remove_from_index"),
     "retrieval.opening": ("open_index",),

@@ -269,12 +269,12 @@ def test_a_change_that_fails_changes_nothing(
 ) -> None:
     before = read_header(index)
     named = {
-        "vectors": "dckt_plugins.indexes.exact.write_text",
+        "vectors": "dckt_plugins.indexes.exact.save_tensors",
         "items": "dckt_core.retrieval.gallery.write_atomically",
         "header": "dckt_core.retrieval.store.write_json",
     }
 
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         from dckt_core.base.errors import StorageError
 
         raise StorageError(index, "No space left on device")
@@ -382,7 +382,7 @@ def spoil(index: Path, how: str) -> None:
         ("contents", "no such file"),
         ("items", "items.jsonl: not the items of an index: line 1 is no image with an id"),
         ("fewer", "items.jsonl tells of 23 items, and the index holds 24"),
-        ("vectors", "vectors: not a whole index"),
+        ("vectors", "vectors.safetensors: not a whole index of vectors"),
     ],
 )
 def test_a_broken_index_is_named(index: Path, run: str, capsys: Capture, how: str, said: str) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from dckt_core import load_tensors, save_tensors
 from dckt_core.base.errors import UsageError
 from dckt_core.contract.protocols import IndexContext
 from dckt_core.testing import assert_index_ok
 from dckt_plugins import extras
-from dckt_plugins.indexes.approximate import STRUCTURE
+from dckt_plugins.indexes.approximate import FORMAT, KIND, STRUCTURE
 from dckt_plugins.indexes.catalogue import FaissOptions, USearchOptions
 from dckt_plugins.indexes.exact import ExactIndex
 from tests.support import box
@@ -87,10 +87,18 @@ def test_a_stored_structure_is_read_back_or_built_anew(
     found, again = loaded()
     assert (found, caplog.messages) == (names, [])
     assert torch.equal(again, cosines)
-    content = load_file(tmp_path / STRUCTURE)["bytes"]
-    content[len(content) // 2] ^= 255
-    save_file({"bytes": content}, tmp_path / STRUCTURE, metadata={"settings": "", "of": "", "sha256": ""})
-    for spoil in (lambda: None, (tmp_path / STRUCTURE).unlink):
+    file = tmp_path / STRUCTURE
+    tensors, facts = load_tensors(file, kind=KIND, format=FORMAT)
+    content = file.read_bytes()
+
+    def flip() -> None:
+        middle = len(content) // 2
+        file.write_bytes(content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :])
+
+    def of_others() -> None:
+        save_tensors(file, tensors, facts | {"vectors": "0" * 64}, kind=KIND, format=FORMAT)
+
+    for spoil in (flip, of_others, file.unlink):
         spoil()
         assert loaded()[0] == names
         assert len(caplog.messages) == 1

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from dckt_core import save_tensors
 from dckt_core.base.errors import DataError
 from dckt_core.contract.protocols import IndexContext
 from dckt_plugins.indexes import exact
@@ -153,7 +153,7 @@ def test_bad_input_is_refused_and_changes_nothing() -> None:
 def test_saved_and_loaded_it_answers_the_same(tmp_path: Path) -> None:
     index = filled(torch.randn(30, 6, generator=torch.Generator().manual_seed(0)))
     index.save(tmp_path / "deep" / "index")
-    assert sorted(file.name for file in (tmp_path / "deep" / "index").iterdir()) == ["ids.json", "vectors.safetensors"]
+    assert [file.name for file in (tmp_path / "deep" / "index").iterdir()] == [exact.FILE]
     other = filled(torch.eye(6))
     other.load(tmp_path / "deep" / "index")
     query = torch.randn(4, 6, generator=torch.Generator().manual_seed(1))
@@ -164,33 +164,35 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path: Path) -> None:
 
 
 def damage(folder: Path, how: str) -> None:
-    ids, vectors = folder / "ids.json", folder / "vectors.safetensors"
-    if how == "no vectors":
-        vectors.unlink()
-    elif how == "no ids":
-        ids.unlink()
+    file = folder / exact.FILE
+    content = file.read_bytes()
+    if how == "gone":
+        file.unlink()
     elif how == "cut":
-        vectors.write_bytes(vectors.read_bytes()[:-8])
-    elif how == "no json":
-        ids.write_text("[")
+        file.write_bytes(content[:-8])
     elif how == "other ids":
-        ids.write_text(json.dumps(json.loads(ids.read_text()) | {"ids": ["x", "y"]}))
-    elif how == "other format":
-        ids.write_text(json.dumps(json.loads(ids.read_text()) | {"format": 99}))
+        file.write_bytes(content.replace(b'"v0"', b'"w0"'))
     elif how == "other vectors":
+        file.write_bytes(content.replace(torch.eye(2).numpy().tobytes(), torch.zeros(2, 2).numpy().tobytes()))
+    elif how == "other format":
+        file.write_bytes(content.replace(b'format\\": 2', b'format\\": 9'))
+    elif how == "other kind":
+        save_tensors(file, {"vectors": torch.eye(2)}, kind="table", format=exact.FORMAT)
+    elif how == "other width":
         filled(torch.eye(3)).save(folder)
+    assert how == "gone" or file.read_bytes() != content
 
 
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("no vectors", "vectors.safetensors: no such file"),
-        ("no ids", "ids.json: no such file"),
-        ("cut", "not a whole index"),
-        ("no json", "not a whole index"),
-        ("other ids", "do not belong together"),
-        ("other format", "an index of format 99"),
-        ("other vectors", "its vectors have 3 values, not 2"),
+        ("gone", "vectors.safetensors: no such file"),
+        ("cut", "not a whole index of vectors"),
+        ("other ids", "not a whole index of vectors: its checksum does not fit"),
+        ("other vectors", "not a whole index of vectors: its checksum does not fit"),
+        ("other format", "format 9, and this dckt reads 2"),
+        ("other kind", "of another kind: 'table', not 'index of vectors'"),
+        ("other width", "its vectors have 3 values, not 2"),
     ],
 )
 def test_damaged_files_are_named(tmp_path: Path, how: str, said: str) -> None:

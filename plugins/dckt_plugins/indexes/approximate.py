@@ -16,14 +16,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from dckt_core import DataError, logger, write_atomically
+from dckt_core import DataError, load_tensors, logger, save_tensors
 from dckt_plugins.indexes.exact import ExactIndex
 
-STRUCTURE = "structure.safetensors"
+STRUCTURE, KIND, FORMAT = "structure.safetensors", "structure of an index", 1
 
 Rows = npt.NDArray[np.float32]
 
@@ -103,10 +101,7 @@ class ApproximateIndex:
         self._stored.save(path)
         if len(self):
             content = torch.from_numpy(self._up_to_date().to_bytes())
-            metadata = {"settings": self._settings, "of": self._digest(), "sha256": _sha256(content)}
-            write_atomically(
-                path / STRUCTURE, lambda temporary: save_file({"bytes": content}, temporary, metadata=metadata)
-            )
+            save_tensors(path / STRUCTURE, {"bytes": content}, self._facts(), kind=KIND, format=FORMAT)
 
     def load(self, path: Path, /) -> None:
         """As `ExactIndex.load`. A structure that is missing, broken or of other settings is built anew."""
@@ -115,14 +110,12 @@ class ApproximateIndex:
         if len(self) == 0:
             return
         try:
-            with safe_open(path / STRUCTURE, framework="pt") as file:
-                said, content = file.metadata() or {}, file.get_tensor("bytes")
-            expected = {"settings": self._settings, "of": self._digest(), "sha256": _sha256(content)}
-            if said != expected:
-                raise DataError("it is of other vectors or settings, or broken")
-            self._structure, self._inside = self._read(content.numpy()), len(self)
-        except (SafetensorError, DataError, OSError, RuntimeError, ValueError) as error:
-            logger.warning("%s: %s; built anew", path / STRUCTURE, " ".join(str(error).split()))
+            tensors, facts = load_tensors(path / STRUCTURE, kind=KIND, format=FORMAT)
+            if facts != self._facts():
+                raise DataError(f"{path / STRUCTURE}: of other vectors or settings")
+            self._structure, self._inside = self._read(tensors["bytes"].numpy()), len(self)
+        except (DataError, RuntimeError, ValueError) as error:
+            logger.warning("%s; the structure is built anew", " ".join(str(error).split()))
 
     def _up_to_date(self) -> Structure:
         vectors = self._stored.vectors.numpy()
@@ -133,8 +126,10 @@ class ApproximateIndex:
             self._inside = len(vectors)
         return self._structure
 
-    def _digest(self) -> str:
-        return _sha256(self._stored.vectors)
+    def _facts(self) -> dict[str, str]:
+        """What a stored structure must be of."""
+        vectors = self._stored.vectors.contiguous().reshape(-1).view(torch.uint8).numpy()
+        return {"settings": self._settings, "vectors": hashlib.sha256(vectors.data).hexdigest()}
 
 
 def settings(**values: object) -> str:
@@ -145,7 +140,3 @@ def settings(**values: object) -> str:
 def _array(queries: Tensor) -> Rows:
     unit: Rows = torch.nn.functional.normalize(queries.detach().cpu().double(), dim=1).float().numpy()
     return unit
-
-
-def _sha256(tensor: Tensor) -> str:
-    return hashlib.sha256(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data).hexdigest()

@@ -7,18 +7,15 @@ anew in float64, each by itself.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from dckt_core import DataError, IndexContext, NoOptions, write_atomically, write_text
+from dckt_core import DataError, IndexContext, NoOptions, load_tensors, save_tensors
 
 QUERY_CHUNK, VECTOR_CHUNK = 64, 65536
 """Queries and vectors compared at once: 16 MiB of cosines, whatever the size of the index."""
@@ -26,8 +23,7 @@ QUERY_CHUNK, VECTOR_CHUNK = 64, 65536
 FEW = 8
 """So many queries and fewer are multiplied from the other side, which is up to three times as fast."""
 
-FORMAT = 1
-IDS, VECTORS = "ids.json", "vectors.safetensors"
+FILE, KIND, FORMAT = "vectors.safetensors", "index of vectors", 2
 
 
 def build(options: NoOptions, context: IndexContext) -> ExactIndex:
@@ -103,39 +99,21 @@ class ExactIndex:
         return names, torch.stack(cosines) if cosines else unit.new_empty(0, k)
 
     def save(self, path: Path, /) -> None:
-        """Writes `vectors.safetensors` and `ids.json` into a folder, which is made if need be."""
+        """Writes `vectors.safetensors` into a folder, which is made if need be."""
         path.mkdir(parents=True, exist_ok=True)
-        listing = json.dumps({"format": FORMAT, "dim": self.dim, "ids": self._ids}, ensure_ascii=False)
-        vectors = {"vectors": self.vectors}
-        metadata = {"ids": _digest(listing)}
-        write_atomically(path / VECTORS, lambda temporary: save_file(vectors, temporary, metadata=metadata))
-        write_text(path / IDS, listing)
+        ids = torch.frombuffer(bytearray(json.dumps(self._ids).encode()), dtype=torch.uint8)
+        save_tensors(path / FILE, {"vectors": self.vectors, "ids": ids}, kind=KIND, format=FORMAT)
 
     def load(self, path: Path, /) -> None:
         """Takes the place of what is here.
 
         Raises:
-            DataError: a file is missing or broken, the two do not belong together, or the width is another one.
+            DataError: the file is missing, broken or altered, or the width is another one.
         """
-        try:
-            listing = (path / IDS).read_text(encoding="utf-8")
-            described = json.loads(listing)
-            with safe_open(path / VECTORS, framework="pt") as file:
-                digest = (file.metadata() or {}).get("ids")
-                vectors: Tensor = file.get_tensor("vectors")
-            form, dim, ids = described["format"], described["dim"], described["ids"]
-        except FileNotFoundError as error:
-            raise DataError(f"{error.filename or path / VECTORS}: no such file") from None
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise DataError(f"{path}: not a whole index: {error}") from None
-        if form != FORMAT:
-            raise DataError(f"{path}: an index of format {form}, and this dckt reads {FORMAT}")
-        if digest != _digest(listing):
-            raise DataError(f"{path}: {IDS} and {VECTORS} do not belong together")
-        if dim != self.dim:
-            raise DataError(f"{path}: its vectors have {dim} values, not {self.dim}")
-        if vectors.dtype != torch.float32 or vectors.shape != (len(ids), dim) or not torch.isfinite(vectors).all():
-            raise DataError(f"{path}: {VECTORS} holds something else than {len(ids)} finite vectors of {dim} values")
+        tensors, _ = load_tensors(path / FILE, kind=KIND, format=FORMAT)
+        vectors, ids = tensors["vectors"], json.loads(tensors["ids"].numpy().tobytes())
+        if vectors.shape[1] != self.dim:
+            raise DataError(f"{path}: its vectors have {vectors.shape[1]} values, not {self.dim}")
         self._name(ids)
         self._parts = [vectors]
 
@@ -189,7 +167,3 @@ def _products(queries: Tensor, vectors: Tensor) -> Tensor:
         return queries @ vectors.T
     two_or_more = queries.repeat(2, 1) if len(queries) == 1 else queries
     return (vectors @ two_or_more.T)[:, : len(queries)].T.contiguous()
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
