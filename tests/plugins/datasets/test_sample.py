@@ -1,10 +1,12 @@
 import hashlib
+import itertools
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from dckt_core import DatasetSpec
 from dckt_core.base.errors import DataError, UsageError
@@ -13,6 +15,8 @@ from dckt_core.contract.protocols import DatasetContext
 from dckt_core.contract.specs import NoOptions
 from dckt_core.data.checks import check_trainable
 from dckt_core.data.manifest import load_manifest
+from dckt_core.data.rungs import rung_of
+from dckt_plugins.datasets import sample, sample_pictures
 from tests.support import box
 
 SPECS: dict[str, DatasetSpec[Any]] = {name: box.spec("dataset", name) for name in ("sample-source", "sample-target")}
@@ -45,7 +49,30 @@ def test_sizes(source: PairSet, target: PairSet) -> None:
     assert len(target.classes) == 10
     assert Counter((pair.label, pair.split) for pair in target.pairs) == {
         (label, split): size for label in target.classes for split, size in (("train", 10), ("val", 20), ("test", 45))
+    } | {(None, "train"): 450}
+    assert rung_of(target) == 4
+
+
+def test_classes_have_names(target: PairSet) -> None:
+    assert target.names_of("seven") == ("seven", "the digit 7")
+    assert list(target.names) == list(sample.target_names())
+
+
+def test_who_is_not_labelled_is_not_given_away(target: PairSet) -> None:
+    """Neither by a name nor by where it stands; the classes are mixed as they come."""
+    scans = load_digits()
+    typical = {
+        sample_pictures.scanned(scan).convert("RGB").tobytes(): digit
+        for scan, digit in zip(scans.images, scans.target, strict=True)
     }
+    unlabelled = [pair for pair in target.split("train") if pair.label is None]
+    assert not any(label in pair.id for pair in unlabelled for label in target.classes)
+    digits = [int(typical[pair.image_item.open().tobytes()]) for pair in unlabelled]
+    counts = Counter(digits)
+    assert len(counts) == 10
+    assert len(set(counts.values())) > 3, "45 of each would be made up"
+    runs = sum(first == second for first, second in itertools.pairwise(digits))
+    assert runs < 80, "45 in the mean where the order says nothing, with a standard deviation of 6"
 
 
 def test_it_can_be_trained_on_and_label_spaces_differ(source: PairSet, target: PairSet) -> None:
@@ -64,7 +91,7 @@ def test_pictures_open_and_no_scan_is_given_twice(source: PairSet, target: PairS
 
 def test_a_picture_shows_its_label(target: PairSet) -> None:
     """Nearest class mean over raw pixels, learnt on 100 scans, sorts most of the test scans; chance is 0.1."""
-    train, test = target.split("train"), target.split("test")
+    train, test = target.labelled("train"), target.split("test")
     pixels = {pair.id: np.asarray(pair.image_item.open(), float).ravel() for pair in (*train, *test)}
     means = np.stack([np.mean([pixels[p.id] for p in train if p.label == c], axis=0) for c in target.classes])
     found = [np.linalg.norm(means - pixels[pair.id], axis=1).argmin() for pair in test]
@@ -127,8 +154,8 @@ def test_another_process_that_is_faster_does_no_harm(tmp_path: Path) -> None:
         if done == 1:
             load("sample-target", tmp_path)
 
-    assert len(load("sample-target", tmp_path, progress=faster).pairs) == 750
-    assert [entry.name for entry in (tmp_path / "sample").iterdir()] == ["sample-target-v2"]
+    assert len(load("sample-target", tmp_path, progress=faster).pairs) == 1200
+    assert [entry.name for entry in (tmp_path / "sample").iterdir()] == ["sample-target-v3"]
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -142,7 +169,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_damaged_folder_is_named(tmp_path: Path) -> None:
     load("sample-target", tmp_path).pairs[0].image.unlink()
-    with pytest.raises(DataError, match=r"no such file; delete .*sample-target-v2 to have it made anew"):
+    with pytest.raises(DataError, match=r"no such file; delete .*sample-target-v3 to have it made anew"):
         load("sample-target", tmp_path)
 
 
