@@ -28,8 +28,9 @@ reliability: $(STAMP)  ## inject all faults, and rewrite docs/reliability.md fro
 	mkdir -p build
 	$(BIN)/python -m tests.reliability.table > build/reliability.md && mv build/reliability.md docs/reliability.md
 
-docs: $(STAMP)  ## rewrite docs/cli.md from --help
+docs: $(STAMP)  ## rewrite docs/cli.md from --help, docs/reference/configuration.md from the configuration
 	$(BIN)/python -m dckt_cli.reference > docs/cli.md
+	$(BIN)/python docs/tools/configuration.py > docs/reference/configuration.md
 
 site: $(VENV)/.docs  ## the documentation as a site in site/; a dead link or an undocumented public name fails it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build

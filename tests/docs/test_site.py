@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from tests.support.pages import ROOT
+from tests.support.pages import ROOT, tool
 
 SKETCH = '''
 class Told:
@@ -24,16 +22,6 @@ class Told:
     def _h(self): ...
 def bare(): ...
 '''
-
-
-def public_names() -> ModuleType:
-    """docs/tools/public_names.py."""
-    spec = importlib.util.spec_from_file_location("public_names", ROOT / "docs/tools/public_names.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +59,13 @@ def test_the_reference_shows_signatures_and_docstrings(site: Path) -> None:
 @pytest.mark.slow
 def test_every_public_name_has_a_docstring_and_a_page() -> None:
     pytest.importorskip("griffe", reason="no griffe: pip install 'dckt[docs]'")
-    assert list(public_names().complaints()) == []
+    assert list(tool("public_names").complaints()) == []
 
 
 def test_what_lacks_a_docstring_is_noticed(tmp_path: Path) -> None:
     griffe = pytest.importorskip("griffe", reason="no griffe: pip install 'dckt[docs]'")
     (tmp_path / "sketch.py").write_text(SKETCH)
     module = griffe.load("sketch", search_paths=[tmp_path])
-    undocumented = public_names().undocumented
+    undocumented = tool("public_names").undocumented
     assert list(undocumented(module["Told"])) == [".f"]
     assert list(undocumented(module["bare"])) == [""]

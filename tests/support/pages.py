@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,3 +46,13 @@ def first_cells(text: str, heading: str) -> list[str]:
     section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("|")]
     return [name for cell in rows for name in re.findall(r"`([^`]+)`", cell)]
+
+
+def tool(name: str) -> ModuleType:
+    """A script of docs/tools as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs/tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
