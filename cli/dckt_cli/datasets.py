@@ -51,7 +51,7 @@ def list_datasets(ctx: click.Context, /, as_json: bool) -> None:
 def check(
     ctx: click.Context, /, path: Path, layout: str, layout_opt: tuple[str, ...], as_json: bool, quiet: bool
 ) -> None:
-    """Read the data set at PATH and decode every image.
+    """Read the data set at PATH and decode every image; say how much it has, and what that allows.
 
     Every bad line and every bad file is named with its reason; if there is any, the exit code is 3.
     """
