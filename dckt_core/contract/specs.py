@@ -154,8 +154,8 @@ class DatasetSpec(Spec[OptionsT]):
     """Reads a layout on disk, or makes a data set on the spot.
 
     Attributes:
-        load: `(location, options, context)` to the pairs, with what is known of them. `location` is None for a data set that is
-            asked for by its name alone.
+        load: `(location, options, context)` to the pairs, with what is known of them. `location` is None for a data
+            set that is asked for by its name alone.
         detect: True where the layout is recognised at a path; must be cheap and not read the whole set.
         settings: configuration that suits this data set, laid over the preset when it is the target. Anything
             that the user says wins over it.
