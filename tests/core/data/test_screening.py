@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from dckt_core.base.errors import DataError
 from dckt_core.contract.pairs import SPLITS
 from dckt_core.data import screening
 from dckt_core.data.manifest import load_manifest
-from dckt_core.data.screening import Screened, pairs_digest, refuse_bad_images, screen
+from dckt_core.data.screening import Screened, images_digest, pairs_digest, refuse_bad_images, screen
 
 
 @pytest.fixture
@@ -202,3 +203,27 @@ def test_the_digest_tells_pairs_apart(folder: Path) -> None:
     write(folder, rows[::-1])
     digests.add(pairs_digest(load_manifest(folder)))
     assert len(digests) == 6
+
+
+def test_items_alone_are_screened_as_pairs_are_and_names_stay(folder: Path) -> None:
+    rows = rows_of(folder)
+    del rows[1]["text"], rows[2]["image"], rows[5]["text"], rows[6]["label"]
+    write(folder, rows)
+    (folder / "classes.toml").write_text('l0 = "even"\nl1 = "odd"\n')
+    (folder / "5.png").write_bytes(b"")
+    found = screened(folder)
+    assert [row.pair for row in found.dropped] == ["5.png"]
+    assert [pair.id for pair in found.pair_set.lone("image")] == ["1.png"]
+    assert [pair.id for pair in found.pair_set.lone("text")] == ["#3"]
+    assert found.pair_set.names == {"l0": ("even",), "l1": ("odd",)}
+
+
+def test_the_digest_knows_labels_partners_and_names(folder: Path) -> None:
+    whole = load_manifest(folder)
+    first, *others = whole.pairs
+    changed = [replace(first, label=None), replace(first, text=None), replace(first, text="")]
+    digests = {pairs_digest(replace(whole, pairs=[pair, *others])) for pair in changed}
+    named = [replace(whole, names={"l0": names}) for names in ((), ("even",), ("even", "not odd"))]
+    digests |= {pairs_digest(pair_set) for pair_set in named} | {pairs_digest(whole)}
+    assert len(digests) == 7
+    assert images_digest(whole.pairs) != images_digest([replace(first, image=None), *others])

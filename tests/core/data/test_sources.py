@@ -4,9 +4,12 @@ from typing import Any
 import pytest
 
 from dckt_core.base.errors import DataError, PluginError, UsageError
+from dckt_core.base.progress import silent
+from dckt_core.config import Config
 from dckt_core.contract.discovery import Registered, Registry
+from dckt_core.contract.pairs import Pair, PairSet
 from dckt_core.contract.specs import DatasetSpec
-from dckt_core.data.sources import find_layout
+from dckt_core.data.sources import find_layout, load_screened, training_texts
 
 
 def layout(name: str, detect: Any) -> Registered:
@@ -44,3 +47,40 @@ def test_what_nobody_or_more_than_one_recognises(tmp_path: Path) -> None:
 def test_a_layout_that_breaks_is_named(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match=r"dataset 'broken' of someone 1\.0.*ZeroDivisionError"):
         find_layout(tmp_path, Registry([layout("broken", lambda path: 1 / 0)]))
+
+
+PAIRS = [
+    Pair("a", Path("a.png"), "a dog", "dog", "train"),
+    Pair("b", Path("b.png"), "a cat", None, "train"),
+    Pair("c", None, "words alone", None, "train"),
+    Pair("d", Path("d.png"), None, "cat", "train"),
+    Pair("e", Path("e.png"), "not to be learnt from", "dog", "test"),
+]
+
+
+def test_words_are_learnt_from_all_texts_for_training_and_the_names_that_were_given() -> None:
+    source = PairSet("s", "s", PAIRS)
+    target = PairSet("t", "t", PAIRS[:1], names={"dog": ("a dog", "a hound"), "cow": ()})
+    learnt = ["a dog", "a cat", "words alone"]
+    assert training_texts([source]) == learnt, "what a class is called by its label is nobody's text"
+    assert training_texts([source, target]) == [*learnt, "a dog", "a dog", "a hound"]
+
+
+def test_less_of_the_target_is_known_and_all_of_the_source(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spec: DatasetSpec[Any] = DatasetSpec(
+        name="made",
+        summary="",
+        load=lambda *_: PairSet("made", "made up", [*PAIRS, Pair("f", None, "x", "Dog", "train")]),
+        api="1.0",
+    )
+    registry = Registry([Registered(spec, "someone", "1.0", "made")])
+    made = {"location": "made"}
+    config = Config.resolve(flags={"source": made, "target": made, "offer": {"labels": "none"}})
+    how: dict[str, Any] = {"cache_dir": tmp_path, "progress": silent}
+    source = load_screened(config, "source", registry, **how).pair_set
+    target = load_screened(config, "target", registry, **how).pair_set
+    assert [pair.label for pair in source.training] == ["dog", None, None, "cat", "Dog"]
+    assert [pair.label for pair in target.pairs] == [None] * 4 + ["dog", None]
+    assert (target.classes, {pair.role for pair in target.pairs}) == (("Dog", "cat", "dog"), {"target"})
+    doubt = "made up: labels 'Dog' and 'dog' differ by case, blanks or hyphens alone, and are two classes"
+    assert [record.getMessage() for record in caplog.records] == [doubt, doubt]
