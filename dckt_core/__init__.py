@@ -63,10 +63,10 @@ if TYPE_CHECKING:
     from dckt_core.io.tensors import load_tensors as load_tensors
     from dckt_core.io.tensors import save_tensors as save_tensors
     from dckt_core.io.text import shown as shown
-    from dckt_core.retrieval.build import add_to_index as add_to_index
-    from dckt_core.retrieval.build import build_index as build_index
-    from dckt_core.retrieval.build import remove_from_index as remove_from_index
-    from dckt_core.retrieval.opening import open_index as open_index
+    from dckt_core.retrieval.index import add_to_index as add_to_index
+    from dckt_core.retrieval.index import build_index as build_index
+    from dckt_core.retrieval.index import open_index as open_index
+    from dckt_core.retrieval.index import remove_from_index as remove_from_index
     from dckt_core.retrieval.searcher import Searcher as Searcher
     from dckt_core.runs.model import TrainedModel as TrainedModel
     from dckt_core.runs.model import load as load
@@ -103,8 +103,7 @@ _HOMES = {
     "io.files": ("write_atomically",),
     "io.tensors": ("load_tensors", "save_tensors"),
     "io.text": ("shown",),
-    "retrieval.build": ("add_to_index", "build_index", "remove_from_index"),
-    "retrieval.opening": ("open_index",),
+    "retrieval.index": ("add_to_index", "build_index", "open_index", "remove_from_index"),
     "retrieval.searcher": ("Searcher",),
     "runs.model": ("TrainedModel", "load"),
 }

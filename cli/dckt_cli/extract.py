@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,14 +85,14 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
         extraction = extract_items(extractor, listing, flags["out"], progress=progress, **how)
     header = extraction.header
     if flags["as_json"]:
-        click.echo(json.dumps({"path": str(extraction.path), **header}, ensure_ascii=False))
+        click.echo(json.dumps({"path": str(extraction.path), **asdict(header)}, ensure_ascii=False))
     else:
         click.echo(
             f"{extraction.path}: {len(extraction)} {medium}s, {extraction.dim} values each, "
-            f"in {len(header['shards'])} {'file' if len(header['shards']) == 1 else 'files'}"
+            f"in {len(header.shards)} {'file' if len(header.shards) == 1 else 'files'}"
         )
-        if header["dropped"]:
-            click.echo(f"left out: {header['dropped']}; see {extraction.path / 'dropped.jsonl'}")
+        if header.dropped:
+            click.echo(f"left out: {header.dropped}; see {extraction.path / 'dropped.jsonl'}")
 
 
 def _medium(location: str, said: Modality | None, registry: Registry) -> Modality:

@@ -15,7 +15,7 @@ from dckt_cli import options
 if TYPE_CHECKING:
     from dckt_core.base.progress import Progress
     from dckt_core.contract.discovery import Registry
-    from dckt_core.retrieval.build import Encoding
+    from dckt_core.retrieval.index import Encoding
 
 OF_A_BUILD = ("gallery", "out", "index", "index_opt", "checkpoint")
 OF_A_CHANGE = ("add", "remove", "run")
@@ -55,8 +55,9 @@ def index(ctx: click.Context, /, place: Path, **flags: Any) -> None:
     the share of the true 10 nearest that it finds is measured at build.
     """
     from dckt_cli.console import watching
-    from dckt_core.retrieval.build import Encoding
-    from dckt_core.retrieval.store import is_index, read_header
+    from dckt_core.retrieval.index import Encoding
+    from dckt_core.retrieval.index_folder import is_index, read_header
+    from dckt_core.retrieval.shards import DROPPED
 
     changes = is_index(place)
     _check_flags(ctx, place, flags, changes=changes)
@@ -73,6 +74,9 @@ def index(ctx: click.Context, /, place: Path, **flags: Any) -> None:
         click.echo(line)
     counts = " and ".join(f"{count} {medium}{'s' * (count != 1)}" for medium, count in header.counts.items())
     click.echo(f"{out}: {counts}, {header.dim} values each, index '{header.index}'")
+    for medium, found in header.history[-1].get("added", {}).items():
+        if found["dropped"]:
+            click.echo(f"left out: {found['dropped']}; see {out / header.contents / medium / DROPPED}")
     if not changes:
         for medium, found in header.history[-1].get("recall_at_10", {}).items():
             asked = f"{found['queries']} {found['of']} as queries"
@@ -96,7 +100,7 @@ def _build(
 ) -> list[str]:
     from dckt_core.base.device import find_device
     from dckt_core.contract.options import parse_options, split_assignments
-    from dckt_core.retrieval.build import build_index
+    from dckt_core.retrieval.index import build_index
     from dckt_core.runs.model import load
 
     options = split_assignments(flags["index_opt"], option="--index-opt")
@@ -112,9 +116,8 @@ def _change(
     registry: Registry, path: Path, flags: Mapping[str, Any], encoding: Encoding, progress: Progress
 ) -> list[str]:
     from dckt_core.base.device import find_device
-    from dckt_core.retrieval.build import add_to_index, remove_from_index
-    from dckt_core.retrieval.opening import load_model
-    from dckt_core.retrieval.store import read_header
+    from dckt_core.retrieval.index import add_to_index, load_model, remove_from_index
+    from dckt_core.retrieval.index_folder import read_header
 
     told = []
     if flags["remove"]:

@@ -62,8 +62,8 @@ def search(ctx: click.Context, /, place: Path, **flags: Any) -> None:
 
     from dckt_cli.console import watching
     from dckt_core.base.errors import DataError, UsageError
+    from dckt_core.retrieval.index_folder import is_index
     from dckt_core.retrieval.queries import Query, answer, read_queries
-    from dckt_core.retrieval.store import is_index
 
     text, image, batch = flags["text"], flags["image"], flags["batch"]
     queries = read_queries(batch) if batch is not None else [Query(text=text, image=image)]
@@ -100,7 +100,7 @@ def _check_flags(ctx: click.Context, place: Path, *, of_index: bool) -> None:
 
 def _of_index(registry: Registry, place: Path, flags: Mapping[str, Any], progress: Progress) -> Searcher:
     from dckt_core.base.device import find_device
-    from dckt_core.retrieval.opening import open_index
+    from dckt_core.retrieval.index import open_index
 
     device = str(find_device(flags["device"]))
     return open_index(place, run=flags["run"], registry=registry, device=device, progress=progress)
@@ -111,7 +111,7 @@ def _of_run(
 ) -> Searcher:
     from dckt_core.base.device import find_device
     from dckt_core.contract.options import parse_options, split_assignments
-    from dckt_core.retrieval.target import searcher_of_target
+    from dckt_core.retrieval.searcher import searcher_of_target
     from dckt_core.runs.model import load
 
     options = split_assignments(flags["index_opt"], option="--index-opt")

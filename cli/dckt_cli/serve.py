@@ -63,7 +63,7 @@ def serve(ctx: click.Context, /, place: Path, **flags: Any) -> None:
 
     from dckt_cli.console import watching
     from dckt_core.base.progress import logger
-    from dckt_core.retrieval.store import is_index
+    from dckt_core.retrieval.index_folder import is_index
 
     of_index = is_index(place)
     for name in OF_RUNS if of_index else ("run",):
@@ -85,8 +85,8 @@ def _searcher(
     registry: Registry, place: Path, flags: dict[str, Any], progress: Progress, *, of_index: bool
 ) -> Searcher:
     from dckt_core.base.device import find_device
-    from dckt_core.retrieval.opening import open_index
-    from dckt_core.retrieval.target import searcher_of_target
+    from dckt_core.retrieval.index import open_index
+    from dckt_core.retrieval.searcher import searcher_of_target
     from dckt_core.runs.model import load
 
     how: dict[str, Any] = {

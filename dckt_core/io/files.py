@@ -7,11 +7,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from dckt_core.base.errors import StorageError, UsageError
+from dckt_core.base.errors import DataError, StorageError, UsageError
 
 LOCK = ".lock"
 
@@ -49,6 +50,18 @@ def _write_beside(path: Path, write: Callable[[Path], None]) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder that the user named, and those above it, where they are not there.
+
+    Raises:
+        UsageError: something else is in the way, or nothing may be made there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be made: {error.strerror or error}") from None
 
 
 def sweep(folder: Path) -> None:
@@ -149,6 +162,24 @@ def umask() -> int:
 def is_endless(path: Path) -> bool:
     """Whether something is there that would keep its reader waiting or never end: a pipe, a device."""
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[BinaryIO]:
+    """A file to read from.
+
+    Raises:
+        DataError: it is missing, cannot be read, or would never end.
+    """
+    if is_endless(file):
+        raise DataError(f"{file}: no file")
+    try:
+        with file.open("rb") as stream:
+            yield stream
+    except FileNotFoundError:
+        raise DataError(f"{file}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from None
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 from dckt_core.base.errors import DataError, one_line
-from dckt_core.io.files import is_endless, write_atomically, write_text
+from dckt_core.io.files import opened, write_atomically, write_text
 from dckt_core.io.text import parse_json
 
 T = TypeVar("T")
@@ -25,7 +24,7 @@ def read_json(file: Path, what: str, *, format: int | None = None) -> dict[str, 
     Raises:
         DataError: it is missing, cannot be read, is not `what` or of another format.
     """
-    with _opened(file) as stream:
+    with opened(file) as stream:
         content = stream.read()
     try:
         value = parse_json(content.decode("utf-8"))
@@ -74,7 +73,7 @@ def read_lines(file: Path, what: str) -> Iterator[dict[str, Any]]:
     Raises:
         DataError: it is missing or cannot be read, or a line is no object; the message names it.
     """
-    with _opened(file) as stream:
+    with opened(file) as stream:
         for number, line in enumerate(stream, start=1):
             try:
                 value = parse_json(line.decode("utf-8"))
@@ -93,16 +92,3 @@ def write_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
             stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
     write_atomically(file, write)
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
-    if is_endless(file):
-        raise DataError(f"{file}: no file")
-    try:
-        with file.open("rb") as stream:
-            yield stream
-    except FileNotFoundError:
-        raise DataError(f"{file}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from None

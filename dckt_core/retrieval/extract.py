@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,23 @@ from dckt_core.data.features import check_finite
 from dckt_core.data.manifest import Problem
 from dckt_core.data.prepare import Preparer, prepare
 from dckt_core.data.screening import Dropped, OnError
-from dckt_core.io.files import held, write_text
+from dckt_core.io.files import held, make_folder
+from dckt_core.io.json import write_lines
 from dckt_core.retrieval.extractor import Extractor
 from dckt_core.retrieval.listing import Entry, Listing
 from dckt_core.retrieval.shards import (
     DROPPED,
     FORMAT,
-    HEADER,
     ITEMS,
     Extraction,
+    Header,
+    Input,
     Shard,
+    ShardFile,
     open_extraction,
     read_header,
     read_shard,
+    write_header,
     write_shard,
 )
 from dckt_core.runs.folder import environment
@@ -69,35 +73,28 @@ def extract(
         UsageError: the folder holds something else, or another process is at work in it.
     """
     task = _Task(extractor, listing, shard_size, batch, on_error, max_bad_fraction)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{out}: cannot be made: {error.strerror or error}") from None
+    make_folder(out)
     with held(out, "another extraction is at work in it"):
         header = read_header(out)
         if header is None and any(not file.name.startswith(".") for file in out.iterdir()):
             raise UsageError(f"{out}: not empty, and no extraction; choose another folder")
-        if header is not None and header["key"] != task.key:
+        if header is not None and header.key != task.key:
             raise UsageError(f"{out}: holds an extraction of other items or by other means; choose another folder")
         task.refuse_bad_lines()
-        if header is not None and header["complete"]:
-            task.refuse_dropped([_whole_shard(out / shard["file"], task.key) for shard in header["shards"]])
+        there = task.whole_shards(out)
+        task.refuse_dropped(there.values())
+        if header is not None and header.complete and len(there) == task.shards:
             logger.info("%s: complete already", out)
             return Extraction(out, header)
         header = task.header()
-        _write_header(out, header)
-        shards = task.run(out, progress)
+        write_header(out, header)
+        shards = task.run(out, there, progress)
         kept, dropped = task.kept_and_dropped(shards)
-        write_text(out / ITEMS, "".join(_line(entry.as_json(listing.root)) for entry in kept))
+        write_lines(out / ITEMS, (entry.as_json(listing.root) for entry in kept))
         if dropped:
-            write_text(out / DROPPED, "".join(_line(one.as_json()) for one in dropped))
-        header |= {
-            "complete": True,
-            "count": len(kept),
-            "dropped": len(dropped),
-            "shards": [{"file": shard.file.name, "count": len(shard.ids), "sha256": shard.sha256} for shard in shards],
-        }
-        _write_header(out, header)
+            write_lines(out / DROPPED, (one.as_json() for one in dropped))
+        files = tuple(ShardFile(shard_name(number), len(shard.ids)) for number, shard in enumerate(shards))
+        write_header(out, replace(header, complete=True, count=len(kept), dropped=len(dropped), shards=files))
     return open_extraction(out)
 
 
@@ -105,6 +102,10 @@ def extraction_key(extractor: Extractor, listing: Listing, shard_size: int = SHA
     """Names all that the rows of an extraction and their division into shards depend on: 64 hexadecimal digits."""
     said = [FORMAT, extractor.fingerprint, extractor.dim, extractor.medium, shard_size, _identity(listing)]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def shard_name(number: int) -> str:
+    return f"shard-{number:05}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -132,31 +133,34 @@ class _Task:
         self.on_error, self.max_bad_fraction = on_error, max_bad_fraction
         self.key = extraction_key(extractor, listing, shard_size)
         self.total = len(listing.entries) + len(listing.problems)
+        self.shards = -(-len(listing.entries) // shard_size)
 
-    def header(self) -> dict[str, Any]:
-        extractor, listing = self.extractor, self.listing
-        return {
-            "format": FORMAT,
-            "complete": False,
-            "key": self.key,
-            "medium": extractor.medium,
-            "dim": extractor.dim,
-            "count": 0,
-            "dropped": 0,
-            "made_by": dict(extractor.provenance),
-            "input": {
-                "location": listing.origin,
-                "root": str(listing.root.absolute()),
-                "items": len(listing.entries),
-            },
-            "shard_size": self.shard_size,
-            "batch": self.batch,
-            "device": str(extractor.device),
-            "on_error": self.on_error,
-            "max_bad_fraction": self.max_bad_fraction,
-            "environment": environment(),
-            "shards": [],
-        }
+    def header(self) -> Header:
+        return Header(
+            key=self.key,
+            medium=self.extractor.medium,
+            dim=self.extractor.dim,
+            made_by=self.extractor.provenance,
+            input=Input(self.listing.origin, str(self.listing.root.absolute()), len(self.listing.entries)),
+            shard_size=self.shard_size,
+            batch=self.batch,
+            device=str(self.extractor.device),
+            on_error=self.on_error,
+            max_bad_fraction=self.max_bad_fraction,
+            environment=environment(),
+        )
+
+    def whole_shards(self, out: Path) -> dict[int, Shard]:
+        """The shards that are there already and whole, by number."""
+        found: dict[int, Shard] = {}
+        for number in range(self.shards):
+            file = out / shard_name(number)
+            try:
+                if file.exists():
+                    found[number], _ = read_shard(file, self.key, self.extractor.dim)
+            except DataError as error:
+                logger.warning("%s; made anew", error)
+        return found
 
     def refuse_bad_lines(self) -> None:
         problems = self.listing.problems
@@ -165,23 +169,18 @@ class _Task:
             raise DataError(f"{problems[0]}{more}")
         self._check_share(len(problems), str(problems[0]) if problems else "")
 
-    def refuse_dropped(self, shards: Iterable[Shard | None]) -> int:
-        """How many lines and items of finished shards are bad; raises DataError where there may not be so many."""
-        reasons = [reason for shard in shards if shard is not None for _, reason in shard.dropped]
+    def refuse_dropped(self, shards: Iterable[Shard]) -> None:
+        """Raises DataError where more lines and items of finished shards are bad than may be."""
+        reasons = [reason for shard in shards for _, reason in shard.dropped]
         if reasons and self.on_error == "fail":
             raise DataError(f"{reasons[0]} (left out before, by --on-error skip; choose another folder, or skip again)")
-        bad = len(self.listing.problems) + len(reasons)
-        self._check_share(bad, reasons[0] if reasons else "")
-        return bad
+        self._check_share(len(self.listing.problems) + len(reasons), reasons[0] if reasons else "")
 
-    def run(self, out: Path, progress: Progress) -> list[Shard]:
-        """All shards, those that are there already and those that are not."""
+    def run(self, out: Path, there: dict[int, Shard], progress: Progress) -> list[Shard]:
+        """All shards: those that are there already, and those that are made now."""
         entries, extractor = self.listing.entries, self.extractor
-        numbers = range(-(-len(entries) // self.shard_size))
-        files = [out / f"shard-{number:05}.safetensors" for number in numbers]
-        there = {number: shard for number in numbers if (shard := _whole_shard(files[number], self.key)) is not None}
         done = sum(len(shard.ids) + len(shard.dropped) for shard in there.values())
-        bad = self.refuse_dropped(there.values())
+        bad = len(self.listing.problems) + sum(len(shard.dropped) for shard in there.values())
         what = f"extracting {len(entries)} {extractor.medium}{'s' * (len(entries) != 1)}"
         if there:
             logger.info("%s: going on behind %d of %d items", out, done, len(entries))
@@ -193,7 +192,7 @@ class _Task:
         dropped: list[tuple[int, str]] = []
         try:
             with torch.no_grad(), advising(lambda: f"while {what}", advice):
-                todo = [number for number in numbers if number not in there]
+                todo = [number for number in range(self.shards) if number not in there]
                 for batch, ready in _one_ahead(preparer, self._batches(todo)):
                     rows, reasons = self._rows(batch, ready)
                     parts.append(rows)
@@ -204,14 +203,13 @@ class _Task:
                         self._check_share(bad, next(iter(reasons.values())))
                     done += len(batch.entries)
                     if batch.ends_shard:
-                        file = files[batch.shard]
-                        write_shard(file, self.key, ids, torch.cat(parts), dropped)
-                        there[batch.shard] = read_shard(file, self.key)
+                        there[batch.shard] = Shard(ids, dropped)
+                        write_shard(out / shard_name(batch.shard), self.key, there[batch.shard], torch.cat(parts))
                         parts, ids, dropped = [], [], []
                     progress(done, len(entries), what)
         finally:
             preparer.close()
-        return [there[number] for number in numbers]
+        return [there[number] for number in range(self.shards)]
 
     def kept_and_dropped(self, shards: Sequence[Shard]) -> tuple[list[Entry], list[Dropped]]:
         """Entries that have a row, in the order of the rows; bad lines, then bad items."""
@@ -286,16 +284,6 @@ def _one_ahead(preparer: Preparer, batches: Iterator[_Batch]) -> Iterator[tuple[
         yield waiting
 
 
-def _whole_shard(file: Path, key: str) -> Shard | None:
-    try:
-        return read_shard(file, key)
-    except FileNotFoundError:
-        return None
-    except DataError as error:
-        logger.warning("%s; made anew", error)
-        return None
-
-
 def _identity(listing: Listing) -> str:
     """Names the items; of an image the size and the time of its last change stand for what it holds."""
     digest = hashlib.sha256()
@@ -307,13 +295,5 @@ def _identity(listing: Listing) -> str:
                 said += [found.st_size, found.st_mtime_ns]
             except OSError:
                 said += ["gone"]
-        digest.update(_line(said).encode("utf-8", "surrogatepass"))
+        digest.update(f"{json.dumps(said)}\n".encode())
     return digest.hexdigest()
-
-
-def _write_header(out: Path, header: dict[str, Any]) -> None:
-    write_text(out / HEADER, json.dumps(header, indent=2, ensure_ascii=False) + "\n")
-
-
-def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) + "\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,15 @@ from typing import Any
 from torch import Tensor
 
 from dckt_core.base.errors import DataError, PluginError, UsageError
-from dckt_core.contract.discovery import blame
+from dckt_core.contract.discovery import Registry, blame
+from dckt_core.contract.options import parse_options
 from dckt_core.contract.protocols import Index, IndexContext
 from dckt_core.contract.registry import Registered
 from dckt_core.contract.specs import Modality
-from dckt_core.io.files import write_atomically
+from dckt_core.io.json import read_lines, write_lines
+from dckt_core.retrieval.shards import ITEMS
 
-ITEMS, VECTORS = "items.jsonl", "vectors"
+VECTORS = "vectors"
 
 Item = Mapping[str, str]
 """What is known of an item: `id`, `image` (a path) or `text`, and `label` and `split` where they are known."""
@@ -88,7 +89,7 @@ class Gallery:
         (folder / VECTORS).mkdir(parents=True)
         with blame(self._plugin):
             self._index.save(folder / VECTORS)
-        write_atomically(folder / ITEMS, self._write_items)
+        write_lines(folder / ITEMS, self.items.values())
 
     def load(self, folder: Path) -> None:
         """Takes the place of what is here.
@@ -103,24 +104,24 @@ class Gallery:
         if size != len(self.items):
             raise DataError(f"{folder}: {ITEMS} tells of {len(self.items)} items, and the index holds {size}")
 
-    def _write_items(self, file: Path) -> None:
-        with file.open("w", encoding="utf-8") as lines:
-            lines.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in self.items.values())
+
+def new_gallery(
+    medium: Modality, index: str, options: Mapping[str, Any], context: IndexContext, registry: Registry
+) -> Gallery:
+    """An empty gallery whose vectors go into an index plugin by name, with these options.
+
+    Raises:
+        UsageError: the plugin, or one of its options, is not there.
+    """
+    plugin = registry.find("index", index)
+    return Gallery(medium, plugin, parse_options(plugin.spec, options, where=f"index '{index}'"), context)
 
 
 def _read_items(file: Path, medium: Modality) -> dict[str, Item]:
+    what = f"{'an image' if medium == 'image' else 'a text'} with an id"
     items: dict[str, Item] = {}
-    try:
-        with file.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                item = json.loads(line)
-                if not (isinstance(item, dict) and {"id", medium} <= item.keys()):
-                    raise ValueError(f"line {number} is no {medium} with an id")
-                if not all(isinstance(value, str) for value in item.values()):
-                    raise ValueError(f"line {number} holds something else than strings")
-                items[item["id"]] = item
-    except FileNotFoundError:
-        raise DataError(f"{file}: no such file") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{file}: not the items of an index: {' '.join(str(error).split())}") from None
+    for number, item in enumerate(read_lines(file, what), start=1):
+        if not ({"id", medium} <= item.keys() and all(isinstance(value, str) for value in item.values())):
+            raise DataError(f"{file}:{number}: not {what}")
+        items[item["id"]] = item
     return items

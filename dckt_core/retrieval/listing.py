@@ -4,7 +4,6 @@ folder of files.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from dckt_core.contract.specs import Modality
 from dckt_core.data.inspection import images_of
 from dckt_core.data.manifest import ManifestError, Problem, inspect_entries, manifest_file
 from dckt_core.data.sources import load_pair_set
-from dckt_core.io.text import numbered_lines, read_text
+from dckt_core.io.text import decode_line, numbered_lines, parse_json, read_text
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
@@ -42,14 +41,14 @@ class Entry:
     def id(self) -> str:
         return self.item.id
 
-    def as_json(self, root: Path) -> dict[str, str]:
-        """For a line of JSON; an image's path is relative to `root` where it lies in it."""
+    def as_json(self, root: Path | None = None) -> dict[str, str]:
+        """For a line of JSON; an image's path is relative to `root` where there is one and it lies in it."""
         said = {"id": self.id}
         if isinstance(self.item, TextItem):
             said["text"] = self.item.text
         else:
             path = self.item.path
-            said["image"] = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+            said["image"] = path.relative_to(root).as_posix() if root and path.is_relative_to(root) else str(path)
         return said | {key: value for key in ("label", "split") if (value := getattr(self, key)) is not None}
 
 
@@ -131,8 +130,8 @@ def _media_in(manifest: Path) -> set[str]:
         with manifest.open("rb") as stream:
             for _, line in numbered_lines(stream):
                 try:
-                    fields = json.loads(line or b"")
-                except (ValueError, RecursionError):
+                    fields = parse_json(decode_line(line))
+                except ValueError:
                     continue
                 if isinstance(fields, dict):
                     media |= {medium for medium in MEDIA if fields.get(medium) is not None}

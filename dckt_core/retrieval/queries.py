@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dckt_core.base.errors import DataError
-from dckt_core.io.files import is_endless
-from dckt_core.io.text import MAX_LINE_BYTES, is_unicode
+from dckt_core.io.files import opened
+from dckt_core.io.text import decode_line, is_unicode, numbered_lines, parse_json
 from dckt_core.retrieval.gallery import Hit
 from dckt_core.retrieval.searcher import Searcher, Wanted
 
@@ -36,14 +34,9 @@ def read_queries(file: Path) -> list[Query]:
     Raises:
         DataError: it cannot be read, a line is no query, or there is none; the message names file and line.
     """
-    if is_endless(file):
-        raise DataError(f"{file}: no file")
-    try:
-        with file.open("rb") as stream:
-            queries = list(_queries(file, stream))
-    except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or error
-        raise DataError(f"{file}: {reason}") from None
+    with opened(file) as stream:
+        found = [_query(file, number, line) for number, line in numbered_lines(stream)]
+    queries = [query for query in found if query is not None]
     if not queries:
         raise DataError(f"{file}: holds no queries")
     return queries
@@ -61,27 +54,19 @@ def answer(searcher: Searcher, queries: Sequence[Query], k: int, medium: Wanted 
     return [answers[row] for row in range(len(queries))]
 
 
-def _queries(file: Path, stream: Any) -> Iterator[Query]:
-    number = 0
-    while line := stream.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        try:
-            if len(line) > MAX_LINE_BYTES:
-                raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-            if text:
-                yield _of_json(text, file.parent) if file.suffix == ".jsonl" else Query(text=text)
-        except UnicodeDecodeError as error:
-            byte = f"byte {error.start + 1} is 0x{line[error.start]:02x}"
-            raise DataError(f"{file}:{number}: not UTF-8: {byte}") from None
-        except json.JSONDecodeError as error:
-            raise DataError(f"{file}:{number}: not JSON: {error.msg} at column {error.colno}") from None
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{file}:{number}: {error}") from None
+def _query(file: Path, number: int, line: bytes | None) -> Query | None:
+    """The query of a line, or None where it is blank."""
+    try:
+        text = decode_line(line).strip()
+        if not text:
+            return None
+        return _of_json(text, file.parent) if file.suffix == ".jsonl" else Query(text=text)
+    except ValueError as error:
+        raise DataError(f"{file}:{number}: {error}") from None
 
 
 def _of_json(text: str, folder: Path) -> Query:
-    said = json.loads(text)
+    said = parse_json(text)
     given = [name for name in ("text", "image") if isinstance(said, dict) and name in said]
     if len(given) != 1:
         raise ValueError('a query is {"text": "..."} or {"image": "path"}')

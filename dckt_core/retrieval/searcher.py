@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
 from dckt_core.base.errors import DataError, UsageError
+from dckt_core.contract.pairs import SPLITS, Split
+from dckt_core.contract.protocols import IndexContext
 from dckt_core.contract.specs import Modality
-from dckt_core.retrieval.gallery import Gallery, Hit
+from dckt_core.retrieval.gallery import Gallery, Hit, new_gallery
+from dckt_core.retrieval.listing import of_pairs
 from dckt_core.runs.model import TrainedModel
 
 Wanted = Literal["other", "image", "text"]
@@ -71,3 +74,37 @@ class Searcher:
         if medium not in self.galleries:
             raise DataError(f"{self.origin}: holds no {medium}s")
         return self.galleries[medium]
+
+
+def searcher_of_target(
+    model: TrainedModel,
+    media: tuple[Modality, ...] = ("image", "text"),
+    *,
+    split: Split | Literal["all"] = "all",
+    index: str = "exact",
+    options: Mapping[str, Any] | None = None,
+) -> Searcher:
+    """The data set that a run was trained for, encoded now: no index folder is needed.
+
+    Args:
+        media: what shall be found.
+
+    Raises:
+        DataError: the data set is not there any more, or the split is empty.
+    """
+    context = IndexContext(dim=model.dim, seed=model.config.seed)
+    galleries = {one: new_gallery(one, index, options or {}, context, model.registry) for one in media}
+    data = model.target()
+    # Split by split, as training did, so that the features it left in the cache are found there.
+    splits = [name for name in SPLITS if split in ("all", name)]
+    for medium, gallery in galleries.items():
+        groups = [data.split(name) for name in splits] + ([data.lone(medium)] if "train" in splits else [])
+        if not any(groups):
+            raise DataError(f"{data.origin}: split '{split}' is empty")
+        for pairs in filter(None, groups):
+            if medium == "image":
+                rows = model.encode_images([pair.image_item for pair in pairs], cache=True)
+            else:
+                rows = model.encode_texts([pair.text_item for pair in pairs], cache=True)
+            gallery.add([entry.as_json() for entry in of_pairs(data.origin, Path(), pairs, medium).entries], rows)
+    return Searcher(model, galleries, data.origin)

@@ -1,8 +1,7 @@
 """The folder that an extraction fills.
 
     extraction.json             what made the rows and of what: encoder or run, weights, input, versions, shards
-    shard-00000.safetensors     `features` [n, dim] float32; `shard` in its metadata is JSON: the ids, what was
-                                dropped, a checksum
+    shard-00000.safetensors     `features` [n, dim] float32, with the rows' ids and what was dropped between them
     items.jsonl                 what is known of each row's item, in the order of the rows
     dropped.jsonl               what `--on-error skip` left out, with the reason
 
@@ -11,62 +10,111 @@ A shard is whole or not there. `extraction.json` says `"complete": true` once al
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from pydantic import StrictBool, TypeAdapter, ValidationError
 from torch import Tensor
 
 from dckt_core.base.errors import DataError
 from dckt_core.contract.specs import Modality
-from dckt_core.io.files import write_atomically
+from dckt_core.data.screening import OnError
+from dckt_core.io.json import read_lines, read_record, write_json
+from dckt_core.io.tensors import load_tensors, save_tensors
 
-FORMAT = 1
+KIND, FORMAT = "shard", 1
 HEADER, ITEMS, DROPPED = "extraction.json", "items.jsonl", "dropped.jsonl"
+NO_PROVENANCE = ("format", "complete", "key", "medium", "dim", "shard_size", "shards")
+
+
+@dataclass(frozen=True)
+class Input:
+    """What was encoded.
+
+    Attributes:
+        location: as the user gave it.
+        root: the folder that the items' paths start at.
+        items: how many there are, the good and the bad.
+    """
+
+    location: str
+    root: str
+    items: int
+
+
+@dataclass(frozen=True)
+class ShardFile:
+    """A file of the folder, and how many rows it holds."""
+
+    file: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """What `extraction.json` holds.
+
+    Attributes:
+        key: names all that the rows and their division into shards depend on.
+        made_by: what encoded the items; see `Extractor.provenance`.
+        count: rows.
+        dropped: lines and items without a row.
+    """
+
+    key: str
+    medium: Modality
+    dim: int
+    made_by: Mapping[str, Any]
+    input: Input
+    shard_size: int
+    batch: int
+    device: str
+    on_error: OnError
+    max_bad_fraction: float
+    environment: Mapping[str, Any]
+    complete: StrictBool = False
+    count: int = 0
+    dropped: int = 0
+    shards: tuple[ShardFile, ...] = ()
+    format: int = FORMAT
+
+    def provenance(self) -> dict[str, Any]:
+        """How the rows came to be, wherever they lie."""
+        return {name: value for name, value in asdict(self).items() if name not in NO_PROVENANCE}
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Rows that lie in one file.
+    """What a shard tells of its rows.
 
     Attributes:
-        dropped: position in the input, and the reason.
-        sha256: of the features' bytes.
+        dropped: position in the shard's part of the input, and the reason.
     """
 
-    file: Path
-    ids: Sequence[str]
-    dropped: Sequence[tuple[int, str]]
-    sha256: str
+    ids: list[str]
+    dropped: list[tuple[int, str]]
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """A finished extraction; `open_extraction` makes one.
-
-    Attributes:
-        header: what `extraction.json` holds.
-    """
+    """A finished extraction; `open_extraction` makes one."""
 
     path: Path
-    header: Mapping[str, Any]
+    header: Header
 
     def __len__(self) -> int:
-        return int(self.header["count"])
+        return self.header.count
 
     @property
     def dim(self) -> int:
-        return int(self.header["dim"])
+        return self.header.dim
 
     @property
     def medium(self) -> Modality:
-        return "image" if self.header["medium"] == "image" else "text"
+        return self.header.medium
 
     def shards(self) -> Iterator[tuple[Sequence[str], Tensor]]:
         """Ids and rows [n, dim], float32, shard by shard.
@@ -75,14 +123,10 @@ class Extraction:
             DataError: a shard is missing or broken.
         """
         count = 0
-        for said in self.header["shards"]:
-            file = self.path / said["file"]
-            try:
-                shard = read_shard(file, self.header["key"])
-            except FileNotFoundError:
-                raise DataError(f"{file}: no such file") from None
+        for said in self.header.shards:
+            shard, features = read_shard(self.path / said.file, self.header.key, self.dim)
             count += len(shard.ids)
-            yield shard.ids, _features(shard, self.dim)
+            yield shard.ids, features
         if count != len(self):
             raise DataError(f"{self.path}: it holds {count} rows, not the {len(self)} that {HEADER} tells of")
 
@@ -97,16 +141,11 @@ class Extraction:
 
     def items(self) -> Iterator[dict[str, str]]:
         """What is known of each row's item: `id`, `text` or `image`, and `label` and `split` where they are known."""
-        file = self.path / ITEMS
-        try:
-            with file.open(encoding="utf-8") as lines:
-                for number, line in enumerate(lines, start=1):
-                    item = json.loads(line)
-                    if not isinstance(item, dict):
-                        raise DataError(f"{file}:{number}: not a JSON object")
-                    yield item
-        except (OSError, ValueError, RecursionError) as error:
-            raise DataError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or 'not JSON'}") from None
+        return read_lines(self.path / ITEMS, "an item")
+
+    def dropped(self) -> Iterator[dict[str, Any]]:
+        """What was left out: the `file`, the `line` or `id`, and the `reason`."""
+        return read_lines(self.path / DROPPED, "what was left out") if self.header.dropped else iter(())
 
 
 def is_extraction(path: Path) -> bool:
@@ -122,80 +161,49 @@ def open_extraction(path: Path) -> Extraction:
     header = read_header(path)
     if header is None:
         raise DataError(f"{path}: no extraction ({HEADER} is not there)")
-    if not header["complete"]:
+    if not header.complete:
         raise DataError(f"{path}: not a finished extraction; the same dckt extract once more goes on with it")
     return Extraction(path, header)
 
 
-def read_header(path: Path) -> dict[str, Any] | None:
+def read_header(path: Path) -> Header | None:
     """What `extraction.json` holds, or None where there is none.
 
     Raises:
         DataError: it is no such file, or of another format.
     """
     file = path / HEADER
-    try:
-        header = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not file.exists():
         return None
-    except (OSError, ValueError, RecursionError):
-        raise DataError(f"{file}: not the header of an extraction") from None
-    if isinstance(header, dict) and isinstance(header.get("format"), int) and header["format"] != FORMAT:
-        raise DataError(f"{file}: format {header['format']}, and this dckt reads {FORMAT}")
-    kinds: dict[str, type] = {"format": int, "key": str, "complete": bool, "medium": str, "dim": int, "count": int}
-    kinds |= {"made_by": dict, "input": dict, "shards": list}
-    if not isinstance(header, dict) or not all(isinstance(header.get(name), kind) for name, kind in kinds.items()):
-        raise DataError(f"{file}: not the header of an extraction")
-    if header["medium"] not in get_args(Modality) or not isinstance(header["input"].get("root"), str):
-        raise DataError(f"{file}: not the header of an extraction")
-    if not all(isinstance(shard, dict) and _is_plain(shard.get("file")) for shard in header["shards"]):
+    header = read_record(file, "the header of an extraction", Header, format=FORMAT)
+    if any(shard.file != Path(shard.file).name for shard in header.shards):
         raise DataError(f"{file}: its shards are no files of the folder")
     return header
 
 
-def write_shard(file: Path, key: str, ids: Sequence[str], features: Tensor, dropped: Sequence[tuple[int, str]]) -> None:
-    """Writes rows [n, dim] with their ids, atomically."""
-    said = {"key": key, "ids": list(ids), "dropped": list(dropped), "sha256": _checksum(features)}
-    metadata = {"shard": json.dumps(said, ensure_ascii=False)}  # one entry: safetensors writes several in any order
-    write_atomically(file, lambda part: save_file({"features": features.contiguous()}, part, metadata=metadata))
+def write_header(path: Path, header: Header) -> None:
+    write_json(path / HEADER, asdict(header))
 
 
-def read_shard(file: Path, key: str) -> Shard:
-    """All of a shard but its features.
+def write_shard(file: Path, key: str, shard: Shard, features: Tensor) -> None:
+    """Writes rows [n, dim] with what is told of them, atomically."""
+    save_tensors(file, {"features": features}, {"key": key, **asdict(shard)}, kind=KIND, format=FORMAT)
+
+
+def read_shard(file: Path, key: str, dim: int) -> tuple[Shard, Tensor]:
+    """What a shard tells, and its rows [n, dim].
 
     Raises:
-        FileNotFoundError: it is not there.
-        DataError: it is broken, or of another extraction.
+        DataError: it is missing or broken, or of another extraction.
     """
-    if not file.is_file():
-        raise FileNotFoundError(file)
+    tensors, facts = load_tensors(file, kind=KIND, format=FORMAT)
+    if facts.pop("key", None) != key:
+        raise DataError(f"{file}: of another extraction")
     try:
-        with safe_open(file, framework="pt") as stored:
-            said = json.loads((stored.metadata() or {})["shard"])
-        if said["key"] != key:
-            raise DataError(f"{file}: of another extraction")
-        ids, dropped = [str(id_) for id_ in said["ids"]], [(int(n), str(reason)) for n, reason in said["dropped"]]
-        return Shard(file, ids, dropped, said["sha256"])
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise DataError(f"{file}: not a whole shard: {' '.join(str(error).split())}") from None
-
-
-def _features(shard: Shard, dim: int) -> Tensor:
-    try:
-        with safe_open(shard.file, framework="pt") as stored:
-            features: Tensor = stored.get_tensor("features")
-    except (SafetensorError, OSError, ValueError) as error:
-        raise DataError(f"{shard.file}: not a whole shard: {' '.join(str(error).split())}") from None
+        shard = TypeAdapter(Shard).validate_python(facts)
+    except ValidationError:
+        raise DataError(f"{file}: not a whole shard: it does not tell what its rows are of") from None
+    features = tensors.get("features", torch.empty(0))
     if features.dtype != torch.float32 or features.shape != (len(shard.ids), dim):
-        raise DataError(f"{shard.file}: it holds {list(features.shape)}, not {[len(shard.ids), dim]}")
-    if _checksum(features) != shard.sha256:
-        raise DataError(f"{shard.file}: its checksum does not fit")
-    return features
-
-
-def _checksum(features: Tensor) -> str:
-    return hashlib.sha256(features.contiguous().reshape(-1).numpy().data).hexdigest()
-
-
-def _is_plain(name: object) -> bool:
-    return isinstance(name, str) and name == Path(name).name
+        raise DataError(f"{file}: it holds {list(features.shape)}, not {[len(shard.ids), dim]}")
+    return shard, features

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from dckt_cli.main import main
 from dckt_core.io.tensors import WEIGHTS, WEIGHTS_FORMAT, save_tensors
-from dckt_core.retrieval.store import read_header
+from dckt_core.retrieval.index_folder import read_header
 from dckt_core.runs.model import load
 
 Capture = pytest.CaptureFixture[str]
@@ -196,7 +196,14 @@ def test_a_name_that_is_not_utf8_is_left_out(run: str, trained: Path, capsys: Ca
     assert main(["extract", "--run", run, "--input", str(gallery), "-o", str(tmp_path / "rows"), *skip, "--quiet"]) == 0
     (dropped,) = map(json.loads, (tmp_path / "rows/dropped.jsonl").read_text().splitlines())
     assert "\udcff.png" in dropped["file"]
-    assert main(["index", run, "--gallery", str(gallery), "-o", str(tmp_path / "odd.index"), *skip, "--quiet"]) == 0
+    out = tmp_path / "odd.index"
+    capsys.readouterr()
+    assert main(["index", run, "--gallery", str(gallery), "-o", str(out), *skip, "--quiet"]) == 0
+    assert f"left out: 1; see {out / 'contents-1/image/dropped.jsonl'}\n" in capsys.readouterr().out
+    assert main(["index", str(out), "--add", str(gallery), *skip, "--quiet"]) == 0
+    assert main(["index", str(out), "--remove", "a.png", "--quiet"]) == 0
+    rows = [json.loads(line) for line in (out / "contents-3/image/dropped.jsonl").read_text().splitlines()]
+    assert rows == [dropped, dropped], "what was left out by a build and by an addition"
 
 
 def test_vectors_that_were_extracted_before(run: str, built: Path, capsys: Capture, tmp_path: Path) -> None:
@@ -253,7 +260,7 @@ def test_a_build_that_was_stopped_goes_on(
 
     command = ["index", run, "--gallery", "target", "-o", str(out)]
     with monkeypatch.context() as patch:
-        patch.setattr("dckt_core.retrieval.build.extract", stopping)
+        patch.setattr("dckt_core.retrieval.index.extract", stopping)
         assert main(command) == 130
     assert not (out / "index.json").exists()
     capsys.readouterr()
@@ -270,8 +277,8 @@ def test_a_change_that_fails_changes_nothing(
     before = read_header(index)
     named = {
         "vectors": "dckt_plugins.indexes.exact.save_tensors",
-        "items": "dckt_core.retrieval.gallery.write_atomically",
-        "header": "dckt_core.retrieval.store.write_json",
+        "items": "dckt_core.retrieval.gallery.write_lines",
+        "header": "dckt_core.retrieval.index_folder.write_json",
     }
 
     def full(*_: Any, **__: Any) -> None:
@@ -380,7 +387,7 @@ def spoil(index: Path, how: str) -> None:
         ("format", "format 2, and this dckt reads 1"),
         ("outside", "index.json: not the header of an index"),
         ("contents", "no such file"),
-        ("items", "items.jsonl: not the items of an index: line 1 is no image with an id"),
+        ("items", "items.jsonl:1: not an image with an id"),
         ("fewer", "items.jsonl tells of 23 items, and the index holds 24"),
         ("vectors", "vectors.safetensors: not a whole index of vectors"),
     ],
@@ -395,7 +402,7 @@ def test_a_broken_index_is_named(index: Path, run: str, capsys: Capture, how: st
     ("name", "content", "said"),
     [
         ("q.txt", b"\n \n", "q.txt: holds no queries"),
-        ("q.txt", b"a\n\xff\n", "q.txt:2: not UTF-8: byte 1 is 0xff"),
+        ("q.txt", b"a\n\xff\n", "q.txt:2: not UTF-8: byte 1 of the line is 0xff"),
         ("q.jsonl", b'{"text": "a"}\n{', "q.jsonl:2: not JSON"),
         ("q.jsonl", b"[]", 'q.jsonl:1: a query is {"text": "..."} or {"image": "path"}'),
         ("q.jsonl", b'{"text": "a", "image": "b"}', "q.jsonl:1: a query is"),

@@ -29,7 +29,7 @@ pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 
 from dckt_apps.serve.app import Limits, make_app
-from dckt_core.retrieval.opening import open_index
+from dckt_core.retrieval.index import open_index
 
 Capture = pytest.CaptureFixture[str]
 

@@ -8,13 +8,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from torch import Tensor
 
-from dckt_core import save_tensors
 from dckt_core.base.errors import DataError
 from dckt_core.contract.protocols import IndexContext
+from dckt_core.io.tensors import save_tensors
 from dckt_plugins.indexes import exact
-from dckt_plugins.indexes.exact import ExactIndex
+from dckt_plugins.indexes.exact import FILE, FORMAT, KIND, ExactIndex
 from tests.support import box
 
 
@@ -153,7 +154,7 @@ def test_bad_input_is_refused_and_changes_nothing() -> None:
 def test_saved_and_loaded_it_answers_the_same(tmp_path: Path) -> None:
     index = filled(torch.randn(30, 6, generator=torch.Generator().manual_seed(0)))
     index.save(tmp_path / "deep" / "index")
-    assert [file.name for file in (tmp_path / "deep" / "index").iterdir()] == [exact.FILE]
+    assert sorted(file.name for file in (tmp_path / "deep" / "index").iterdir()) == ["vectors.safetensors"]
     other = filled(torch.eye(6))
     other.load(tmp_path / "deep" / "index")
     query = torch.randn(4, 6, generator=torch.Generator().manual_seed(1))
@@ -163,42 +164,61 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path: Path) -> None:
     assert len(other) == 31
 
 
-def damage(folder: Path, how: str) -> None:
-    file = folder / exact.FILE
-    content = file.read_bytes()
+def test_ids_come_back_whatever_they_hold(tmp_path: Path) -> None:
+    ids = ["", "a b", "犬\n", "half \udcff", "\0", '"'] + [f"i{n}" for n in range(10)]
+    index = ExactIndex(16)
+    index.add(ids, torch.eye(16))
+    index.save(tmp_path)
+    other = ExactIndex(16)
+    other.load(tmp_path)
+    assert other.search(torch.eye(16), 1)[0] == [[id_] for id_ in ids]
+
+
+def damage(file: Path, how: str) -> None:
+    tensors = load_file(file)
     if how == "gone":
         file.unlink()
     elif how == "cut":
-        file.write_bytes(content[:-8])
-    elif how == "other ids":
-        file.write_bytes(content.replace(b'"v0"', b'"w0"'))
-    elif how == "other vectors":
-        file.write_bytes(content.replace(torch.eye(2).numpy().tobytes(), torch.zeros(2, 2).numpy().tobytes()))
+        file.write_bytes(file.read_bytes()[:-8])
+    elif how == "altered":
+        file.write_bytes(file.read_bytes()[:-1] + b"!")
     elif how == "other format":
-        file.write_bytes(content.replace(b'format\\": 2', b'format\\": 9'))
+        save_tensors(file, tensors, kind=KIND, format=99)
     elif how == "other kind":
-        save_tensors(file, {"vectors": torch.eye(2)}, kind="table", format=exact.FORMAT)
-    elif how == "other width":
-        filled(torch.eye(3)).save(folder)
-    assert how == "gone" or file.read_bytes() != content
+        save_tensors(file, tensors, kind="shard", format=FORMAT)
+    elif how == "wider":
+        filled(torch.eye(3)).save(file.parent)
+    else:
+        changed = {
+            "no ids": {name: value for name, value in tensors.items() if name != "ids"},
+            "fewer ids": tensors | {"ends": tensors["ends"][:1]},
+            "no UTF-8": tensors | {"ids": torch.full_like(tensors["ids"], 255)},
+            "not finite": tensors | {"vectors": tensors["vectors"] / 0},
+            "an id twice": tensors | {"ids": torch.full_like(tensors["ids"], 65)},
+        }
+        save_tensors(file, changed[how], kind=KIND, format=FORMAT)
 
 
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("gone", "vectors.safetensors: no such file"),
+        ("gone", "no such file"),
         ("cut", "not a whole index of vectors"),
-        ("other ids", "not a whole index of vectors: its checksum does not fit"),
-        ("other vectors", "not a whole index of vectors: its checksum does not fit"),
-        ("other format", "format 9, and this dckt reads 2"),
-        ("other kind", "of another kind: 'table', not 'index of vectors'"),
-        ("other width", "its vectors have 3 values, not 2"),
+        ("altered", "not a whole index of vectors: its checksum does not fit"),
+        ("other format", "format 99, and this dckt reads 1"),
+        ("other kind", "of another kind: 'shard', not 'index of vectors'"),
+        ("wider", "its vectors have 3 values, not 2"),
+        ("no ids", "not a whole index of vectors"),
+        ("fewer ids", "something else than finite vectors with an id each"),
+        ("no UTF-8", "not a whole index of vectors"),
+        ("not finite", "something else than finite vectors with an id each"),
+        ("an id twice", "something else than finite vectors with an id each"),
     ],
 )
 def test_damaged_files_are_named(tmp_path: Path, how: str, said: str) -> None:
     filled(torch.eye(2)).save(tmp_path)
-    damage(tmp_path, how)
+    damage(tmp_path / FILE, how)
     index = filled(torch.ones(1, 2))
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=f"vectors.safetensors: .*{said}"):
         index.load(tmp_path)
     assert len(index) == 1

@@ -9,23 +9,27 @@ from pathlib import Path
 
 import torch
 
+from dckt_core.retrieval import shards
 from dckt_core.retrieval.gallery import _read_items
+from dckt_core.retrieval.index_folder import Header, Made, read_header
 from dckt_core.retrieval.queries import read_queries
-from dckt_core.retrieval.shards import read_header as read_extraction
-from dckt_core.retrieval.shards import read_shard, write_shard
-from dckt_core.retrieval.store import Header, Made, read_header
 
-EXTRACTION = {
-    "format": 1,
-    "complete": True,
-    "key": "k",
-    "medium": "text",
-    "dim": 2,
-    "count": 1,
-    "made_by": {"weights_sha256": "0"},
-    "input": {"root": "/"},
-    "shards": [{"file": "shard-00000.safetensors", "count": 1}],
-}
+EXTRACTION = shards.Header(
+    key="k",
+    medium="text",
+    dim=2,
+    made_by={"weights_sha256": "0"},
+    input=shards.Input("texts", "/", 1),
+    shard_size=4,
+    batch=2,
+    device="cpu",
+    on_error="fail",
+    max_bad_fraction=0.0,
+    environment={"cpus": 2},
+    complete=True,
+    count=1,
+    shards=(shards.ShardFile("shard-00000.safetensors", 1),),
+)
 INDEX = Header(
     Made("0", "/run", "after"), 2, "exact", {"a": 1}, 0, {"image": 1, "text": 2}, "contents-1", ({"did": "x"},)
 )
@@ -37,11 +41,11 @@ Read = Callable[[Path], object]
 
 def readers_of_search(work: Path) -> dict[str, tuple[str, Read, list[bytes]]]:
     """File, reader and good files, by name."""
-    write_shard(work / "shard", "k", ["a", "b"], torch.ones(2, 3), [(2, "too loud")])
+    shards.write_shard(work / "shard", "k", shards.Shard(["a", "b"], [(2, "too loud")]), torch.ones(2, 3))
     shard = (work / "shard").read_bytes()
     return {
-        "extraction": ("extraction.json", read_extraction, [json.dumps(EXTRACTION).encode()]),
-        "shard": ("x.safetensors", lambda folder: read_shard(folder / "x.safetensors", "k"), [shard]),
+        "extraction": ("extraction.json", shards.read_header, [json.dumps(asdict(EXTRACTION)).encode()]),
+        "shard": ("x.safetensors", lambda folder: shards.read_shard(folder / "x.safetensors", "k", 3), [shard]),
         "index": ("index.json", read_header, [json.dumps(asdict(INDEX)).encode()]),
         "items": ("items.jsonl", lambda folder: _read_items(folder / "items.jsonl", "text"), [ITEMS]),
         "queries": ("q.jsonl", lambda folder: read_queries(folder / "q.jsonl"), [QUERIES]),

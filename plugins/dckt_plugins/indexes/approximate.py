@@ -110,12 +110,14 @@ class ApproximateIndex:
         if len(self) == 0:
             return
         try:
-            tensors, facts = load_tensors(path / STRUCTURE, kind=KIND, format=FORMAT)
-            if facts != self._facts():
+            tensors, said = load_tensors(path / STRUCTURE, kind=KIND, format=FORMAT)
+            if said != self._facts():
                 raise DataError(f"{path / STRUCTURE}: of other vectors or settings")
             self._structure, self._inside = self._read(tensors["bytes"].numpy()), len(self)
-        except (DataError, RuntimeError, ValueError) as error:
-            logger.warning("%s; the structure is built anew", " ".join(str(error).split()))
+        except DataError as error:
+            logger.warning("%s; the structure is built anew", error)
+        except (KeyError, RuntimeError, ValueError) as error:  # what libraries raise that read nonsense
+            logger.warning("%s: %s; the structure is built anew", path / STRUCTURE, " ".join(str(error).split()))
 
     def _up_to_date(self) -> Structure:
         vectors = self._stored.vectors.numpy()

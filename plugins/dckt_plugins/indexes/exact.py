@@ -7,10 +7,11 @@ anew in float64, each by itself.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,7 +24,7 @@ QUERY_CHUNK, VECTOR_CHUNK = 64, 65536
 FEW = 8
 """So many queries and fewer are multiplied from the other side, which is up to three times as fast."""
 
-FILE, KIND, FORMAT = "vectors.safetensors", "index of vectors", 2
+FILE, KIND, FORMAT = "vectors.safetensors", "index of vectors", 1
 
 
 def build(options: NoOptions, context: IndexContext) -> ExactIndex:
@@ -101,19 +102,33 @@ class ExactIndex:
     def save(self, path: Path, /) -> None:
         """Writes `vectors.safetensors` into a folder, which is made if need be."""
         path.mkdir(parents=True, exist_ok=True)
-        ids = torch.frombuffer(bytearray(json.dumps(self._ids).encode()), dtype=torch.uint8)
-        save_tensors(path / FILE, {"vectors": self.vectors, "ids": ids}, kind=KIND, format=FORMAT)
+        names = [id_.encode("utf-8", "surrogatepass") for id_ in self._ids]
+        tensors = {
+            "vectors": self.vectors,
+            "ids": torch.from_numpy(np.frombuffer(b"".join(names), np.uint8).copy()),  # more than a header has room for
+            "ends": torch.tensor([len(name) for name in names], dtype=torch.int64).cumsum(0),
+        }
+        save_tensors(path / FILE, tensors, kind=KIND, format=FORMAT)
 
     def load(self, path: Path, /) -> None:
         """Takes the place of what is here.
 
         Raises:
-            DataError: the file is missing, broken or altered, or the width is another one.
+            DataError: the file is missing or broken, or the width is another one.
         """
-        tensors, _ = load_tensors(path / FILE, kind=KIND, format=FORMAT)
-        vectors, ids = tensors["vectors"], json.loads(tensors["ids"].numpy().tobytes())
-        if vectors.shape[1] != self.dim:
-            raise DataError(f"{path}: its vectors have {vectors.shape[1]} values, not {self.dim}")
+        file = path / FILE
+        tensors, _ = load_tensors(file, kind=KIND, format=FORMAT)
+        try:
+            vectors, names = tensors["vectors"], tensors["ids"].numpy().tobytes()
+            places = pairwise([0, *tensors["ends"].tolist()])
+            ids = [names[start:end].decode("utf-8", "surrogatepass") for start, end in places]
+        except (KeyError, ValueError, TypeError) as error:
+            raise DataError(f"{file}: not a whole {KIND}: {' '.join(str(error).split())}") from None
+        if vectors.ndim == 2 and vectors.shape[1] != self.dim:
+            raise DataError(f"{file}: its vectors have {vectors.shape[1]} values, not {self.dim}")
+        shape = (len(set(ids)), self.dim)
+        if vectors.dtype != torch.float32 or vectors.shape != shape or not torch.isfinite(vectors).all():
+            raise DataError(f"{file}: it holds something else than finite vectors with an id each")
         self._name(ids)
         self._parts = [vectors]
 

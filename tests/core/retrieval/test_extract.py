@@ -147,16 +147,20 @@ def test_killed_it_goes_on_with_the_same_bits(tmp_path: Path) -> None:
     assert files(out) == files(whole.path)
 
 
-@pytest.mark.parametrize("harm", ["cut", "gone", "strange"])
-def test_a_shard_that_is_not_whole_is_made_anew(tmp_path: Path, harm: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("harm", ["cut", "gone", "strange", "altered"])
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_shard_that_is_not_whole_is_made_anew(
+    tmp_path: Path, harm: str, complete: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     whole = files(extract(extractor(), listing(*TEXTS), tmp_path, **SIZES).path)
-    header = json.loads(whole["extraction.json"]) | {"complete": False}
+    header = json.loads(whole["extraction.json"]) | {"complete": complete}
     (tmp_path / "extraction.json").write_text(json.dumps(header))
     shard = tmp_path / "shard-00002.safetensors"
     if harm == "gone":
         shard.unlink()
     else:
-        shard.write_bytes(whole[shard.name][:-7] if harm == "cut" else b"something else")
+        content = whole[shard.name]
+        shard.write_bytes({"cut": content[:-7], "altered": content[:-1] + b"!"}.get(harm, b"something else"))
     extract(extractor(), listing(*TEXTS), tmp_path, **SIZES)
     assert files(tmp_path) == whole
     assert (f"{shard}: not a whole shard" in caplog.text) == (harm != "gone")
@@ -248,7 +252,7 @@ def test_skip_leaves_bad_items_out_and_says_why(tmp_path: Path) -> None:
         f"text 't{n}' shouts" if "!" in text else "its features are not finite numbers" for n, text in BAD.items()
     ]
     assert [row["reason"] for row in dropped] == expected
-    assert done.header["dropped"] == len(BAD)
+    assert done.header.dropped == len(BAD)
     again = extract(extractor(), listing(*SPOILT), tmp_path / "b", on_error="skip", max_bad_fraction=0.5, **SIZES)
     assert files(again.path) == files(done.path)
 

@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from dckt_core.base.errors import DataError
-from dckt_core.retrieval.shards import Extraction, open_extraction, write_shard
+from dckt_core.io.tensors import save_tensors
+from dckt_core.retrieval.shards import (
+    FORMAT,
+    KIND,
+    Extraction,
+    Header,
+    Input,
+    Shard,
+    ShardFile,
+    open_extraction,
+    write_shard,
+)
 
 ROWS = torch.arange(6.0).reshape(3, 2)
-HEADER: dict[str, Any] = {
-    "format": 1,
-    "complete": True,
-    "key": "k",
-    "medium": "text",
-    "dim": 2,
-    "count": 3,
-    "made_by": {},
-    "input": {"root": "/"},
-    "shards": [{"file": "shard-00000.safetensors", "count": 3}],
-}
+HEADER = Header(
+    key="k",
+    medium="text",
+    dim=2,
+    made_by={},
+    input=Input("texts", "/", 3),
+    shard_size=4,
+    batch=2,
+    device="cpu",
+    on_error="fail",
+    max_bad_fraction=0.0,
+    environment={},
+    complete=True,
+    count=3,
+    shards=(ShardFile("shard-00000.safetensors", 3),),
+)
 
 
 def stored(folder: Path, **changes: Any) -> Path:
-    write_shard(folder / "shard-00000.safetensors", "k", ["a", "b", "c"], ROWS, [])
-    (folder / "extraction.json").write_text(json.dumps(HEADER | changes))
+    write_shard(folder / "shard-00000.safetensors", "k", Shard(["a", "b", "c"], [(1, "too loud")]), ROWS)
+    (folder / "extraction.json").write_text(json.dumps(asdict(HEADER) | changes))
     (folder / "items.jsonl").write_text("".join(json.dumps({"id": name}) + "\n" for name in "abc"))
     return folder
 
@@ -49,8 +64,8 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         ({"format": 2}, "format 2, and this dckt reads 1"),
         ({"complete": False}, "not a finished extraction; the same dckt extract once more goes on with it"),
         ({"complete": "yes"}, "not the header of an extraction"),
-        ({"shards": [{"file": "../elsewhere.safetensors"}]}, "its shards are no files of the folder"),
-        ({"shards": [{}]}, "its shards are no files of the folder"),
+        ({"shards": [{"file": "../elsewhere.safetensors", "count": 1}]}, "its shards are no files of the folder"),
+        ({"shards": [{}]}, "not the header of an extraction: shards.0.file: Field required"),
         ({"medium": "sound"}, "not the header of an extraction"),
         ({"input": {}}, "not the header of an extraction"),
         ({"dim": None}, "not the header of an extraction"),
@@ -75,9 +90,8 @@ def test_no_extraction(tmp_path: Path) -> None:
 
 
 def rewrite(file: Path, *, features: Any = ROWS, **changes: Any) -> None:
-    with safe_open(file, framework="pt") as whole:
-        said = json.loads(whole.metadata()["shard"]) | changes
-    save_file({"features": features}, file, metadata={"shard": json.dumps(said)})
+    facts = {"key": "k", "ids": ["a", "b", "c"], "dropped": []} | changes
+    save_tensors(file, {"features": features}, facts, kind=KIND, format=FORMAT)
 
 
 @pytest.mark.parametrize(
@@ -87,13 +101,20 @@ def rewrite(file: Path, *, features: Any = ROWS, **changes: Any) -> None:
         ({"ids": 1}, "not a whole shard"),
         ({"ids": ["a"]}, r"it holds \[3, 2\], not \[1, 2\]"),
         ({"features": ROWS.double()}, "it holds"),
-        ({"features": ROWS + 1}, "its checksum does not fit"),
     ],
 )
 def test_a_shard_that_was_tampered_with(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
     found = open_extraction(stored(tmp_path))
     rewrite(tmp_path / "shard-00000.safetensors", **changes)
     with pytest.raises(DataError, match=f"shard-00000.safetensors: {said}"):
+        found.load()
+
+
+def test_a_row_that_was_altered_is_noticed(tmp_path: Path) -> None:
+    found = open_extraction(stored(tmp_path))
+    file = tmp_path / "shard-00000.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    with pytest.raises(DataError, match=r"shard-00000.safetensors: not a whole shard: its checksum does not fit"):
         found.load()
 
 
@@ -114,5 +135,5 @@ def test_counts_that_do_not_fit(tmp_path: Path) -> None:
 def test_items_that_are_none(tmp_path: Path, content: str) -> None:
     found: Extraction = open_extraction(stored(tmp_path))
     (tmp_path / "items.jsonl").write_text(content)
-    with pytest.raises(DataError, match="items.jsonl(: cannot be read|:1: not a JSON object)"):
+    with pytest.raises(DataError, match="items.jsonl:1: not an item: (not JSON|no JSON object)"):
         list(found.items())

@@ -1,14 +1,14 @@
-"""Makes index folders, and changes them.
+"""Makes indexes, changes and opens them.
 
-Items are encoded by `extract` first, into a hidden folder, so that a build or an addition that was stopped goes on
-where it was when the same is asked for once more.
+Items are encoded by `extract` first, into a hidden folder of the index's, so that a build or an addition that was
+stopped goes on where it was when the same is asked for once more.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,28 +16,37 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from dckt_core.base.errors import DataError, UsageError
+from dckt_core.base.progress import Progress, silent
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.specs import Modality
 from dckt_core.data.screening import OnError
-from dckt_core.io.files import held
+from dckt_core.io.files import held, make_folder
 from dckt_core.retrieval import recall
 from dckt_core.retrieval.extract import BATCH, extract, extraction_key
 from dckt_core.retrieval.extractor import by_run
-from dckt_core.retrieval.gallery import Gallery, Item
+from dckt_core.retrieval.gallery import Item
+from dckt_core.retrieval.index_folder import (
+    HEADER,
+    Galleries,
+    Header,
+    Made,
+    is_index,
+    read_galleries,
+    read_header,
+    write,
+)
 from dckt_core.retrieval.listing import list_items, media_at
-from dckt_core.retrieval.opening import check_model
 from dckt_core.retrieval.searcher import Searcher
 from dckt_core.retrieval.shards import Extraction, is_extraction, open_extraction
-from dckt_core.retrieval.store import HEADER, Header, Made, is_index, read_galleries, read_header, write
-from dckt_core.runs.model import TrainedModel
-
-EXACT = "exact"
-"""The index that needs no measurement of what it finds."""
+from dckt_core.runs.model import TrainedModel, load
 
 ENCODING = ".encoding"
 BUSY = "another process is changing it"
+
+EXACT = "exact"
+"""The index that needs no measurement of what it finds."""
 
 
 @dataclass(frozen=True)
@@ -75,26 +84,20 @@ def build_index(
     plugin = model.registry.find("index", index)
     parsed = parse_options(plugin.spec, options or {}, where=f"index '{index}'")
     made = Made(model.fingerprint, str(model.run_dir.absolute()), model.checkpoint)
-    said = to_jsonable_python(asdict(parsed))
-    header = Header(made, model.dim, plugin.name, said, model.config.seed, counts={})
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{out}: cannot be made: {error.strerror or error}") from None
+    header = Header(made, model.dim, plugin.name, to_jsonable_python(asdict(parsed)), model.config.seed, counts={})
+    make_folder(out)
     with held(out, BUSY):
         if is_index(out):
             raise UsageError(f"{out}: holds an index already; dckt index {out} --add PATH adds to it")
         if any(not file.name.startswith((".", "contents-")) for file in out.iterdir()):
             raise UsageError(f"{out}: not empty, and no index ({HEADER} is not there); choose another folder")
         extractions = _encode(model, str(location), medium, None, out, encoding)
-        galleries = {one: header.empty_gallery(one, model.registry) for one in extractions}
-        for one, extraction in extractions.items():
-            _add(galleries[one], extraction)
+        galleries: Galleries = {}
+        _add(header, galleries, extractions, model.registry)
         step: dict[str, Any] = {"did": "build", "added": _provenance(extractions)}
         if plugin.name != EXACT:
             step["recall_at_10"] = _recall(galleries, extractions, header.seed)
-        write(out, replace(header, history=(step,)), galleries)
-        shutil.rmtree(out / ENCODING, ignore_errors=True)
+        _write(out, header, galleries, step, extractions)
     return Searcher(model, galleries, str(out))
 
 
@@ -119,22 +122,13 @@ def add_to_index(
         DataError: no index, one that another model made, nothing at the place, or an item is bad.
     """
     path = Path(path)
-    header = read_header(path)
-    check_model(path, header.model, model)
+    check_model(path, read_header(path).model, model)
     with held(path, BUSY):
         header = read_header(path)
         galleries = read_galleries(path, header, model.registry)
         extractions = _encode(model, str(location), medium, list(galleries), path, encoding)
-        told: dict[Modality, tuple[int, int]] = {}
-        for one, extraction in extractions.items():
-            gallery = galleries.setdefault(one, header.empty_gallery(one, model.registry))
-            before = len(gallery)
-            _add(gallery, extraction)
-            new = len(gallery) - before
-            told[one] = (new, len(extraction) - new)
-        step = {"did": "add", "added": _provenance(extractions)}
-        write(path, replace(header, history=(*header.history, step)), galleries)
-        shutil.rmtree(path / ENCODING, ignore_errors=True)
+        told = _add(header, galleries, extractions, model.registry)
+        _write(path, header, galleries, {"did": "add", "added": _provenance(extractions)}, extractions)
     return told
 
 
@@ -164,9 +158,61 @@ def remove_from_index(
             there = [id_ for id_ in dict.fromkeys(ids) if id_ in gallery.items]
             gallery.remove(there)
             told[one] = len(there)
-        step = {"did": "remove", "removed": dict(told)}
-        write(path, replace(header, history=(*header.history, step)), galleries)
+        write(path, header, galleries, {"did": "remove", "removed": dict(told)}, {})
     return told
+
+
+def open_index(
+    path: Path | str,
+    *,
+    model: TrainedModel | None = None,
+    run: Path | str | None = None,
+    registry: Registry | None = None,
+    device: str = "cpu",
+    cache_dir: Path | None = None,
+    progress: Progress = silent,
+) -> Searcher:
+    """An index folder, ready to be searched.
+
+    Args:
+        model: the run that made it, loaded already; then the arguments below say nothing.
+        run: where that run lies, if not where it lay when the index was made.
+
+    Raises:
+        DataError: no index, a broken one, or one that another model made.
+    """
+    path = Path(path)
+    header = read_header(path)
+    if model is None:
+        how: dict[str, Any] = {"device": device, "cache_dir": cache_dir, "progress": progress}
+        model = load_model(path, header.model, run, registry or load_registry(), **how)
+    check_model(path, header.model, model)
+    return Searcher(model, read_galleries(path, header, model.registry), str(path))
+
+
+def load_model(path: Path, made: Made, run: Path | str | None, registry: Registry, **how: Any) -> TrainedModel:
+    """The run that made an index; `how` goes to `load`."""
+    place = Path(run or made.run)
+    if run is None and not place.is_dir():
+        raise DataError(f"{path}: the run that made it is not at {place} any more; --run says where it is")
+    return load(place, registry=registry, checkpoint=made.checkpoint, **how)
+
+
+def check_model(path: Path, made: Made, model: TrainedModel) -> None:
+    """Raises DataError where an index was made by another model."""
+    if model.fingerprint != made.fingerprint:
+        raise DataError(f"{path}: made by another model than {model.run_dir} ('{model.checkpoint}') is now")
+
+
+def _write(
+    path: Path,
+    header: Header,
+    galleries: Galleries,
+    step: Mapping[str, Any],
+    extractions: Mapping[Modality, Extraction],
+) -> None:
+    write(path, header, galleries, step, {medium: extraction.dropped() for medium, extraction in extractions.items()})
+    shutil.rmtree(path / ENCODING, ignore_errors=True)
 
 
 def _encode(
@@ -197,7 +243,7 @@ def _encode(
 def _of_extraction(model: TrainedModel, extraction: Extraction, medium: Modality | None) -> dict[Modality, Extraction]:
     if medium not in (None, extraction.medium):
         raise DataError(f"{extraction.path}: holds no {medium}s")
-    if extraction.header["made_by"].get("weights_sha256") != model.fingerprint:
+    if extraction.header.made_by.get("weights_sha256") != model.fingerprint:
         raise DataError(
             f"{extraction.path}: its rows are not of {model.run_dir} ('{model.checkpoint}'); "
             "dckt extract --run makes such"
@@ -205,30 +251,36 @@ def _of_extraction(model: TrainedModel, extraction: Extraction, medium: Modality
     return {extraction.medium: extraction}
 
 
-def _add(gallery: Gallery, extraction: Extraction) -> None:
-    items = _items(extraction)
-    for ids, rows in extraction.shards():
-        part = list(islice(items, len(ids)))
-        if [item.get("id") for item in part] != list(ids):
-            raise DataError(f"{extraction.path}: its items are not those of its rows")
-        gallery.add(part, rows)
+def _add(
+    header: Header, galleries: Galleries, extractions: Mapping[Modality, Extraction], registry: Registry
+) -> dict[Modality, tuple[int, int]]:
+    """Puts rows into galleries, new ones where there are none; how many are new and how many took another's place."""
+    told = {}
+    for medium, extraction in extractions.items():
+        gallery = galleries.setdefault(medium, header.new_gallery(medium, registry))
+        before, items = len(gallery), _items(extraction)
+        for ids, rows in extraction.shards():
+            part = list(islice(items, len(ids)))
+            if [item.get("id") for item in part] != list(ids):
+                raise DataError(f"{extraction.path}: its items are not those of its rows")
+            gallery.add(part, rows)
+        new = len(gallery) - before
+        told[medium] = (new, len(extraction) - new)
+    return told
 
 
 def _items(extraction: Extraction) -> Iterator[Item]:
     """With paths that lead to the images from everywhere."""
-    root = extraction.header["input"]["root"]
+    root = extraction.header.input.root
     for item in extraction.items():
         yield item | {"image": str(Path(root, item["image"]))} if "image" in item else item
 
 
 def _provenance(extractions: Mapping[Modality, Extraction]) -> dict[str, Any]:
-    keys = ("count", "dropped", "input", "made_by", "device", "batch", "on_error", "environment")
-    return {medium: {key: one.header[key] for key in keys} for medium, one in extractions.items()}
+    return {medium: extraction.header.provenance() for medium, extraction in extractions.items()}
 
 
-def _recall(
-    galleries: Mapping[Modality, Gallery], extractions: Mapping[Modality, Extraction], seed: int
-) -> dict[str, Any]:
+def _recall(galleries: Galleries, extractions: Mapping[Modality, Extraction], seed: int) -> dict[str, Any]:
     """Of each gallery, for queries of the other medium where there are any; else for its own items."""
     rows = {medium: extraction.load()[1] for medium, extraction in extractions.items()}
     told: dict[str, Any] = {}

@@ -1,9 +1,9 @@
-"""The folder that `dckt index` fills.
+"""The folder of an index.
 
     index.json          which run encoded it, which index it is, how it came to be, and which folder holds the contents
     contents-1/
-      image/            a gallery: items.jsonl, and in vectors/ what the index itself writes
-      text/
+      image/            items.jsonl and dropped.jsonl, as an extraction has them, and vectors/, which the index itself
+      text/             writes
 
 A change writes contents anew beside the old ones, then `index.json`, then the old ones go: whoever stops on the way,
 the index is the one before or the one after. Nothing in it is a pickle.
@@ -14,23 +14,25 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dckt_core.base.errors import DataError
 from dckt_core.contract.discovery import Registry
-from dckt_core.contract.options import parse_options
 from dckt_core.contract.protocols import IndexContext
 from dckt_core.contract.specs import Modality
 from dckt_core.io.files import sync_folder
-from dckt_core.io.json import read_record, write_json
-from dckt_core.retrieval.gallery import Gallery
+from dckt_core.io.json import read_lines, read_record, write_json, write_lines
+from dckt_core.retrieval.gallery import Gallery, new_gallery
+from dckt_core.retrieval.shards import DROPPED
 from dckt_core.runs.model import Checkpoint
 
 FORMAT = 1
 HEADER = "index.json"
+
+Galleries = dict[Modality, Gallery]
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,10 @@ class Header:
     history: tuple[Mapping[str, Any], ...] = ()
     format: int = FORMAT
 
-    def empty_gallery(self, medium: Modality, registry: Registry) -> Gallery:
-        """A new gallery of the header's kind.
-
-        Raises:
-            UsageError: the index plugin, or one of its options, is not there.
-        """
-        plugin = registry.find("index", self.index)
-        options = parse_options(plugin.spec, self.options, where=f"index '{self.index}'")
-        return Gallery(medium, plugin, options, IndexContext(dim=self.dim, seed=self.seed))
+    def new_gallery(self, medium: Modality, registry: Registry) -> Gallery:
+        """An empty gallery of the index's kind."""
+        context = IndexContext(dim=self.dim, seed=self.seed)
+        return new_gallery(medium, self.index, self.options, context, registry)
 
 
 def is_index(path: Path) -> bool:
@@ -104,32 +101,47 @@ def read_header(path: Path) -> Header:
         raise DataError(f"{path}: no index ({HEADER} is not there)")
     header = read_record(file, "the header of an index", Header, format=FORMAT)
     if not re.fullmatch(r"contents-\d{1,9}", header.contents):
-        raise DataError(f"{file}: not the header of an index: contents: no folder of it")
+        raise DataError(f"{file}: not the header of an index: its contents are no folder of it")
     return header
 
 
-def read_galleries(path: Path, header: Header, registry: Registry) -> dict[Modality, Gallery]:
+def read_galleries(path: Path, header: Header, registry: Registry) -> Galleries:
     """The galleries of an index.
 
     Raises:
         DataError: one is missing or broken.
     """
-    galleries: dict[Modality, Gallery] = {}
-    for medium in header.counts:
-        galleries[medium] = header.empty_gallery(medium, registry)
-        galleries[medium].load(path / header.contents / medium)
+    galleries = {medium: header.new_gallery(medium, registry) for medium in header.counts}
+    for medium, gallery in galleries.items():
+        gallery.load(path / header.contents / medium)
     return galleries
 
 
-def write(path: Path, header: Header, galleries: Mapping[Modality, Gallery]) -> None:
-    """Puts galleries in the place of those that the header has told of so far, at once. The folder must be held."""
+def write(
+    path: Path,
+    header: Header,
+    galleries: Galleries,
+    step: Mapping[str, Any],
+    dropped: Mapping[Modality, Iterable[dict[str, Any]]],
+) -> None:
+    """Puts galleries in the place of those that the header has told of so far, at once. The folder must be held.
+
+    Args:
+        step: what was done, for the history.
+        dropped: what was left out on the way.
+    """
     contents = path / f"contents-{1 + int(header.contents.rpartition('-')[2] or 0)}"
     shutil.rmtree(contents, ignore_errors=True)  # left by a change that was stopped
     for medium, gallery in galleries.items():
         gallery.save(contents / medium)
+        before = path / header.contents / medium / DROPPED
+        rows = list(read_lines(before, "what was left out")) if before.exists() else []
+        if rows := [*rows, *dropped.get(medium, ())]:
+            write_lines(contents / medium / DROPPED, rows)
     _flush(contents)
     counts = {medium: len(gallery) for medium, gallery in galleries.items()}
-    write_json(path / HEADER, asdict(replace(header, contents=contents.name, counts=counts)))
+    history = (*header.history, step)
+    write_json(path / HEADER, asdict(replace(header, contents=contents.name, counts=counts, history=history)))
     for old in path.glob("contents-*"):
         if old != contents:
             shutil.rmtree(old, ignore_errors=True)
