@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor
 
 from dckt_kernels import closed_form, panels
-
-Rows = Callable[..., tuple[Tensor, Tensor]]
+from tests.support.yardstick import Rows
 
 
 @pytest.fixture(autouse=True)

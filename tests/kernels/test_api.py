@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from dckt_kernels import mk_mmd, mk_mmd_many, resolve_backend
-from tests.kernels.conftest import Rows
-from tests.support.yardstick import value_and_gradients
+from tests.support.tolerance import assert_same
+from tests.support.yardstick import Rows, value_and_gradients
 
 SIZES = [(9, 7, 5), (30, 30, 64), (4, 11, 3)]
 
@@ -32,7 +32,7 @@ def test_many_is_one_after_the_other(rows: Rows, backend: Any, estimator: Any) -
     together = torch.autograd.grad((factors * many).sum(), leaves)
     apart = torch.autograd.grad((factors * torch.stack(one)).sum(), leaves)
     for a, b in zip(together, apart, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9)
+        assert_same(a, b, terms=60**2)
 
 
 def test_the_same_rows_in_several_layers_add_up(rows: Rows) -> None:
@@ -50,10 +50,10 @@ def test_any_stride(rows: Rows) -> None:
     for a, b in ((x.t().contiguous().t(), y), (wide[:, ::2], y), (x, y.flip(0).flip(0)), (x, y[:1].expand(16, 12))):
         value, _ = value_and_gradients(a, b)
         contiguous, _ = value_and_gradients(a.contiguous(), b.contiguous())
-        torch.testing.assert_close(value, contiguous, rtol=1e-6, atol=1e-7)
+        assert_same(value, contiguous, terms=36**2, scale=1)
     leaf = x.t().contiguous().requires_grad_()
     (by_leaf,) = torch.autograd.grad(mk_mmd(leaf.t(), y), leaf)
-    torch.testing.assert_close(by_leaf.t(), grad[:20], rtol=1e-5, atol=1e-8)
+    assert_same(by_leaf.t(), grad[:20], terms=36**2)
     assert expected > 0
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from dckt_kernels import mean_distance_bandwidth, mk_mmd
-from tests.kernels.conftest import Rows
+from tests.support.tolerance import assert_same
+from tests.support.yardstick import Rows
 
 
 @pytest.mark.parametrize("offset", [0.0, 100.0, 1000.0])
@@ -14,7 +15,7 @@ def test_float32_with_an_offset(rows: Rows, offset: float) -> None:
     x, y = rows(30, 20, 64, offset=offset)
     z = torch.cat([x, y]).double()
     exact = float((z[:, None] - z[None]).square().sum() / (50 * 49))
-    assert float(mean_distance_bandwidth(x, y)) == pytest.approx(exact, rel=1e-6)
+    assert_same(mean_distance_bandwidth(x, y), exact, terms=64)
 
 
 def test_it_is_the_default_sigma(rows: Rows) -> None:

@@ -1,0 +1,57 @@
+"""How far two ways of adding up the same numbers may lie apart: a matter of dtype and length, and of nothing else.
+
+Processors, libraries and numbers of threads add up in orders of their own, with fused multiplications or without, and
+each rounds its partial sums. A sum of n terms is then off by about eps sqrt(n), eps the distance from 1 to the next
+number of the dtype, relative to what was added up: roundings are as good as independent and of mean 0 (Higham and Mary
+2019, "A new approach to probabilistic rounding error analysis"). SAFETY times that much is granted, everywhere.
+
+Numbers that Python or NumPy computed in float64 are compared by `pytest.approx` as it is: its 1e-6 is billions of eps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+SAFETY = 8
+"""Two values are compared, each with an error of its own, of thousands; sums follow upon sums."""
+
+
+def rounding(dtype: torch.dtype, terms: int = 1) -> float:
+    """How far apart two sums of so many terms may be, relative to the largest of such sums."""
+    return SAFETY * float(torch.finfo(dtype).eps) * terms**0.5
+
+
+def assert_same(
+    found: Any, expected: Any, *, terms: int = 1, scale: float | None = None, dtype: torch.dtype | None = None
+) -> None:
+    """Fails unless the numbers of `found` are those of `expected`, [...] each, up to the rounding of sums.
+
+    terms: how many numbers were added up for each; for sums of sums, all of them.
+    scale: how large such a sum is where its terms do not happen to cancel, the root of the sum of their squares; by
+        default the largest number expected.
+    dtype: what was computed in; by default the coarser of the two dtypes.
+    """
+    found, expected = (torch.as_tensor(_plain(numbers)).detach() for numbers in (found, expected))
+    dtype = dtype or max(found.dtype, expected.dtype, key=lambda kind: torch.finfo(kind).eps)
+    if scale is None:
+        scale = float(expected.abs().max()) if expected.numel() else 0.0
+    allowed = rounding(dtype, terms) * scale
+    torch.testing.assert_close(found.double(), expected.double(), rtol=0, atol=allowed)
+
+
+def path_terms(module: nn.Module) -> int:
+    """How many numbers a network adds up on the way to one output: each of its layers' inputs to one of its outputs."""
+    return sum(weight[0].numel() for weight in module.parameters() if weight.ndim > 1)
+
+
+def _plain(numbers: Any) -> Any:
+    """Python's floats are float64."""
+    if isinstance(numbers, Tensor) or hasattr(numbers, "__array__"):
+        return numbers
+    if isinstance(numbers, Sequence):
+        return torch.tensor([float(number) for number in numbers], dtype=torch.float64)
+    return torch.tensor(float(numbers), dtype=torch.float64)
