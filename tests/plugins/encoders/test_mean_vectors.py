@@ -9,18 +9,13 @@ import torch
 from gensim.models import KeyedVectors
 
 from dckt_core.base.errors import DataError
-from dckt_core.contract.pairs import TextItem
-from dckt_core.data.features import compute_features
 from dckt_core.data.manifest import load_manifest
 from dckt_plugins.encoders.words import words_of
+from tests.support.encoding import encode
+from tests.support.tolerance import assert_same
 
 TEST_DATA = Path(os.environ.get("DCKT_TEST_DATA") or Path(__file__).parents[3].parent / "shared" / "data")
 TEXTS = ["Two dogs run along the beach.", "A cat sleeps on the sofa", "犬が海辺を走る", "كلبان يركضان على الشاطئ"] * 2
-
-
-def encode(encoder, *lines):
-    items = [TextItem(str(n), line) for n, line in enumerate(lines)]
-    return compute_features(encoder, items, device=torch.device("cpu"), batch=3)
 
 
 @pytest.fixture
@@ -36,7 +31,7 @@ def test_features_are_means_of_the_words_that_are_known(build, file, normalize):
     expected = torch.tensor([[2.0, 2, 1], [5 / 3, 2, 5 / 3], [0, 0.5, 0]])
     if normalize:
         expected /= expected.norm(dim=1, keepdim=True)
-    torch.testing.assert_close(rows[:3], expected)
+    assert_same(rows[:3], expected, terms=4)
     assert not rows[3:].any()  # 'wombat' is in no training text
     assert (rows.shape[1], encoder.dim, encoder.trainable) == (3, 3, False)
     assert not any(parameter.requires_grad for parameter in encoder.module.parameters())
@@ -54,7 +49,7 @@ def test_vectors_are_learnt_from_the_texts_by_the_seed(build):
     assert not torch.equal(encode(one, *TEXTS), encode(other, *TEXTS))
     assert one.fingerprint == again.fingerprint != other.fingerprint
     rows = encode(one, *TEXTS[:4])
-    torch.testing.assert_close(rows.norm(dim=1), torch.ones(4))
+    assert_same(rows.norm(dim=1), torch.ones(4), terms=7)
     assert len(rows.unique(dim=0)) == 4
 
 
@@ -104,7 +99,7 @@ def test_real_vectors_bring_texts_of_a_class_together(build):
     known = KeyedVectors.load_word2vec_format(str(vectors), binary=True)
     for row, line in zip(rows[:20], lines[:20], strict=True):
         mean = torch.tensor(known.get_mean_vector([w for w in words_of(line) if w in known], pre_normalize=False))
-        torch.testing.assert_close(row, mean / mean.norm(), rtol=1e-4, atol=1e-5)
+        assert_same(row, mean / mean.norm(), terms=300)
     cosines = (rows @ rows.T).fill_diagonal_(-1)
     same = (labels[cosines.argmax(dim=1)] == labels).double().mean().item()
     assert same > 0.4

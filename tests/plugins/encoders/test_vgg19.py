@@ -12,7 +12,8 @@ from torchvision.models import VGG19_Weights, vgg19
 from dckt_core.base.errors import DataError, UsageError
 from dckt_core.base.rng import seeded_construction
 from dckt_core.contract.pairs import ImageItem
-from dckt_core.data.features import compute_features
+from tests.support.encoding import features
+from tests.support.tolerance import assert_same, path_terms
 
 SIZE = 64
 
@@ -51,10 +52,6 @@ def weights(torchvisions, tmp_path_factory):
     return path
 
 
-def features(encoder, items):
-    return compute_features(encoder, items, device=torch.device("cpu"), batch=4)
-
-
 @torch.no_grad()
 def test_pool5_is_torchvisions(build, pictures, torchvisions, weights):
     encoder = build("vgg19", weights=str(weights), size=SIZE)
@@ -64,7 +61,7 @@ def test_pool5_is_torchvisions(build, pictures, torchvisions, weights):
         square = Image.fromarray(encoder.prepare([item])[0].permute(1, 2, 0).numpy())
         expected = torchvisions.features(normalized(square)[None]).flatten()
         assert expected.std() > 0.01
-        torch.testing.assert_close(row, expected, rtol=1e-4, atol=1e-5)
+        assert_same(row, expected, terms=path_terms(encoder.module))
     assert encoder.dim == 512 * 2 * 2
     assert not encoder.trainable
     assert encoder.head == []  # the file has no fully connected layers
@@ -87,7 +84,7 @@ def test_fc6_and_fc7_are_torchvisions_and_the_rest_is_the_head(build, pictures, 
         if linear is not None:
             rows = linear(rows).relu()
             assert encoder.dim == 4096
-            torch.testing.assert_close(features(encoder, one), rows, rtol=1e-4, atol=1e-5)
+            assert_same(features(encoder, one), rows, terms=path_terms(encoder.module))
 
 
 @torch.no_grad()
@@ -135,7 +132,7 @@ def test_fingerprints_tell_apart(build, weights, torchvisions, tmp_path):
 def test_one_row_and_none(build, pictures):
     encoder = build("vgg19", weights="none", size=32)
     all_rows = features(encoder, pictures)
-    torch.testing.assert_close(features(encoder, pictures[1:2]), all_rows[1:2])
+    assert_same(features(encoder, pictures[1:2]), all_rows[1:2], terms=path_terms(encoder.module))
     inputs = encoder.prepare([])
     assert inputs.shape == (0, 3, 32, 32)
     assert encoder.module(inputs).shape == (0, 512)
