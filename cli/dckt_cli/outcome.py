@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dckt_core.runs.folder import DROPPED
+from dckt_core.runs.layout import Layout
 
 DIRECTIONS = {"image_to_text": "image->text", "text_to_image": "text->image", "mean": "mean"}
 ROWS = {
@@ -48,7 +48,7 @@ def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
         console.print(f"To use the control, add --checkpoint control to the commands below{instead}.")
     if any(summary["dropped"].values()):
         counts = ", ".join(f"{count} of the {role}" for role, count in summary["dropped"].items())
-        console.print(f"bad pairs dropped: {counts}; see {run_dir / DROPPED}")
+        console.print(f"bad pairs dropped: {counts}; see {Layout(run_dir).dropped}")
     console.print(f"run folder: {run_dir}")
     console.print(f"next: dckt report {run_dir}", markup=False)
     console.print(f"      dckt evaluate {run_dir}", markup=False)

@@ -1,15 +1,4 @@
-"""Run folders: everything one training leaves behind, under `runs/<name>/`.
-
-    config.toml       the resolved configuration; `dckt train --config` takes it back
-    env.json          versions, machine and seed that the figures depend on
-    model.json        what the networks are made of: classes, encoders, what they learnt from texts
-    log.jsonl         every log line
-    dropped.jsonl     what `--on-error skip` left out: a bad line or a pair with a bad image each, with the reason
-    metrics.csv       learning curves, discrepancy by layer, validation mAP        (the `csv` observer)
-    selection.csv     what the sampler kept at each iteration, pair by pair        (the `csv` observer)
-    summary.json      the outcome: test mAP before and after transfer, control, chance
-    checkpoints/      before, after, control: the target network; source-before, source; encoders that learnt from
-                      texts; while a run is not finished, also what `--resume` goes on from
+"""Run folders: made, held by one training, moved out of the way. `layout.py` says what lies in them.
 
 A folder appears once everything that can be wrong with the input has been checked. A run that fails moves to
 `<name>.failed-1`, so that it never stands in the way of the next; `--resume` goes on with it there.
@@ -34,7 +23,9 @@ from typing import Any
 
 from dckt_core.base.errors import MachineError, StoppedError, StorageError, UsageError
 from dckt_core.base.progress import logger
+from dckt_core.engine.snapshot import SnapshotFolder
 from dckt_core.io.files import LOCK, Hold, hold, is_held, sweep, sync_folder, umask
+from dckt_core.runs.layout import Layout
 
 _NAME = re.compile(r"[\w][\w.+-]*", re.ASCII)
 DROPPED = "dropped.jsonl"
@@ -52,7 +43,7 @@ class RunFolder:
     """A folder that one training writes to, and no other at the same time. `create` and `reopen` make one."""
 
     def __init__(self, path: Path, lock: Hold) -> None:
-        self.path = path
+        self.path, self.files = path, Layout(path)
         self._lock = lock
 
     @classmethod
@@ -71,7 +62,7 @@ class RunFolder:
             part.chmod(0o777 & ~umask())
             lock = hold(part, _BUSY)  # held from here on: it moves with the folder
             try:
-                (part / "checkpoints").mkdir()
+                Layout(part).checkpoints.mkdir()
                 fill(part)
                 sync_folder(part)
                 lock.rename(path)
@@ -96,7 +87,7 @@ class RunFolder:
             UsageError: there is no such run, it is finished, or a training is at work in it.
         """
         check_begun(path)
-        if (path / "summary.json").exists():
+        if Layout(path).summary.exists():
             raise UsageError(f"{path}: the run is finished")
         folder = cls(path, hold(path, _BUSY))
         sweep(path)
@@ -105,16 +96,16 @@ class RunFolder:
     @property
     def snapshots(self) -> Path:
         """Where the checkpoints lie that a resumed run goes on from."""
-        return self.path / "checkpoints"
+        return self.files.checkpoints
 
     @contextmanager
     def recording(self, *, resumed: bool = False) -> Iterator[None]:
         """Sends log lines to `log.jsonl`; a new run that fails is moved out of the way, any other stays."""
         try:
-            handler = _JsonLines(self.path / "log.jsonl")
+            handler = _JsonLines(self.files.log)
         except OSError as error:
             self._lock.release()
-            raise StorageError(self.path / "log.jsonl", error.strerror or str(error)) from None
+            raise StorageError(self.files.log, error.strerror or str(error)) from None
         logger.addHandler(handler)
         try:
             yield
@@ -127,7 +118,7 @@ class RunFolder:
             handler.close()
             # What the machine broke off stays where it is, as if it had been killed.
             left = self.path if resumed or isinstance(error, MachineError) else self._move_aside()
-            fresh = "" if any(left.glob("checkpoints/*.state.safetensors")) else ", which begins anew"
+            fresh = "" if SnapshotFolder(Layout(left).checkpoints).files() else ", which begins anew"
             logger.warning(
                 "what the failed run left is in %s; with the cause mended, or another value in its config.toml, "
                 "go on with: dckt train --resume %s%s",
@@ -154,7 +145,7 @@ class RunFolder:
 
 def check_begun(path: Path) -> None:
     """Raises UsageError where no run has begun that could go on."""
-    if not (path / "config.toml").is_file():
+    if not Layout(path).config.is_file():
         raise UsageError(f"{path}: no run to resume")
 
 

@@ -21,6 +21,7 @@ from dckt_core.base.errors import DataError
 from dckt_core.io.files import is_held
 from dckt_core.io.json import read_json
 from dckt_core.io.text import parse_toml
+from dckt_core.runs.layout import Layout
 
 Row = TypeVar("Row")
 Status = Literal["finished", "training", "stopped", "failed"]
@@ -69,6 +70,10 @@ class RunRecord:
 
     path: Path
 
+    @cached_property
+    def files(self) -> Layout:
+        return Layout(self.path)
+
     @property
     def name(self) -> str:
         return self.path.name
@@ -76,21 +81,20 @@ class RunRecord:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved configuration, as nested tables."""
-        file = self.path / "config.toml"
         try:
-            return parse_toml(file.read_text(encoding="utf-8"))
+            return parse_toml(self.files.config.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise DataError(f"{file}: not the configuration of a run: {error}") from None
+            raise DataError(f"{self.files.config}: not the configuration of a run: {error}") from None
 
     @cached_property
     def summary(self) -> dict[str, Any] | None:
         """The outcome; None while the run is not finished."""
-        return self._said("summary.json", "the summary of a run")
+        return _read(self.files.summary, "the summary of a run")
 
     @cached_property
     def environment(self) -> dict[str, Any]:
         """Versions and machine; empty where they were not written."""
-        return self._said("env.json", "the environment of a run") or {}
+        return _read(self.files.environment, "the environment of a run") or {}
 
     @property
     def packages(self) -> dict[str, str]:
@@ -101,18 +105,18 @@ class RunRecord:
     @cached_property
     def model(self) -> dict[str, Any]:
         """Classes, digests of the pairs and encoders; empty where they were not written."""
-        return self._said("model.json", "the description of a model") or {}
+        return _read(self.files.model, "the description of a model") or {}
 
     @cached_property
     def started(self) -> datetime:
         """When the command began, as it wrote itself; or else the time of the configuration file."""
         with suppress(ValueError, TypeError, KeyError):
             return datetime.fromisoformat(self.environment["started"]).replace(tzinfo=None)
-        return datetime.fromtimestamp((self.path / "config.toml").stat().st_mtime)
+        return datetime.fromtimestamp(self.files.config.stat().st_mtime)
 
     @property
     def status(self) -> Status:
-        if (self.path / "summary.json").exists():
+        if self.files.summary.exists():
             return "finished"
         if is_held(self.path):
             return "training"
@@ -126,7 +130,7 @@ class RunRecord:
             when = row["phase"], int(row["iteration"]), int(row["update"])
             return Measurement(*when, row["metric"], float(row["value"]))
 
-        return _read_csv(self.path / "metrics.csv", ("phase", "iteration", "update", "metric", "value"), measurement)
+        return _read_csv(self.files.metrics, ("phase", "iteration", "update", "metric", "value"), measurement)
 
     @cached_property
     def selection(self) -> list[Choice]:
@@ -137,7 +141,7 @@ class RunRecord:
             details = {name: float(value) for name, value in row.items() if name not in fixed and value}
             return Choice(int(row["iteration"]), row["id"], row["kept"] == "1", details)
 
-        return _read_csv(self.path / "selection.csv", fixed, choice)
+        return _read_csv(self.files.selection, fixed, choice)
 
     def map_of(self, network: str, direction: str = "mean") -> Estimate | None:
         """Test mAP of `before`, `control`, `after` or `chance`; `image_to_text`, `text_to_image` or their mean."""
@@ -146,11 +150,6 @@ class RunRecord:
     def gain_over(self, network: str) -> Estimate | None:
         """Mean test mAP after transfer less that of `before` or `control`, paired."""
         return self._estimate("gain", network)
-
-    def _said(self, name: str, what: str) -> dict[str, Any] | None:
-        """What a JSON file of the run holds; None where it is not there (yet)."""
-        file = self.path / name
-        return read_json(file, what) if file.exists() else None
 
     def _estimate(self, *keys: str) -> Estimate | None:
         value = lookup(self.summary, "test", *keys)
@@ -162,7 +161,7 @@ class RunRecord:
             low, high = value["interval"]
             return Estimate(float(value["value"]), (float(low), float(high)))
         except (KeyError, TypeError, ValueError):
-            raise DataError(f"{self.path / 'summary.json'}: not the summary of a run") from None
+            raise DataError(f"{self.files.summary}: not the summary of a run") from None
 
 
 def read_run(path: Path | str) -> RunRecord:
@@ -172,7 +171,7 @@ def read_run(path: Path | str) -> RunRecord:
         DataError: there is no run.
     """
     record = RunRecord(Path(path))
-    if not (record.path / "config.toml").is_file():
+    if not record.files.config.is_file():
         raise DataError(f"{record.path}: no such run" if not record.path.exists() else f"{record.path}: no run folder")
     return record
 
@@ -187,7 +186,7 @@ def list_runs(runs_dir: Path) -> list[RunRecord]:
         folders = [entry for entry in runs_dir.iterdir() if not entry.name.startswith(".")]
     except OSError as error:
         raise DataError(f"{runs_dir}: {error.strerror or error}") from None
-    records = [RunRecord(folder) for folder in folders if (folder / "config.toml").is_file()]
+    records = [RunRecord(folder) for folder in folders if Layout(folder).config.is_file()]
     return sorted(records, key=lambda record: (record.started, record.name))
 
 
@@ -220,6 +219,11 @@ def differences(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
     keys = dict.fromkeys(key for table in tables for key in table)
     values = {key: [table.get(key) for table in tables] for key in keys}
     return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
+
+
+def _read(file: Path, what: str) -> dict[str, Any] | None:
+    """What a JSON file of a run holds; None where it is not there, or not there yet."""
+    return read_json(file, what) if file.exists() else None
 
 
 def _read_csv(file: Path, columns: Sequence[str], parse: Callable[[Mapping[str, str]], Row]) -> list[Row]:

@@ -1,0 +1,39 @@
+"""What lies where in a run folder, `runs/<name>/`. No torch in here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class Layout:
+    """The paths of everything that one training leaves behind.
+
+    Attributes:
+        config: the resolved configuration; `dckt train --config` takes it back.
+        environment: versions, machine and seed that the figures depend on.
+        model: what the networks are made of: classes, encoders, what they learnt from texts.
+        log: every log line.
+        dropped: what `--on-error skip` left out: a bad line or a pair with a bad image each, with the reason.
+        metrics: learning curves, discrepancy by layer, validation mAP (the `csv` observer).
+        selection: what the sampler kept at each iteration, pair by pair (the `csv` observer).
+        summary: the outcome: test mAP before and after transfer, control, chance. A run that has it is finished.
+        checkpoints: weights; while a run is not finished, also what `--resume` goes on from.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.toml"
+        self.environment = path / "env.json"
+        self.model = path / "model.json"
+        self.log = path / "log.jsonl"
+        self.dropped = path / "dropped.jsonl"
+        self.metrics = path / "metrics.csv"
+        self.selection = path / "selection.csv"
+        self.summary = path / "summary.json"
+        self.checkpoints = path / "checkpoints"
+
+    def checkpoint(self, what: str) -> Path:
+        """The weights of a network: `before`, `after`, `control`, `source`, `source-before`; or of an encoder that
+        learnt from texts: `text_encoder`.
+        """
+        return self.checkpoints / f"{what}.safetensors"
