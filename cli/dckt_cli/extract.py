@@ -14,7 +14,7 @@ from dckt_core.base.errors import UsageError
 
 if TYPE_CHECKING:
     from dckt_core.contract.discovery import Registry
-    from dckt_core.contract.specs import Modality
+    from dckt_core.contract.pairs import Medium
 
 
 @click.command()
@@ -95,7 +95,7 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
             click.echo(f"left out: {header.dropped}; see {extraction.path / 'dropped.jsonl'}")
 
 
-def _medium(location: str, said: Modality | None, registry: Registry) -> Modality:
+def _medium(location: str, said: Medium | None, registry: Registry) -> Medium:
     """The medium of a place for a run, which has an encoder for either."""
     from dckt_core.retrieval.listing import media_at
 
@@ -107,8 +107,8 @@ def _medium(location: str, said: Modality | None, registry: Registry) -> Modalit
     return media[0]
 
 
-def _encoders_medium(registry: Registry, encoder: str, said: Modality | None) -> Modality:
-    medium: Modality = registry.find("encoder", encoder).spec.modality
+def _encoders_medium(registry: Registry, encoder: str, said: Medium | None) -> Medium:
+    medium: Medium = registry.find("encoder", encoder).spec.modality
     if said not in (None, medium):
         raise UsageError(f"encoder '{encoder}' is one of {medium}s, and --medium says {said}")
     return medium

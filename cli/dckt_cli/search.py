@@ -14,7 +14,7 @@ from dckt_cli import options
 if TYPE_CHECKING:
     from dckt_core.base.progress import Progress
     from dckt_core.contract.discovery import Registry
-    from dckt_core.contract.specs import Modality
+    from dckt_core.contract.pairs import Medium
     from dckt_core.retrieval.gallery import Hit
     from dckt_core.retrieval.queries import Query
     from dckt_core.retrieval.searcher import Searcher
@@ -119,9 +119,9 @@ def _of_run(
     device = str(find_device(flags["device"]))
     how = {name: flags[name] for name in ("checkpoint", "target")}
     model = load(place, registry=registry, device=device, progress=progress, **how)
-    media: dict[Modality, None] = {}
+    media: dict[Medium, None] = {}
     for query in queries:
-        other: Modality = "image" if query.text is not None else "text"
+        other: Medium = "image" if query.text is not None else "text"
         media[other if flags["medium"] == "other" else flags["medium"]] = None
     return searcher_of_target(model, tuple(media), split=flags["split"], index=flags["index"], options=options)
 

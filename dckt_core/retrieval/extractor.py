@@ -14,8 +14,8 @@ from torch import Tensor
 from dckt_core.base.errors import PluginError
 from dckt_core.contract.discovery import Registry, blame
 from dckt_core.contract.options import parse_options
+from dckt_core.contract.pairs import Medium
 from dckt_core.contract.protocols import Encoder, EncoderContext
-from dckt_core.contract.specs import Modality
 from dckt_core.data.features import forward
 from dckt_core.io.tensors import weights_digest
 from dckt_core.runs.model import TrainedModel
@@ -31,7 +31,7 @@ class Extractor:
         provenance: the same for people, fit for JSON.
     """
 
-    medium: Modality
+    medium: Medium
     encoder: Encoder
     rows: Callable[[Tensor], Tensor]
     dim: int
@@ -83,7 +83,7 @@ def by_encoder(
     )
 
 
-def by_run(model: TrainedModel, medium: Modality) -> Extractor:
+def by_run(model: TrainedModel, medium: Medium) -> Extractor:
     """Places in the common space of a trained run."""
     encoder = model.image_encoder if medium == "image" else model.text_encoder
     module = encoder.module.to(model.device).eval()

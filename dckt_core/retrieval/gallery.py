@@ -12,9 +12,9 @@ from torch import Tensor
 from dckt_core.base.errors import DataError, PluginError, UsageError
 from dckt_core.contract.discovery import Registry, blame
 from dckt_core.contract.options import parse_options
+from dckt_core.contract.pairs import Medium
 from dckt_core.contract.protocols import Index, IndexContext
 from dckt_core.contract.registry import Registered
-from dckt_core.contract.specs import Modality
 from dckt_core.io.json import read_lines, write_lines
 from dckt_core.retrieval.shards import ITEMS
 
@@ -43,7 +43,7 @@ class Hit:
 class Gallery:
     """Items of one medium in the order in which they came, and their vectors in an index."""
 
-    def __init__(self, medium: Modality, plugin: Registered, options: Any, context: IndexContext) -> None:
+    def __init__(self, medium: Medium, plugin: Registered, options: Any, context: IndexContext) -> None:
         self.medium = medium
         self.items: dict[str, Item] = {}
         self._plugin = plugin
@@ -106,7 +106,7 @@ class Gallery:
 
 
 def new_gallery(
-    medium: Modality, index: str, options: Mapping[str, Any], context: IndexContext, registry: Registry
+    medium: Medium, index: str, options: Mapping[str, Any], context: IndexContext, registry: Registry
 ) -> Gallery:
     """An empty gallery whose vectors go into an index plugin by name, with these options.
 
@@ -117,7 +117,7 @@ def new_gallery(
     return Gallery(medium, plugin, parse_options(plugin.spec, options, where=f"index '{index}'"), context)
 
 
-def _read_items(file: Path, medium: Modality) -> dict[str, Item]:
+def _read_items(file: Path, medium: Medium) -> dict[str, Item]:
     what = f"{'an image' if medium == 'image' else 'a text'} with an id"
     items: dict[str, Item] = {}
     for number, item in enumerate(read_lines(file, what), start=1):

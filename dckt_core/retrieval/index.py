@@ -20,7 +20,7 @@ from dckt_core.base.progress import Progress, silent
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.options import parse_options
-from dckt_core.contract.specs import Modality
+from dckt_core.contract.pairs import Medium
 from dckt_core.data.screening import OnError
 from dckt_core.io.files import held, make_folder
 from dckt_core.retrieval import recall
@@ -63,7 +63,7 @@ def build_index(
     location: Path | str,
     out: Path | str,
     *,
-    medium: Modality | None = None,
+    medium: Medium | None = None,
     index: str = EXACT,
     options: Mapping[str, Any] | None = None,
     encoding: Encoding = Encoding(),
@@ -106,9 +106,9 @@ def add_to_index(
     location: Path | str,
     model: TrainedModel,
     *,
-    medium: Modality | None = None,
+    medium: Medium | None = None,
     encoding: Encoding = Encoding(),
-) -> dict[Modality, tuple[int, int]]:
+) -> dict[Medium, tuple[int, int]]:
     """Everything at a place into an index that is there. An item whose id is there already takes the other's place.
 
     Args:
@@ -133,8 +133,8 @@ def add_to_index(
 
 
 def remove_from_index(
-    path: Path | str, ids: Sequence[str], *, medium: Modality | None = None, registry: Registry | None = None
-) -> dict[Modality, int]:
+    path: Path | str, ids: Sequence[str], *, medium: Medium | None = None, registry: Registry | None = None
+) -> dict[Medium, int]:
     """Takes items out of an index by id, of one medium or of all that have the id.
 
     Returns:
@@ -153,7 +153,7 @@ def remove_from_index(
         for id_ in ids:
             if not any(id_ in gallery.items for gallery in searched.values()):
                 raise UsageError(f"{path}: no {medium or 'item'} has the id '{id_}'")
-        told: dict[Modality, int] = {}
+        told: dict[Medium, int] = {}
         for one, gallery in searched.items():
             there = [id_ for id_ in dict.fromkeys(ids) if id_ in gallery.items]
             gallery.remove(there)
@@ -209,7 +209,7 @@ def _write(
     header: Header,
     galleries: Galleries,
     step: Mapping[str, Any],
-    extractions: Mapping[Modality, Extraction],
+    extractions: Mapping[Medium, Extraction],
 ) -> None:
     write(path, header, galleries, step, {medium: extraction.dropped() for medium, extraction in extractions.items()})
     shutil.rmtree(path / ENCODING, ignore_errors=True)
@@ -218,11 +218,11 @@ def _write(
 def _encode(
     model: TrainedModel,
     location: str,
-    medium: Modality | None,
-    preferred: Sequence[Modality] | None,
+    medium: Medium | None,
+    preferred: Sequence[Medium] | None,
     out: Path,
     encoding: Encoding,
-) -> dict[Modality, Extraction]:
+) -> dict[Medium, Extraction]:
     """The vectors of everything at a place, by medium."""
     if is_extraction(Path(location)):
         return _of_extraction(model, open_extraction(Path(location)), medium)
@@ -240,7 +240,7 @@ def _encode(
     return extractions
 
 
-def _of_extraction(model: TrainedModel, extraction: Extraction, medium: Modality | None) -> dict[Modality, Extraction]:
+def _of_extraction(model: TrainedModel, extraction: Extraction, medium: Medium | None) -> dict[Medium, Extraction]:
     if medium not in (None, extraction.medium):
         raise DataError(f"{extraction.path}: holds no {medium}s")
     if extraction.header.made_by.get("weights_sha256") != model.fingerprint:
@@ -252,8 +252,8 @@ def _of_extraction(model: TrainedModel, extraction: Extraction, medium: Modality
 
 
 def _add(
-    header: Header, galleries: Galleries, extractions: Mapping[Modality, Extraction], registry: Registry
-) -> dict[Modality, tuple[int, int]]:
+    header: Header, galleries: Galleries, extractions: Mapping[Medium, Extraction], registry: Registry
+) -> dict[Medium, tuple[int, int]]:
     """Puts rows into galleries, new ones where there are none; how many are new and how many took another's place."""
     told = {}
     for medium, extraction in extractions.items():
@@ -276,16 +276,16 @@ def _items(extraction: Extraction) -> Iterator[Item]:
         yield item | {"image": str(Path(root, item["image"]))} if "image" in item else item
 
 
-def _provenance(extractions: Mapping[Modality, Extraction]) -> dict[str, Any]:
+def _provenance(extractions: Mapping[Medium, Extraction]) -> dict[str, Any]:
     return {medium: extraction.header.provenance() for medium, extraction in extractions.items()}
 
 
-def _recall(galleries: Galleries, extractions: Mapping[Modality, Extraction], seed: int) -> dict[str, Any]:
+def _recall(galleries: Galleries, extractions: Mapping[Medium, Extraction], seed: int) -> dict[str, Any]:
     """Of each gallery, for queries of the other medium where there are any; else for its own items."""
     rows = {medium: extraction.load()[1] for medium, extraction in extractions.items()}
     told: dict[str, Any] = {}
     for medium, gallery in galleries.items():
-        asking: Modality = next((other for other in rows if other != medium), medium)
+        asking: Medium = next((other for other in rows if other != medium), medium)
         chosen = recall.sample(len(rows[asking]), generator_for(seed, f"recall of {medium}s"))
         own = chosen if asking == medium else None
         share = recall.recall(gallery, rows[medium], rows[asking][chosen], own)

@@ -21,8 +21,8 @@ from typing import Any
 
 from dckt_core.base.errors import DataError
 from dckt_core.contract.discovery import Registry
+from dckt_core.contract.pairs import Medium
 from dckt_core.contract.protocols import IndexContext
-from dckt_core.contract.specs import Modality
 from dckt_core.io.files import sync_folder
 from dckt_core.io.json import read_lines, read_record, write_json, write_lines
 from dckt_core.retrieval.gallery import Gallery, new_gallery
@@ -32,7 +32,7 @@ from dckt_core.runs.model import Checkpoint
 FORMAT = 1
 HEADER = "index.json"
 
-Galleries = dict[Modality, Gallery]
+Galleries = dict[Medium, Gallery]
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ class Header:
     index: str
     options: Mapping[str, Any]
     seed: int
-    counts: Mapping[Modality, int]
+    counts: Mapping[Medium, int]
     contents: str = ""
     history: tuple[Mapping[str, Any], ...] = ()
     format: int = FORMAT
 
-    def new_gallery(self, medium: Modality, registry: Registry) -> Gallery:
+    def new_gallery(self, medium: Medium, registry: Registry) -> Gallery:
         """An empty gallery of the index's kind."""
         context = IndexContext(dim=self.dim, seed=self.seed)
         return new_gallery(medium, self.index, self.options, context, registry)
@@ -122,7 +122,7 @@ def write(
     header: Header,
     galleries: Galleries,
     step: Mapping[str, Any],
-    dropped: Mapping[Modality, Iterable[dict[str, Any]]],
+    dropped: Mapping[Medium, Iterable[dict[str, Any]]],
 ) -> None:
     """Puts galleries in the place of those that the header has told of so far, at once. The folder must be held.
 

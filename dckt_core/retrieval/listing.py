@@ -14,8 +14,7 @@ from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.config import DataChoice
 from dckt_core.contract.discovery import Registry, blame
-from dckt_core.contract.pairs import MEDIA, ImageItem, Pair, TextItem
-from dckt_core.contract.specs import Modality
+from dckt_core.contract.pairs import MEDIA, ImageItem, Medium, Pair, TextItem
 from dckt_core.data.inspection import images_of
 from dckt_core.data.manifest import ManifestError, Problem, inspect_entries, manifest_file
 from dckt_core.data.sources import load_pair_set
@@ -71,7 +70,7 @@ class Listing:
 
 def list_items(
     location: str,
-    medium: Modality,
+    medium: Medium,
     registry: Registry,
     *,
     cache_dir: Path,
@@ -99,12 +98,12 @@ def list_items(
     return listing
 
 
-def media_at(location: str, registry: Registry) -> list[Modality]:
+def media_at(location: str, registry: Registry) -> list[Medium]:
     """The media that a place seems to hold, as `list_items` understands it: by the fields of a manifest's lines, or by
     the files of a folder that no layout recognises; a data set has both.
     """
     path = Path(location)
-    media: tuple[Modality, ...] = ("image", "text")
+    media: tuple[Medium, ...] = ("image", "text")
     if _is_manifest(path):
         return [medium for medium in media if medium in _media_in(manifest_file(path))] or list(media)
     if path.is_dir() and not _is_recognised(path, registry):
@@ -113,7 +112,7 @@ def media_at(location: str, registry: Registry) -> list[Modality]:
     return list(media)
 
 
-def of_pairs(origin: str, root: Path, pairs: Iterable[Pair], medium: Modality) -> Listing:
+def of_pairs(origin: str, root: Path, pairs: Iterable[Pair], medium: Medium) -> Listing:
     """The images or the texts of pairs and lone items."""
     entries = [Entry(pair.item(medium), pair.label, pair.split) for pair in pairs if pair.has(medium)]
     return Listing(origin, root, entries)
@@ -142,7 +141,7 @@ def _media_in(manifest: Path) -> set[str]:
     return media
 
 
-def _of_manifest(location: str, medium: Modality) -> Listing:
+def _of_manifest(location: str, medium: Medium) -> Listing:
     file = manifest_file(Path(location))
     found, problems = inspect_entries(file, medium)
     entries = [
@@ -153,7 +152,7 @@ def _of_manifest(location: str, medium: Modality) -> Listing:
     return Listing(location, file.parent, entries, problems)
 
 
-def _item(entry: dict[str, Any], medium: Modality) -> ImageItem | TextItem:
+def _item(entry: dict[str, Any], medium: Medium) -> ImageItem | TextItem:
     return ImageItem(entry["id"], entry["image"]) if medium == "image" else TextItem(entry["id"], entry["text"])
 
 
@@ -166,7 +165,7 @@ def _is_recognised(path: Path, registry: Registry) -> bool:
     return False
 
 
-def _of_dataset(location: str, medium: Modality, registry: Registry, *, cache_dir: Path, progress: Progress) -> Listing:
+def _of_dataset(location: str, medium: Medium, registry: Registry, *, cache_dir: Path, progress: Progress) -> Listing:
     choice = DataChoice(location=location)
     problems: Sequence[Problem] = ()
     try:
@@ -180,7 +179,7 @@ def _of_dataset(location: str, medium: Modality, registry: Registry, *, cache_di
     return replace(listing, problems=problems)
 
 
-def _of_folder(folder: Path, medium: Modality) -> Listing:
+def _of_folder(folder: Path, medium: Medium) -> Listing:
     entries: list[Entry] = []
     problems: list[Problem] = []
     others = 0

@@ -10,9 +10,8 @@ from typing import Any, Literal
 from torch import Tensor
 
 from dckt_core.base.errors import DataError, UsageError
-from dckt_core.contract.pairs import SPLITS, Split
+from dckt_core.contract.pairs import SPLITS, Medium, Split
 from dckt_core.contract.protocols import IndexContext
-from dckt_core.contract.specs import Modality
 from dckt_core.retrieval.gallery import Gallery, Hit, new_gallery
 from dckt_core.retrieval.listing import of_pairs
 from dckt_core.runs.model import TrainedModel
@@ -32,7 +31,7 @@ class Searcher:
     """
 
     model: TrainedModel
-    galleries: Mapping[Modality, Gallery]
+    galleries: Mapping[Medium, Gallery]
     origin: str
 
     def search_texts(self, texts: Sequence[str], k: int = 10, *, medium: Wanted = "other") -> list[list[Hit]]:
@@ -57,17 +56,17 @@ class Searcher:
         gallery = self.gallery("image", medium)
         return gallery.search(self.model.encode_images(images), k)
 
-    def search(self, queries: Tensor, medium: Modality, k: int = 10) -> list[list[Hit]]:
+    def search(self, queries: Tensor, medium: Medium, k: int = 10) -> list[list[Hit]]:
         """The k nearest items of a medium for common representations [q, D]."""
         return self.gallery(medium, medium).search(queries, k)
 
-    def gallery(self, query: Modality, wanted: Wanted) -> Gallery:
+    def gallery(self, query: Medium, wanted: Wanted) -> Gallery:
         """Where a query of one medium looks.
 
         Raises:
             DataError: there is no gallery of the medium that is wanted.
         """
-        other: Modality = "image" if query == "text" else "text"
+        other: Medium = "image" if query == "text" else "text"
         medium = other if wanted == "other" else wanted
         if wanted == "other" and len(self.galleries) == 1:
             (medium,) = self.galleries
@@ -78,7 +77,7 @@ class Searcher:
 
 def searcher_of_target(
     model: TrainedModel,
-    media: tuple[Modality, ...] = ("image", "text"),
+    media: tuple[Medium, ...] = ("image", "text"),
     *,
     split: Split | Literal["all"] = "all",
     index: str = "exact",

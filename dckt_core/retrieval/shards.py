@@ -20,7 +20,7 @@ from pydantic import StrictBool, TypeAdapter, ValidationError
 from torch import Tensor
 
 from dckt_core.base.errors import DataError
-from dckt_core.contract.specs import Modality
+from dckt_core.contract.pairs import Medium
 from dckt_core.data.screening import OnError
 from dckt_core.io.json import read_lines, read_record, write_json
 from dckt_core.io.tensors import load_tensors, save_tensors
@@ -65,7 +65,7 @@ class Header:
     """
 
     key: str
-    medium: Modality
+    medium: Medium
     dim: int
     made_by: Mapping[str, Any]
     input: Input
@@ -113,7 +113,7 @@ class Extraction:
         return self.header.dim
 
     @property
-    def medium(self) -> Modality:
+    def medium(self) -> Medium:
         return self.header.medium
 
     def shards(self) -> Iterator[tuple[Sequence[str], Tensor]]:
