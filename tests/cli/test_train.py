@@ -255,6 +255,23 @@ def test_few_shots_of_each_class(rest: str, train: Train, capsys: Capture) -> No
     assert sum("label" in hit for hit in of_train) == few
 
 
+def test_items_whose_partners_nobody_knows_are_not_learnt_from_but_found(
+    train: Train, capsys: Capture, target: Path
+) -> None:
+    def alone(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        first, second, *others = rows
+        return [{**first, "text": None}, {"text": second["text"], "split": "train", "id": "a text"}, *others]
+
+    picture = json.loads((target / "pairs.jsonl").read_text().splitlines()[0])["image"]
+    assert train("--json", target=edit(target, alone)) == 0
+    assert json.loads(capsys.readouterr().out)["target"]["train"] == SIZES["train"] * len(TARGET) - 2
+    for query, missing in (["--text", "a"], "a text"), (["--image", str(target / picture)], picture):
+        assert main(["search", "runs/a", *query, "-k", "100", "--json"]) == 0
+        ids = {hit["id"] for hit in json.loads(capsys.readouterr().out)["results"]}
+        assert len(ids) == sum(SIZES.values()) * len(TARGET) - 1
+        assert missing not in ids
+
+
 # --- bad usage: exit code 2, nothing left behind --------------------------------------------------------------
 
 
