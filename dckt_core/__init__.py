@@ -18,6 +18,7 @@ from dckt_core.contract.specs import (
     IndexSpec,
     NoOptions,
     ObserverSpec,
+    PartSpec,
     SamplerSpec,
 )
 
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from dckt_core.base.errors import StorageError as StorageError
     from dckt_core.base.errors import UsageError as UsageError
     from dckt_core.base.errors import did_you_mean as did_you_mean
+    from dckt_core.base.memory import advising as advising
     from dckt_core.base.progress import logger as logger
     from dckt_core.base.rng import seed_for as seed_for
     from dckt_core.base.rng import seeded_construction as seeded_construction
     from dckt_core.base.rng import undrawn_linear as undrawn_linear
+    from dckt_core.contract.pairs import MEDIA as MEDIA
     from dckt_core.contract.pairs import SPLITS as SPLITS
     from dckt_core.contract.pairs import ImageItem as ImageItem
     from dckt_core.contract.pairs import Medium as Medium
@@ -47,14 +50,19 @@ if TYPE_CHECKING:
     from dckt_core.contract.protocols import Index as Index
     from dckt_core.contract.protocols import IndexContext as IndexContext
     from dckt_core.contract.protocols import Item as Item
+    from dckt_core.contract.protocols import Known as Known
     from dckt_core.contract.protocols import LayerwiseDiscrepancy as LayerwiseDiscrepancy
+    from dckt_core.contract.protocols import Material as Material
     from dckt_core.contract.protocols import Observer as Observer
     from dckt_core.contract.protocols import ObserverContext as ObserverContext
+    from dckt_core.contract.protocols import Part as Part
+    from dckt_core.contract.protocols import PartContext as PartContext
     from dckt_core.contract.protocols import Representation as Representation
     from dckt_core.contract.protocols import Sampler as Sampler
     from dckt_core.contract.protocols import SamplerContext as SamplerContext
     from dckt_core.contract.protocols import SamplerState as SamplerState
     from dckt_core.contract.protocols import Selection as Selection
+    from dckt_core.contract.protocols import StepAsideError as StepAsideError
     from dckt_core.data.collector import PairCollector as PairCollector
     from dckt_core.data.manifest import MANIFEST_NAME as MANIFEST_NAME
     from dckt_core.data.manifest import load_manifest as load_manifest
@@ -76,9 +84,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "base.errors": ("DataError", "PluginError", "StorageError", "UsageError", "did_you_mean"),
+    "base.memory": ("advising",),
     "base.progress": ("logger",),
     "base.rng": ("seed_for", "seeded_construction", "undrawn_linear"),
-    "contract.pairs": ("SPLITS", "ImageItem", "Medium", "Pair", "PairSet", "Role", "Split", "TextItem"),
+    "contract.pairs": ("MEDIA", "SPLITS", "ImageItem", "Medium", "Pair", "PairSet", "Role", "Split", "TextItem"),
     "contract.protocols": (
         "DatasetContext",
         "Discrepancy",
@@ -87,15 +96,20 @@ _HOMES = {
         "EncoderContext",
         "Index",
         "IndexContext",
+        "Known",
         "Item",
         "LayerwiseDiscrepancy",
+        "Material",
         "Observer",
         "ObserverContext",
+        "Part",
+        "PartContext",
         "Representation",
         "Sampler",
         "SamplerContext",
         "SamplerState",
         "Selection",
+        "StepAsideError",
     ),
     "data.collector": ("PairCollector",),
     "data.manifest": ("MANIFEST_NAME", "load_manifest"),
@@ -119,6 +133,7 @@ __all__ = [  # noqa: PLE0604 - names are strings, known at import
     "IndexSpec",
     "NoOptions",
     "ObserverSpec",
+    "PartSpec",
     "SamplerSpec",
     "__version__",
     "hookimpl",

@@ -72,34 +72,35 @@ class NetworkConfig(Section):
     """BatchNorm without affine parameters between each linear layer and its ReLU, and one with on the text input."""
     target_init: Literal["own", "source"]
     """Where the target network's transfer starts: its own pre-training, or the source network but its classifier."""
-    linear_path: Annotated[float, Field(ge=0, lt=1)]
-    """Share of a linear classifier on each medium's features in the class probabilities, beside the deep one."""
 
 
-Part = Literal["source", "correlation"]
-"""What may stand beside the target network's part of the common representation."""
+class PartChoice(BaseModel):
+    """A part of the common space; every key but these is an option of the part's plugin, checked by its own spec."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    weight: Share = 1.0
+    """The cosine of two items is the mean of the parts' cosines, weighted by this; 0 leaves the part out."""
+    earn: bool = False
+    """The part stays only where mAP on validation is higher with it, by more than `space.margin`."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
 
 
-class RepresentationConfig(Section):
-    """What the common representation is made of after transfer, and how much each part weighs."""
+class SpaceConfig(Section):
+    """What the common space is made of, and how much each part weighs."""
 
-    target: Annotated[float, Field(gt=0, le=1e6)]
-    """The target network's class probabilities."""
-    source: Share
-    """The source network's class probabilities; 0 leaves them out."""
-    correlation: Share
-    """Canonical correlations of the frozen encoders' features, over the training pairs of both domains; 0: none."""
-    correlation_width: Positive
-    """How many correlations."""
-    correlation_ridge: Factor
-    """Ridge, in variances of a standardised feature."""
     margin: Weight
-    """The source's part, the correlation or both are left out where mAP on validation is higher without by more than
-    this; 1 keeps them whatever it says. A choice that went by the mean alone would follow a small split's noise."""
+    """A part is left out where mAP on validation is higher without by more than this; 1 keeps them whatever it says.
+    A choice that went by the mean alone would follow a small split's noise."""
+    parts: Annotated[dict[str, PartChoice], Field(min_length=1)]
+    """By the name of their plugin, in the order in which they are fitted: a part may build on those before it."""
 
-    def without(self, parts: Iterable[Part]) -> RepresentationConfig:
-        """The same with weight 0 for some parts."""
-        return self.model_copy(update=dict.fromkeys(parts, 0.0))
+    @property
+    def chosen(self) -> dict[str, PartChoice]:
+        """The parts that have a weight."""
+        return {name: part for name, part in self.parts.items() if part.weight}
 
 
 class MediaLevel(Section):
@@ -225,7 +226,7 @@ class Config(Section):
     sampler: PluginChoice
     observers: tuple[PluginChoice, ...] = (PluginChoice(name="csv"),)
     network: NetworkConfig
-    representation: RepresentationConfig
+    space: SpaceConfig
     loss: LossConfig
     optimizer: OptimizerConfig
     pretrain: PretrainConfig
@@ -321,29 +322,13 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise UsageError(f"{file}: {one_line(str(error))}") from None
 
 
-BEFORE_THERE_WAS_SUCH_A_KEY: Mapping[str, Any] = {
-    "network": {"linear_path": 0.0},
-    "representation": {
-        "target": 1.0,
-        "source": 0.0,
-        "correlation": 0.0,
-        "correlation_width": 128,
-        "correlation_ridge": 0.5,
-        "margin": 1.0,
-    },
-    "transfer": {"keep_start": False},
-    "offer": {"rest": "dropped"},
-}
-"""What older runs did where today's configuration has a key. Written once with a new key, never changed."""
-
-
 def read_config(file: Path) -> Config:
-    """The whole configuration of a run, as `Config.to_toml` wrote it, today or before some keys were there.
+    """The whole configuration of a run, as `Config.to_toml` wrote it.
 
     Raises:
         UsageError: it cannot be read, or is none; the message names the file.
     """
-    values = merge(BEFORE_THERE_WAS_SUCH_A_KEY, read_toml(file))
+    values = read_toml(file)
     try:
         return validate(values)
     except UsageError as error:

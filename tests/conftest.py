@@ -23,8 +23,14 @@ DCKT = Path(sysconfig.get_path("scripts"), "dckt")
 Dckt = Callable[..., subprocess.CompletedProcess[str]]
 
 
-SET_BY_LIBRARIES = {"PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR", "TOKENIZERS_PARALLELISM"}
-"""Variables that pytest, torch and open_clip set by themselves."""
+SET_BY_LIBRARIES = {
+    "KMP_DUPLICATE_LIB_OK",
+    "KMP_INIT_AT_FORK",
+    "PYTEST_CURRENT_TEST",
+    "TORCHINDUCTOR_CACHE_DIR",
+    "TOKENIZERS_PARALLELISM",
+}
+"""Variables that pytest, torch, scikit-learn and open_clip set by themselves."""
 
 
 def _environment() -> dict[str, str]:

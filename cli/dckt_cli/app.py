@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from dckt_core.base.progress import Progress, silent
+
 if TYPE_CHECKING:
     from dckt_core.contract.discovery import Registry
+    from dckt_core.runs.setup import Context
 
 
 @dataclass
@@ -28,3 +31,10 @@ class App:
         from dckt_core.contract.discovery import load_registry
 
         return load_registry(plugins=self.plugins)
+
+    def context(self, progress: Progress = silent) -> Context:
+        """What a run is set up with: plugins, the user's cache folder, and whom to tell how far it is."""
+        from dckt_core.data.cache import default_cache_dir
+        from dckt_core.runs.setup import Context
+
+        return Context(self.registry, default_cache_dir(), progress)

@@ -1,4 +1,4 @@
-"""`dckt evaluate`: how well a run's target network searches, within and across media."""
+"""`dckt evaluate`: how well a run searches, within and across media."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ NAMED_AT_MOST = 5
 @options.as_json()
 @click.pass_context
 def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any) -> None:
-    """Score the target network of RUN on a split of its target data set.
+    """Score RUN on a split of its target data set.
 
     Mean average precision over the whole ranking by cosine; relevant = same class. Across media the query's own partner
     is a legitimate hit; where the gallery holds the query itself, it is left out. Equal cosines keep the order of the
@@ -115,7 +115,7 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
         about = {"run": str(run), "checkpoint": flags["checkpoint"], "split": flags["split"]}
         click.echo(json.dumps(about | evaluation.as_json(seed), ensure_ascii=False))
     else:
-        title = f"{run}: target network '{flags['checkpoint']}' on {len(pairs)} {flags['split']} pairs"
+        title = f"{run}: {_what(flags['checkpoint'])} on {len(pairs)} {flags['split']} pairs"
         _show(title, evaluation.summary(seed), per_class=flags["per_class"])
 
 
@@ -194,3 +194,7 @@ def _write_per_query(file: Path, evaluation: Evaluation, pairs: Sequence[Pair]) 
         write_text(file, stream.getvalue())
     except OSError as error:
         raise UsageError(f"{file}: cannot be written: {error.strerror or error}") from None
+
+
+def _what(checkpoint: str) -> str:
+    return "common space" if checkpoint == "result" else f"target network '{checkpoint}'"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--encoder", metavar="NAME", help="Features under this encoder.")
 @click.option("--encoder-opt", metavar="KEY=VALUE", multiple=True, help="An option of the encoder.")
 @click.option("--run", metavar="RUN", type=options.Place(), help="Places in this run's common space.")
-@options.checkpoint("The run's target network before transfer, after it, or its target-only control.")
+@options.checkpoint("The run's result, or its target network before transfer, after it, or its target-only control.")
 @click.option(
     "--input",
     "location",

@@ -35,7 +35,7 @@ OF_A_CHANGE = ("add", "remove", "run")
 @click.option("--medium", type=click.Choice(["image", "text"]), help="This medium alone.  [default: all that there is]")
 @click.option("--index", metavar="NAME", default="exact", show_default=True, help="How neighbours are found.")
 @click.option("--index-opt", metavar="KEY=VALUE", multiple=True, help="An option of the index.")
-@options.checkpoint("The run's target network before transfer, after it, or its target-only control.")
+@options.checkpoint("The run's result, or its target network before transfer, after it, or its target-only control.")
 @click.option("--run", metavar="RUN", type=options.Place(), help="The run that made INDEX, if it was moved.")
 @options.on_error
 @options.batch

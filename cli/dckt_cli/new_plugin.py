@@ -32,6 +32,7 @@ USES = {
     "dataset": "dckt train --target FOLDER_WITH_PAIRS",
     "index": "dckt search RUN --text 'a text' --index {name}",
     "observer": "dckt train --observer {name}",
+    "part": "dckt train --part {name}",
 }
 """How a plugin of each kind is put to use."""
 

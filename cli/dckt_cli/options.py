@@ -45,9 +45,12 @@ def as_json(what: str = "The outcome") -> Flag[Any]:
     return click.option("--json", "as_json", is_flag=True, help=f"{what} as JSON on stdout.")
 
 
-def checkpoint(text: str = "The target network before transfer, after it, or its target-only control.") -> Flag[Any]:
-    choice = click.Choice(["before", "after", "control"])
-    return click.option("--checkpoint", type=choice, default="after", show_default=True, help=text)
+NETWORKS = "The run's result, or the method's target network before transfer, after it, or its target-only control."
+
+
+def checkpoint(text: str = NETWORKS) -> Flag[Any]:
+    choice = click.Choice(["result", "before", "after", "control"])
+    return click.option("--checkpoint", type=choice, default="result", show_default=True, help=text)
 
 
 def moved(role: str, text: str = "Where the {role} data set lies, if it was moved.") -> Flag[Any]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dckt_core.runs.layout import Layout
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 DIRECTIONS = {"image_to_text": "image->text", "text_to_image": "text->image", "mean": "mean"}
 ROWS = {
@@ -15,7 +18,9 @@ ROWS = {
     "before": "before transfer",
     "control": "target-only control",
     "after": "after transfer",
+    "space": "common space",
 }
+AGAINST = {"before": "before transfer", "control": "the target-only control", "after": "the network after transfer"}
 
 
 def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
@@ -26,22 +31,26 @@ def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
     test = summary["test"]
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     table = Table(title=f"mAP on the {summary['target']['test']} test pairs (95 % interval over queries)")
-    table.add_column("target network")
+    table.add_column("representation")
     for title in DIRECTIONS.values():
         table.add_column(title, justify="right")
     for what, title in ROWS.items():
         if what in test["map"]:
             cells = [_cell(test["map"][what][direction]) for direction in DIRECTIONS]
-            table.add_row(title, *cells, style="bold" if what == "after" else None)
+            table.add_row(title, *cells, style="bold" if what == test["result"] else None)
     console.print(table)
-    for what, title in (("before", "before transfer"), ("control", "the target-only control")):
+    result = ROWS[test["result"]]
+    for what, title in AGAINST.items():
         if what in test["gain"]:
-            gain = test["gain"][what]
-            low, high = gain["interval"]
-            console.print(f"gain over {title}: {gain['value']:+.3f} (95 % interval {low:+.3f} to {high:+.3f})")
-    left_out = summary["validation"]["after"]["left_out"]
-    if left_out:
-        console.print(f"left out of the common space, as validation asked: {' and '.join(left_out)}")
+            console.print(f"gain of {result} over {title}: {_signed(test['gain'][what])}")
+    if test["parts"]:
+        _show_parts(console, summary)
+    if summary["space"]["left_out"]:
+        console.print(
+            f"left out of the common space, as validation asked: {' and '.join(summary['space']['left_out'])}"
+        )
+    for name, reason in summary["space"]["aside"].items():
+        console.print(f"part '{name}' steps aside: {reason}", markup=False, soft_wrap=True)
     if summary["negative_transfer"]:
         console.print("Negative transfer: on validation the control scores higher.")
         instead = "" if summary["preset"] == "tuned" else ", or try --preset tuned"
@@ -60,3 +69,20 @@ def _cell(value: Mapping[str, Any] | float) -> str:
         return f"{value:.3f}"
     low, high = value["interval"]
     return f"{value['value']:.3f} ({low:.3f}-{high:.3f})"
+
+
+def _show_parts(console: Console, summary: Mapping[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table(title="parts of the common space (mAP, mean of both directions)")
+    for title in ("part", "weight", "alone", "adds"):
+        table.add_column(title, justify="left" if title == "part" else "right")
+    for name, scores in summary["test"]["parts"].items():
+        adds = _signed(scores["adds"]) if "adds" in scores else ""
+        table.add_row(name, f"{summary['space']['weights'][name]:g}", _cell(scores["alone"]), adds)
+    console.print(table)
+
+
+def _signed(gain: Mapping[str, Any]) -> str:
+    low, high = gain["interval"]
+    return f"{gain['value']:+.3f} (95 % interval {low:+.3f} to {high:+.3f})"

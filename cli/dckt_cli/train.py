@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ PLUGIN_FLAGS = ("encoder", "text_encoder", "discrepancy", "sampler")
 @click.option("--sampler", metavar="NAME", help="Curriculum sampler. [default: the preset's, ap-progressive]")
 @click.option("--sampler-opt", metavar="KEY=VALUE", multiple=True, help="An option of the sampler.")
 @click.option("--observer", "observers", metavar="NAME", multiple=True, help="Told of metrics, beside csv.")
+@click.option("--part", "parts", metavar="NAME[=WEIGHT]", multiple=True, help="A part of the common space; 0: without.")
+@click.option("--part-opt", metavar="NAME.KEY=VALUE", multiple=True, help="An option of a part.")
 @click.option("--preset", metavar="NAME", help="Starting values: paper, authors or tuned. [default: paper]")
 @click.option("--config", "file", metavar="FILE", type=options.Place(), help="Values in TOML.")
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Any value, such as transfer.lr=0.001.")
@@ -56,35 +59,21 @@ def train(ctx: click.Context, /, **flags: Any) -> None:
     With no --source and --target the embedded sample runs: drawn letters and digits help to search scanned ones.
     """
     from dckt_cli.console import watching
-    from dckt_core.data.cache import default_cache_dir
-    from dckt_core.runs.parts import resolve_config
+    from dckt_core.runs.setup import resolve_config
+    from dckt_core.runs.train import resume
+    from dckt_core.runs.train import train as begin
 
-    registry = ctx.obj.registry
     if flags["run"] is not None:
         refuse_beside_resume(ctx)
-        from dckt_core.runs.train import resume
-
         with watching(quiet=flags["quiet"]) as progress:
-            result = resume(flags["run"], registry=registry, cache_dir=default_cache_dir(), progress=progress)
+            result = resume(flags["run"], context=ctx.obj.context(progress))
         return show(result, as_json=flags["as_json"])
     with watching(quiet=flags["quiet"]) as progress:
+        context = ctx.obj.context(progress)
         config = resolve_config(
-            registry,
-            preset=flags["preset"],
-            file=flags["file"],
-            environ=os.environ,
-            flags=flags_layer(flags),
+            context.registry, preset=flags["preset"], file=flags["file"], environ=os.environ, flags=flags_layer(flags)
         )
-        from dckt_core.runs.train import train as run
-
-        result = run(
-            config,
-            registry=registry,
-            runs_dir=flags["runs_dir"],
-            cache_dir=default_cache_dir(),
-            name=flags["name"],
-            progress=progress,
-        )
+        result = begin(config, context=context, runs_dir=flags["runs_dir"], name=flags["name"])
     return show(result, as_json=flags["as_json"])
 
 
@@ -119,6 +108,7 @@ def flags_layer(flags: dict[str, Any]) -> dict[str, Any]:
     for role in PLUGIN_FLAGS:
         options = split_assignments(flags[f"{role}_opt"], option=f"--{role.replace('_', '-')}-opt")
         layer[role] = ({"name": flags[role]} if flags[role] else {}) | options
+    layer["space"] = parts_layer(flags["parts"], flags["part_opt"])
     if flags["observers"]:
         layer["observers"] = [{"name": name} for name in dict.fromkeys(("csv", *flags["observers"]))]
     layer |= {key: flags[key] for key in PLAIN_FLAGS if flags[key] is not None}
@@ -127,3 +117,20 @@ def flags_layer(flags: dict[str, Any]) -> dict[str, Any]:
     layer = {key: value for key, value in layer.items() if value != {}}
     assigned = split_assignments(flags["assignments"], option="--set")
     return merge(layer, assignments_layer(assigned.items()))
+
+
+def parts_layer(parts: Sequence[str], options: Sequence[str]) -> dict[str, Any]:
+    """`--part students=2 --part-opt students.rounds=3` as a layer of the configuration's `space`."""
+    from dckt_core.config import parse_value
+    from dckt_core.contract.options import split_assignments
+
+    tables: dict[str, dict[str, Any]] = {}
+    for said in parts:
+        name, equals, weight = said.partition("=")
+        tables.setdefault(name.strip(), {})["weight"] = parse_value(weight.strip()) if equals else 1.0
+    for key, value in split_assignments(options, option="--part-opt").items():
+        name, dot, option = key.rpartition(".")
+        if not dot:
+            raise UsageError(f"--part-opt takes NAME.KEY=VALUE, not '{key}={value}'")
+        tables.setdefault(name, {})[option] = value
+    return {"parts": tables} if tables else {}

@@ -35,6 +35,7 @@ from dckt_core.contract.specs import (
     IndexSpec,
     NamedFunction,
     ObserverSpec,
+    PartSpec,
     SamplerSpec,
     Spec,
 )
@@ -51,13 +52,18 @@ HOOKS: dict[str, type[Spec[Any]]] = {
     "dckt_datasets": DatasetSpec,
     "dckt_indexes": IndexSpec,
     "dckt_observers": ObserverSpec,
+    "dckt_parts": PartSpec,
 }
 """What each hook returns an iterable of."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 """What a plugin may be called: what is easy to type, and needs no quotes in a shell or in TOML."""
 
-RESERVED_OPTIONS = {"": frozenset({"name"}), "dataset": frozenset({"name", "location", "layout"})}
+RESERVED_OPTIONS = {
+    "": frozenset({"name"}),
+    "dataset": frozenset({"name", "location", "layout"}),
+    "part": frozenset({"weight"}),
+}
 """By kind, what the plugin's table in a configuration holds beside its options."""
 
 

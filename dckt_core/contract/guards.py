@@ -11,9 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dckt_core.base.errors import PluginError
+from dckt_core.base.errors import DataError, PluginError, describe, one_line
 from dckt_core.contract.discovery import Registered, blame
-from dckt_core.contract.protocols import Discrepancy, LayerwiseDiscrepancy, Observer, Sampler, SamplerState, Selection
+from dckt_core.contract.pairs import Medium
+from dckt_core.contract.protocols import (
+    Discrepancy,
+    LayerwiseDiscrepancy,
+    Material,
+    Observer,
+    Part,
+    Sampler,
+    SamplerState,
+    Selection,
+    StepAsideError,
+)
+from dckt_core.contract.specs import PartSpec
 
 
 class GuardedSampler:
@@ -96,6 +108,56 @@ class GuardedDiscrepancy:
                 if torch.is_grad_enabled() and not value.requires_grad:
                     raise PluginError(f"the value at {name} has no gradient")
         return values
+
+
+class GuardedPart:
+    """A part of the common space whose rows are known to be rows."""
+
+    def __init__(self, part: Part, plugin: Registered) -> None:
+        self._part, self.plugin = part, plugin
+
+    @property
+    def spec(self) -> PartSpec[Any]:
+        spec: PartSpec[Any] = self.plugin.spec
+        return spec
+
+    def fit(self, material: Material) -> str | None:
+        """Fits the part; why it steps aside, or None."""
+        with blame(self.plugin):
+            try:
+                self._part.fit(material)
+            except StepAsideError as reason:
+                return one_line(str(reason)) or "it has nothing to learn from"
+        return None
+
+    def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
+        """The part's rows [n, k], float32.
+
+        Raises:
+            PluginError: they are of another shape or kind, or not finite.
+        """
+        with blame(self.plugin):
+            rows = self._part.rows(medium, features, before)
+            if not isinstance(rows, Tensor) or rows.ndim != 2 or len(rows) != len(features):
+                found = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
+                raise PluginError(f"rows must give a tensor [{len(features)}, k], not {found}")
+            if not rows.is_floating_point():
+                raise PluginError(f"rows must give floating-point numbers, not {rows.dtype}")
+            if not bool(torch.isfinite(rows).all()):
+                raise PluginError(f"its rows of {medium}s are not all finite")
+        return rows.float()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        with blame(self.plugin):
+            return dict(self._part.state_dict())
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Raises DataError where what was kept does not fit."""
+        with blame(self.plugin):
+            try:
+                self._part.load_state_dict(state)
+            except (ValueError, KeyError, RuntimeError, AttributeError) as error:
+                raise DataError(f"what was kept of {self.plugin} does not fit: {describe(error)}") from error
 
 
 class GuardedObserver:

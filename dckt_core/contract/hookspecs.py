@@ -1,4 +1,4 @@
-"""The six extension points. A plugin implements any of them in a module named by an entry point of group `dckt`."""
+"""The seven extension points. A plugin implements any of them in a module named by an entry point of group `dckt`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import Any
 
 import pluggy
 
-from dckt_core.contract.specs import DatasetSpec, DiscrepancySpec, EncoderSpec, IndexSpec, ObserverSpec, SamplerSpec
+from dckt_core.contract.specs import (
+    DatasetSpec,
+    DiscrepancySpec,
+    EncoderSpec,
+    IndexSpec,
+    ObserverSpec,
+    PartSpec,
+    SamplerSpec,
+)
 
 PROJECT = "dckt"
 
@@ -49,4 +57,10 @@ def dckt_indexes() -> Iterable[IndexSpec[Any]]:
 @hookspec
 def dckt_observers() -> Iterable[ObserverSpec[Any]]:
     """Loggers and callbacks of training (`--observer`)."""
+    raise NotImplementedError
+
+
+@hookspec
+def dckt_parts() -> Iterable[PartSpec[Any]]:
+    """Parts of the common space (`--part`)."""
     raise NotImplementedError

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from dckt_core.contract.pairs import ImageItem as ImageItem  # for plugins: what `prepare` is given
+from dckt_core.contract.pairs import Medium, Role
 from dckt_core.contract.pairs import TextItem as TextItem
 
 if TYPE_CHECKING:  # torch stays out, so that a plugin's data set is read and checked without it
@@ -276,6 +277,133 @@ class Index(Protocol):
         ...
 
     def __len__(self) -> int: ...
+
+
+# --- parts of the common space --------------------------------------------------------------------------------
+
+
+class StepAsideError(Exception):
+    """Raised by a part's `fit` that has nothing to learn from, or finds that it would harm: why, in one line.
+
+    The space does without the part, and says so.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartContext:
+    """What a part may use while it is built, for a new run and when a run is read back.
+
+    Attributes:
+        seed: for every random draw.
+        networks: the method's networks by domain, in eval mode, where they were trained: what a part with
+            `networks = True` is about. Otherwise empty.
+    """
+
+    seed: int
+    networks: Mapping[Role, Represents] = field(default_factory=dict)
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """A CPU generator of its own for each purpose."""
+        from dckt_core.base.rng import generator_for
+
+        return generator_for(self.seed, purpose)
+
+
+class Represents(Protocol):
+    """A network of the method."""
+
+    def represent(self, images: Tensor | None, texts: Tensor | None, /) -> Representation:
+        """Inputs of either medium [n, ...] to class probabilities [n, C]."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is known of one domain: feature rows of frozen encoders, of training items alone, float32 on the CPU.
+
+    Attributes:
+        images, texts: [n, d_i] and [m, d_t].
+        pairs: the first so many rows of both belong together, row by row; of the others nobody knows the partner.
+        image_labels, text_labels: [n] and [m], int64, numbers of classes; -1 where nobody knows.
+        classes: size of the domain's label space.
+        names: features of the classes' names and phrases [k, d_t]; there may be none, or several of a class.
+        name_labels: [k], int64.
+    """
+
+    images: Tensor
+    texts: Tensor
+    pairs: int
+    image_labels: Tensor
+    text_labels: Tensor
+    classes: int
+    names: Tensor
+    name_labels: Tensor
+
+
+class Material(Protocol):
+    """What a part is fitted on. What is not asked for is not computed."""
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def source(self) -> Known: ...
+
+    @property
+    def target(self) -> Known: ...
+
+    @property
+    def validation(self) -> Known:
+        """The target's validation pairs, for choices alone."""
+        ...
+
+    @property
+    def sampler(self) -> Sampler:
+        """The run's own, for parts that learn from some of their pairs before others."""
+        ...
+
+    def generator(self, purpose: str, /) -> torch.Generator:
+        """A CPU generator of its own for each purpose."""
+        ...
+
+    def rows(self, part: str, medium: Medium, features: Tensor, /) -> Tensor:
+        """What a part that was fitted before gives for features [n, d]: [n, k]. KeyError where there is none."""
+        ...
+
+    def note(self, text: str, /) -> None:
+        """One line about what was chosen and why, for the user and for the run's summary."""
+        ...
+
+
+class Part(Protocol):
+    """Turns feature rows of either medium into rows in which images and texts are compared by cosine."""
+
+    def fit(self, material: Material, /) -> None:
+        """Learns from what is known; called once.
+
+        Raises:
+            StepAsideError: there is nothing to learn from.
+        """
+        ...
+
+    def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor], /) -> Tensor:
+        """Features [n, d] to rows [n, k], float32; k is the same for both media and at every call.
+
+        before: what the parts before this one give for the same features, by name; computed when asked for.
+        """
+        ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All that `rows` depends on, as tensors by name."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Tensor], /) -> None:
+        """Takes back what `state_dict` gave, in a part that was built anew and not fitted.
+
+        Raises:
+            ValueError, KeyError, RuntimeError: the state does not fit.
+        """
+        ...
 
 
 # --- observers ------------------------------------------------------------------------------------------------

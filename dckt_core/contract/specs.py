@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         IndexContext,
         Observer,
         ObserverContext,
+        Part,
+        PartContext,
         Sampler,
         SamplerContext,
     )
@@ -184,6 +186,31 @@ class ObserverSpec(Spec[OptionsT]):
     build: Callable[[OptionsT, ObserverContext], Observer] | str
 
 
+@dataclass(frozen=True, kw_only=True)
+class PartSpec(Spec[OptionsT]):
+    """A part of the common space (`--part`). `build` returns a `protocols.Part`.
+
+    Attributes:
+        networks: its rows come from the method's two networks, which are trained only where some part asks for them.
+        classes: its rows are probabilities of the target's classes, in the order of the label space: a run predicts
+            by the last such part.
+        supersedes: names of parts that it takes in. They are fitted all the same, so that it can build on them, but do
+            not count beside it.
+    """
+
+    kind: ClassVar[str] = "part"
+    build: Callable[[OptionsT, PartContext], Part] | str
+    networks: bool = False
+    classes: bool = False
+    supersedes: tuple[str, ...] = ()
+
+
 AnySpec = (
-    EncoderSpec[Any] | DiscrepancySpec[Any] | SamplerSpec[Any] | DatasetSpec[Any] | IndexSpec[Any] | ObserverSpec[Any]
+    EncoderSpec[Any]
+    | DiscrepancySpec[Any]
+    | SamplerSpec[Any]
+    | DatasetSpec[Any]
+    | IndexSpec[Any]
+    | ObserverSpec[Any]
+    | PartSpec[Any]
 )

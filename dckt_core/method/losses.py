@@ -37,10 +37,7 @@ def domain_loss(outputs: Outputs, labels: Tensor, *, semantic_weight: float, pai
         f"{domain}_pair_fc6": pair_loss(outputs.image_fc6.float(), outputs.text_fc6.float(), pair.reduction),
         f"{domain}_pair_fc7": pair_loss(outputs.image_fc7.float(), outputs.text_fc7.float(), pair.reduction),
     }
-    weights = [semantic_weight, pair.fc6, pair.fc7]
-    if outputs.linear is not None:  # shares no weights with the rest
-        terms[f"{domain}_linear"] = semantic_loss(outputs.linear.float(), labels)
-        weights.append(1.0)
+    weights = (semantic_weight, pair.fc6, pair.fc7)
     total = sum((w * term for w, term in zip(weights, terms.values(), strict=True)), start=outputs.logits.new_zeros(()))
     return Loss(total, terms)
 

@@ -6,9 +6,6 @@
 
 Every fc6..fc9 is Linear, BatchNorm without affine parameters, ReLU; a layer's output is the one after ReLU. Images
 and texts pass the same fc8..fc10, stacked along the batch, so that BatchNorm statistics there mix both media.
-
-Where it is asked for, a linear classifier stands beside the deep one: each medium's standardised features straight to
-class probabilities, starting at zero. It learns by a cross-entropy of its own, and the deep path does not feel it.
 """
 
 from __future__ import annotations
@@ -42,7 +39,6 @@ class Outputs(NamedTuple):
     common_fc8: Tensor  # [n + m, common_width]
     common_fc9: Tensor  # [n + m, common_width]
     logits: Tensor  # [n + m, C]
-    linear: Tensor | None = None  # [n + m, C], the linear path's
 
 
 class DomainNetwork(nn.Module):
@@ -78,10 +74,6 @@ class DomainNetwork(nn.Module):
             if isinstance(module, nn.Linear) and not name.startswith(("image_encoder", "text_encoder")):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
                 nn.init.zeros_(module.bias)
-        self.linear_share = config.linear_path
-        if config.linear_path:
-            self.linear_image = _linear_path(image.dim, classes)
-            self.linear_text = _linear_path(text.dim, classes)
         self.image_from_head = _start_from_head(self.image_fc6, self.image_fc7, image.head)
         self.text_from_head = _start_from_head(self.text_fc6, self.text_fc7, text.head)
 
@@ -91,36 +83,27 @@ class DomainNetwork(nn.Module):
             raise ValueError("a network needs images, texts or both")
         nothing = self.fc10.weight.new_zeros((0, self.media_width))
         image_fc6 = image_fc7 = text_fc6 = text_fc7 = nothing
-        linear: list[Tensor] = []
         if images is not None:
-            features = self.image_encoder(images)
-            image_fc6 = self.image_fc6(features)
+            image_fc6 = self.image_fc6(self.image_encoder(images))
             image_fc7 = self.image_fc7(image_fc6)
-            linear += [self.linear_image(features.detach())] if self.linear_share else []
         if texts is not None:
-            features = self.text_encoder(texts)
-            text_fc6 = self.text_fc6(self.text_norm(features))
+            text_fc6 = self.text_fc6(self.text_norm(self.text_encoder(texts)))
             text_fc7 = self.text_fc7(text_fc6)
-            linear += [self.linear_text(features.detach())] if self.linear_share else []
         media = [rows for rows in (image_fc7, text_fc7) if len(rows)]
         common_fc8 = self.fc8(torch.cat(media))
         common_fc9 = self.fc9(common_fc8)
-        return Outputs(
-            image_fc6,
-            image_fc7,
-            text_fc6,
-            text_fc7,
-            common_fc8,
-            common_fc9,
-            self.fc10(common_fc9),
-            torch.cat(linear) if linear else None,
-        )
+        logits = self.fc10(common_fc9)
+        return Outputs(image_fc6, image_fc7, text_fc6, text_fc7, common_fc8, common_fc9, logits)
 
     def start_from(self, other: DomainNetwork) -> None:
-        """Takes over all of another domain's weights and statistics but the classifiers'."""
-        own = ("fc10.", "linear_image.", "linear_text.")
-        state = {name: value for name, value in other.state_dict().items() if not name.startswith(own)}
+        """Takes over all of another domain's weights and statistics but the classifier's."""
+        state = {name: value for name, value in other.state_dict().items() if not name.startswith("fc10.")}
         self.load_state_dict(state, strict=False)
+
+    @property
+    def dim(self) -> int:
+        """C, the width of a common representation."""
+        return self.fc10.out_features
 
     @torch.no_grad()
     def represent(self, images: Tensor | None, texts: Tensor | None) -> Representation:
@@ -130,21 +113,9 @@ class DomainNetwork(nn.Module):
         """
         nothing = self.fc10.weight.new_zeros((0, self.fc10.out_features))
         return Representation(
-            nothing if images is None else self._probabilities(self(images, None)),
-            nothing if texts is None else self._probabilities(self(None, texts)),
+            nothing if images is None else self(images, None).logits.float().softmax(dim=1),
+            nothing if texts is None else self(None, texts).logits.float().softmax(dim=1),
         )
-
-    def _probabilities(self, outputs: Outputs) -> Tensor:
-        deep = outputs.logits.float().softmax(dim=1)
-        return deep if outputs.linear is None else deep.lerp(outputs.linear.float().softmax(dim=1), self.linear_share)
-
-
-def _linear_path(inputs: int, classes: int) -> nn.Sequential:
-    linear = undrawn_linear(inputs, classes)
-    nn.init.zeros_(linear.weight)
-    nn.init.zeros_(linear.bias)
-    norm = nn.BatchNorm1d(inputs, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM, affine=False)
-    return nn.Sequential(norm, linear)
 
 
 def _fully_connected(inputs: int, outputs: int, norm: bool) -> nn.Sequential:

@@ -1,80 +1,324 @@
-"""The common space in which images and texts are compared: by itself the target network's class probabilities.
+"""The common space in which images and texts are compared: parts side by side, each a plugin.
 
-Two more parts may stand beside them. The source network's class probabilities say what an item would be among the
-source's classes; the correlation says where its features lie among those of all pairs, whatever their classes. Each
-part is scaled to length 1 times the root of its weight, so that the cosine of two items is the weighted mean of the
-parts' cosines.
+A part turns feature rows of either medium into rows [n, k]. Each row of a part is scaled to length 1 times the root of
+the part's weight, so that the cosine of two items is the weighted mean of the parts' cosines. By itself the target
+network's class probabilities, which are the published method's common representation, stay as they are.
+
+    Space.fit -> choose on validation -> save          in a training
+    Space.load -> represent, probabilities             in its use
 """
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from dckt_core.config import Part, RepresentationConfig
-from dckt_core.contract.protocols import Representation
-from dckt_core.method.correlation import Correlation
-from dckt_core.method.network import DomainNetwork
+from dckt_core.base.errors import DataError, PluginError, UsageError
+from dckt_core.base.progress import logger
+from dckt_core.base.rng import generator_for
+from dckt_core.contract.discovery import Registered, blame
+from dckt_core.contract.guards import GuardedPart
+from dckt_core.contract.pairs import MEDIA, Medium
+from dckt_core.contract.protocols import Known, PartContext, Representation, Sampler
 
-PARTS: tuple[Part, ...] = ("source", "correlation")
-
-
-def choices(config: RepresentationConfig) -> list[tuple[Part, ...]]:
-    """What may be left out of the common representation: nothing, first, or any of the parts that have a weight."""
-    parts = [part for part in PARTS if getattr(config, part)]
-    return [left_out for count in range(len(parts) + 1) for left_out in combinations(parts, count)]
+Views = Mapping[Medium, Tensor]
+"""Inputs of a split's images and texts [N, ...]."""
 
 
-class CommonSpace(nn.Module):
-    """Encodes either medium by itself.
+@dataclass(frozen=True)
+class ChosenPart:
+    """A part as a configuration has it.
+
+    Attributes:
+        name: as the configuration calls it.
+        options: of its plugin, parsed.
+        earn: it stays only where validation says that it adds.
+    """
+
+    name: str
+    plugin: Registered
+    options: Any
+    weight: float
+    earn: bool = False
+
+    def build(self, context: PartContext) -> GuardedPart:
+        with blame(self.plugin):
+            return GuardedPart(self.plugin.spec.build(self.options, context), self.plugin)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What became of the parts that were asked for, for people and for `Space.load`.
+
+    Attributes:
+        weights: of the parts that are in the space, by name, in their order.
+        widths: of all parts that were fitted, those included that others build on.
+        aside: why a part steps aside.
+        left_out: parts that validation chose to do without.
+        notes: what parts said about their choices: part, text.
+    """
+
+    weights: dict[str, float]
+    widths: dict[str, int]
+    aside: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+class FittingMaterial:
+    """A `protocols.Material`: what is known of both domains, and the parts that were fitted so far.
 
     Args:
-        target: the target network.
-        source: the source network, or None to leave its part out, as for what learnt nothing from the source.
-        correlation: likewise.
-        config: the weights of the parts.
+        source, target, validation: make what is known of the two domains, and of the target's validation pairs.
+        probe: inputs of one item of a medium.
+        sampler: the run's own.
     """
 
     def __init__(
         self,
-        target: DomainNetwork,
-        config: RepresentationConfig,
         *,
-        source: DomainNetwork | None = None,
-        correlation: Correlation | None = None,
+        seed: int,
+        source: Callable[[], Known],
+        target: Callable[[], Known],
+        validation: Callable[[], Known],
+        probe: Callable[[Medium], Tensor],
+        sampler: Sampler,
     ) -> None:
-        super().__init__()
-        self.target = target
-        self.source = source if config.source else None
-        self.correlation = correlation if config.correlation else None
-        self.config = config
+        self.seed, self.sampler, self.probe = seed, sampler, probe
+        self.parts: dict[str, GuardedPart] = {}
+        self.notes: list[tuple[str, str]] = []
+        self._make = {"source": source, "target": target, "validation": validation}
+        self._known: dict[str, Known] = {}
+        self._part = ""
+
+    def beginning(self, part: str) -> FittingMaterial:
+        """The same, for the part of that name."""
+        self._part = part
+        return self
+
+    @property
+    def source(self) -> Known:
+        return self._look("source")
+
+    @property
+    def target(self) -> Known:
+        return self._look("target")
+
+    @property
+    def validation(self) -> Known:
+        return self._look("validation")
+
+    def _look(self, what: str) -> Known:
+        if what not in self._known:
+            self._known[what] = self._make[what]()
+        return self._known[what]
+
+    def generator(self, purpose: str) -> torch.Generator:
+        return generator_for(self.seed, f"part {self._part}: {purpose}")
+
+    def rows(self, part: str, medium: Medium, features: Tensor) -> Tensor:
+        return Rows(self.parts, medium, features)[part]
+
+    def note(self, text: str) -> None:
+        self.notes.append((self._part, text))
+        logger.info("part '%s': %s", self._part, text)
+
+
+class Rows(Mapping[str, Tensor]):
+    """What parts give for the same inputs of one medium [n, ...], each computed once, when it is first asked for."""
+
+    def __init__(self, parts: Mapping[str, GuardedPart], medium: Medium, inputs: Tensor) -> None:
+        self._parts, self._medium, self._inputs = parts, medium, inputs
+        self._rows: dict[str, Tensor] = {}
+        self._begun: set[str] = set()
+
+    @torch.no_grad()
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._rows:
+            if name in self._begun:
+                raise KeyError(f"part '{name}' builds on itself")
+            self._begun.add(name)
+            self._rows[name] = self._parts[name].rows(self._medium, self._inputs, self)
+        return self._rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+
+class Space:
+    """Encodes either medium by itself. `fit` or `load` makes one.
+
+    Args:
+        parts: all that were fitted, in their order, those of weight 0 included that others build on.
+        description: which of them count, and how much.
+    """
+
+    def __init__(self, parts: Mapping[str, GuardedPart], description: Description) -> None:
+        self.parts = dict(parts)
+        self.description = description
+
+    @classmethod
+    def fit(
+        cls,
+        chosen: Sequence[ChosenPart],
+        context: PartContext,
+        material: FittingMaterial,
+        aside: Mapping[str, str] | None = None,
+    ) -> Space:
+        """Fits the parts in their order.
+
+        Args:
+            aside: parts that step aside before they are asked, and why.
+
+        Raises:
+            DataError: every part steps aside.
+        """
+        aside = dict(aside or {})
+        widths: dict[str, int] = {}
+        for part in chosen:
+            made = None if part.name in aside else part.build(context)
+            reason = made.fit(material.beginning(part.name)) if made else aside[part.name]
+            if made is None or reason is not None:
+                aside[part.name] = str(reason)
+                logger.info("part '%s' steps aside: %s", part.name, reason)
+                continue
+            material.parts[part.name] = made
+            given = {medium: Rows(material.parts, medium, material.probe(medium))[part.name] for medium in MEDIA}
+            widths[part.name] = given["image"].shape[1]
+            if given["text"].shape[1] != widths[part.name]:
+                raise PluginError(f"{part.plugin}: its rows of images and of texts have different widths")
+        if not widths:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in aside.items())
+            raise DataError(f"the common space has no part that could be fitted ({reasons})")
+        weights = {part.name: part.weight for part in chosen if part.name in widths}
+        for name in reversed(list(weights)):
+            if name in weights:  # what a superseded part supersedes counts again
+                for superseded in material.parts[name].spec.supersedes:
+                    weights.pop(superseded, None)
+        return cls(material.parts, Description(weights, widths, aside, (), tuple(material.notes)))
+
+    def choose(
+        self, optional: Iterable[str], margin: float, score: Callable[[Representation], float], views: Views
+    ) -> Space:
+        """The space without the parts that clearly harm, and with those of `optional` that clearly help.
+
+        One change at a time, the best one first, as long as it gains more than `margin`.
+
+        Args:
+            optional: parts that are in only where they add.
+            score: of a split's representations, the higher the better.
+            views: the split's inputs.
+        """
+        everything = list(self.description.weights)
+        optional = [name for name in optional if name in everything]
+        base = [name for name in everything if name not in optional] or everything
+        rows = {medium: Rows(self.parts, medium, views[medium]) for medium in MEDIA}
+
+        def reached(names: Sequence[str]) -> float:
+            weights = {name: self.description.weights[name] for name in everything if name in names}
+            joined = [_join([(weight, rows[medium][name]) for name, weight in weights.items()]) for medium in MEDIA]
+            return score(Representation(*joined))
+
+        kept, best = base, reached(base)
+        while True:
+            toggled = [[*kept, name] if name not in kept else [n for n in kept if n != name] for name in everything]
+            tried = [(reached(names), names) for names in toggled if names]
+            highest, names = max(tried, key=lambda one: one[0], default=(best, kept))
+            if highest <= best + margin:
+                break
+            kept, best = names, highest
+        return self.without([name for name in everything if name not in kept])
+
+    def without(self, names: Iterable[str]) -> Space:
+        """The same space less some parts; the others keep their weights."""
+        gone = set(names)
+        weights = {name: weight for name, weight in self.description.weights.items() if name not in gone}
+        left_out = tuple(name for name in self.description.weights if name in gone)
+        said = self.description
+        return Space(
+            self.parts,
+            Description(weights, said.widths, said.aside, (*said.left_out, *left_out), said.notes),
+        )
+
+    def alone(self, name: str) -> Space:
+        """One part by itself."""
+        return self.without([other for other in self.description.weights if other != name])
+
+    # --- use ------------------------------------------------------------------------------------------------
 
     @property
     def dim(self) -> int:
-        """D: the number of target classes where there is one part, or the sum of the parts' widths."""
-        widths = [self.target.fc10.out_features]
-        widths += [] if self.source is None else [self.source.fc10.out_features]
-        widths += [] if self.correlation is None else [self.correlation.image_axes.shape[1]]
-        return sum(widths)
+        """D: the sum of the parts' widths."""
+        return sum(self.description.widths[name] for name in self.description.weights)
 
-    @torch.no_grad()
+    def encode(self, medium: Medium, inputs: Tensor) -> Tensor:
+        """Inputs of one medium [n, ...] to common representations [n, D], float32, on the CPU."""
+        rows = Rows(self.parts, medium, inputs)
+        return _join([(weight, rows[name]) for name, weight in self.description.weights.items()])
+
     def represent(self, images: Tensor | None, texts: Tensor | None) -> Representation:
         """Common representations of image inputs [n, ...] and text inputs [m, ...]: [n, D] and [m, D], float32."""
-        view = self.target.represent(images, texts)
-        if self.source is None and self.correlation is None:
-            return view
-        parts = [(self.config.target, view)]
-        if self.source is not None:
-            parts.append((self.config.source, self.source.represent(images, texts)))
-        if self.correlation is not None:
-            nothing = view.image.new_zeros((0, self.correlation.image_axes.shape[1]))
-            image = nothing if images is None else self.correlation.images(images)
-            text = nothing if texts is None else self.correlation.texts(texts)
-            parts.append((self.config.correlation, Representation(image.float(), text.float())))
-        return Representation(
-            torch.cat([weight**0.5 * F.normalize(part.image, dim=1) for weight, part in parts], dim=1),
-            torch.cat([weight**0.5 * F.normalize(part.text, dim=1) for weight, part in parts], dim=1),
+        image, text = (
+            torch.empty(0, self.dim) if inputs is None else self.encode(medium, inputs)
+            for medium, inputs in zip(MEDIA, (images, texts), strict=True)
         )
+        return Representation(image, text)
+
+    def probabilities(self, medium: Medium, inputs: Tensor) -> Tensor:
+        """Inputs [n, ...] to probabilities of the target's classes [n, C], by the last part that gives them.
+
+        Raises:
+            UsageError: no part tells classes apart.
+        """
+        telling = [name for name in self.description.weights if self.parts[name].spec.classes]
+        if not telling:
+            raise UsageError("no part of the common space knows the target's classes, so that none can be predicted")
+        return Rows(self.parts, medium, inputs)[telling[-1]]
+
+    # --- there and back -------------------------------------------------------------------------------------
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the representations depend on but networks, by `part/name`."""
+        states = {name: part.state_dict() for name, part in self.parts.items()}
+        return {f"{name}/{key}": value for name, state in states.items() for key, value in state.items()}
+
+    @classmethod
+    def load(
+        cls,
+        chosen: Sequence[ChosenPart],
+        context: PartContext,
+        description: Description,
+        tensors: Mapping[str, Tensor],
+    ) -> Space:
+        """The space that `fit` made, from its description and its tensors.
+
+        Raises:
+            DataError: they are of other parts.
+        """
+        parts = {}
+        for part in chosen:
+            if part.name not in description.widths:
+                continue
+            made = part.build(context)
+            start = f"{part.name}/"
+            state = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+            made.load_state_dict(state)
+            parts[part.name] = made
+        if missing := [name for name in description.widths if name not in parts]:
+            raise DataError(f"part '{missing[0]}' of the common space is not in the configuration")
+        return cls(parts, description)
+
+
+def _join(parts: Sequence[tuple[float, Tensor]]) -> Tensor:
+    """Parts' weights and rows [n, k] side by side, each row of length 1 times the root of the weight."""
+    if len(parts) == 1:
+        return parts[0][1].cpu()
+    return torch.cat([weight**0.5 * F.normalize(rows.cpu(), dim=1) for weight, rows in parts], dim=1)

@@ -85,7 +85,7 @@ def by_encoder(
 
 def by_run(model: TrainedModel, medium: Medium) -> Extractor:
     """Places in the common space of a trained run."""
-    encoder = model.image_encoder if medium == "image" else model.text_encoder
+    encoder = model.encoder(medium)
     module = encoder.module.to(model.device).eval()
 
     def rows(inputs: Tensor) -> Tensor:

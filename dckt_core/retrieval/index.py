@@ -81,7 +81,7 @@ def build_index(
         UsageError: the folder holds something already, or another process is at work in it.
     """
     out = Path(out)
-    plugin = model.registry.find("index", index)
+    plugin = model.context.registry.find("index", index)
     parsed = parse_options(plugin.spec, options or {}, where=f"index '{index}'")
     made = Made(model.fingerprint, str(model.run_dir.absolute()), model.checkpoint)
     header = Header(made, model.dim, plugin.name, to_jsonable_python(asdict(parsed)), model.config.seed, counts={})
@@ -93,7 +93,7 @@ def build_index(
             raise UsageError(f"{out}: not empty, and no index ({HEADER} is not there); choose another folder")
         extractions = _encode(model, str(location), medium, None, out, encoding)
         galleries: Galleries = {}
-        _add(header, galleries, extractions, model.registry)
+        _add(header, galleries, extractions, model.context.registry)
         step: dict[str, Any] = {"did": "build", "added": _provenance(extractions)}
         if plugin.name != EXACT:
             step["recall_at_10"] = _recall(galleries, extractions, header.seed)
@@ -125,9 +125,9 @@ def add_to_index(
     check_model(path, read_header(path).model, model)
     with held(path, BUSY):
         header = read_header(path)
-        galleries = read_galleries(path, header, model.registry)
+        galleries = read_galleries(path, header, model.context.registry)
         extractions = _encode(model, str(location), medium, list(galleries), path, encoding)
-        told = _add(header, galleries, extractions, model.registry)
+        told = _add(header, galleries, extractions, model.context.registry)
         _write(path, header, galleries, {"did": "add", "added": _provenance(extractions)}, extractions)
     return told
 
@@ -187,7 +187,7 @@ def open_index(
         how: dict[str, Any] = {"device": device, "cache_dir": cache_dir, "progress": progress}
         model = load_model(path, header.model, run, registry or load_registry(), **how)
     check_model(path, header.model, model)
-    return Searcher(model, read_galleries(path, header, model.registry), str(path))
+    return Searcher(model, read_galleries(path, header, model.context.registry), str(path))
 
 
 def load_model(path: Path, made: Made, run: Path | str | None, registry: Registry, **how: Any) -> TrainedModel:
@@ -226,15 +226,17 @@ def _encode(
     """The vectors of everything at a place, by medium."""
     if is_extraction(Path(location)):
         return _of_extraction(model, open_extraction(Path(location)), medium)
-    media = [medium] if medium else media_at(location, model.registry)
+    media = [medium] if medium else media_at(location, model.context.registry)
     if medium is None and preferred:
         media = [one for one in media if one in preferred] or media
     extractions = {}
     for one in media:
-        listing = list_items(location, one, model.registry, cache_dir=model.cache_dir, progress=model.progress)
+        listing = list_items(
+            location, one, model.context.registry, cache_dir=model.context.cache_dir, progress=model.context.progress
+        )
         extractor = by_run(model, one)
         folder = out / ENCODING / extraction_key(extractor, listing)[:16]
-        extractions[one] = extract(extractor, listing, folder, progress=model.progress, **asdict(encoding))
+        extractions[one] = extract(extractor, listing, folder, progress=model.context.progress, **asdict(encoding))
     if not any(map(len, extractions.values())):
         raise DataError(f"{location}: holds no {f'{medium}s' if medium else 'images or texts'} that can be used")
     return extractions

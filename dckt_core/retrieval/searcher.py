@@ -92,7 +92,7 @@ def searcher_of_target(
         DataError: the data set is not there any more, or the split is empty.
     """
     context = IndexContext(dim=model.dim, seed=model.config.seed)
-    galleries = {one: new_gallery(one, index, options or {}, context, model.registry) for one in media}
+    galleries = {one: new_gallery(one, index, options or {}, context, model.context.registry) for one in media}
     data = model.target()
     # Split by split, as training did, so that the features it left in the cache are found there.
     splits = [name for name in SPLITS if split in ("all", name)]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from pydantic import TypeAdapter
@@ -16,28 +16,35 @@ from torch import Tensor
 
 from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, silent
-from dckt_core.config import Config, Part, read_config
+from dckt_core.config import Config, read_config
 from dckt_core.contract.discovery import Registry, load_registry
-from dckt_core.contract.pairs import ImageItem, Pair, PairSet, TextItem
-from dckt_core.contract.protocols import Encoder, EncoderContext
-from dckt_core.contract.specs import Modality
+from dckt_core.contract.pairs import MEDIA, ImageItem, Medium, Pair, PairSet, Role, TextItem
+from dckt_core.contract.protocols import Encoder, Item, PartContext, Representation
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.features import compute_features
 from dckt_core.data.inputs import Inputs, inputs_for
 from dckt_core.data.screening import images_digest, pairs_digest
-from dckt_core.data.sources import find_dataset, load_screened
+from dckt_core.data.sources import find_dataset
 from dckt_core.evaluation.views import VIEW_BATCH
 from dckt_core.io.files import write_text
-from dckt_core.io.json import read_json, read_record
-from dckt_core.io.tensors import checkpoint_file, load_weights, save_weights, weights_digest
-from dckt_core.method.correlation import Correlation
+from dckt_core.io.json import read_record
+from dckt_core.io.tensors import (
+    checkpoint_file,
+    load_tensors,
+    load_weights,
+    save_tensors,
+    save_weights,
+    tensors_digest,
+    weights_digest,
+)
 from dckt_core.method.network import DomainNetwork
-from dckt_core.method.space import CommonSpace
-from dckt_core.runs.parts import Plugins, make_common_space, make_networks
+from dckt_core.method.space import Description as SpaceDescription
+from dckt_core.method.space import Space
+from dckt_core.runs.setup import ROLES, Context, Setup, make_networks, moved
 
 MODEL_FORMAT = 1
-ROLES, MEDIA = ("source", "target"), ("image", "text")
-Checkpoint = Literal["before", "after", "control"]
+SPACE_KIND, SPACE_FORMAT = "common space", 1
+Checkpoint = Literal["result", "before", "after", "control"]
 
 
 @dataclass(frozen=True)
@@ -55,10 +62,10 @@ class Description:
     """What `model.json` holds: label spaces and digests of the pairs by domain, encoders by medium."""
 
     format: int
-    classes: dict[str, tuple[str, ...]]
-    pairs: dict[str, str]
-    encoders: dict[str, EncoderDescription]
-    images: dict[str, str] = field(default_factory=dict)  # no run before had them
+    classes: dict[Role, tuple[str, ...]]
+    pairs: dict[Role, str]
+    encoders: dict[Medium, EncoderDescription]
+    images: dict[Role, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises ValueError where a domain or a medium is missing."""
@@ -66,35 +73,40 @@ class Description:
             raise ValueError(f"a model tells of {ROLES} and of encoders of {MEDIA}")
 
 
-def save_model(run_dir: Path, encoders: Mapping[str, Encoder], pair_sets: Mapping[str, PairSet]) -> None:
+def save_model(run_dir: Path, setup: Setup) -> None:
     """`model.json`, and the weights of frozen encoders that learnt from the texts at hand."""
-    for role, encoder in encoders.items():
+    for medium, encoder in setup.encoders.items():
         if encoder.state is not None and not encoder.trainable:
-            save_weights(_encoder_file(run_dir, role), encoder.module)
+            save_weights(_encoder_file(run_dir, medium), encoder.module)
     description = Description(
         format=MODEL_FORMAT,
-        classes={role: pair_set.classes for role, pair_set in pair_sets.items()},
-        pairs={role: pairs_digest(pair_set) for role, pair_set in pair_sets.items()},
+        classes={role: pair_set.classes for role, pair_set in setup.pair_sets.items()},
+        pairs={role: pairs_digest(pair_set) for role, pair_set in setup.pair_sets.items()},
         encoders={
-            role: EncoderDescription(encoder.fingerprint, encoder.dim, encoder.trainable, encoder.state)
-            for role, encoder in encoders.items()
+            medium: EncoderDescription(encoder.fingerprint, encoder.dim, encoder.trainable, encoder.state)
+            for medium, encoder in setup.encoders.items()
         },
-        images={role: images_digest(_used(role, pair_set)) for role, pair_set in pair_sets.items()},
+        images={role: images_digest(_used(role, pair_set)) for role, pair_set in setup.pair_sets.items()},
     )
     write_text(run_dir / "model.json", json.dumps(asdict(description), ensure_ascii=False))
 
 
-def check_model(run_dir: Path, encoders: Mapping[str, Encoder], pair_sets: Mapping[str, PairSet]) -> None:
+def save_space(run_dir: Path, space: Space) -> None:
+    """The common space: what its parts learnt, and which of them count."""
+    save_tensors(_space_file(run_dir), space.tensors(), asdict(space.description), kind=SPACE_KIND, format=SPACE_FORMAT)
+
+
+def check_model(run_dir: Path, setup: Setup) -> None:
     """Whether a run that goes on has the encoders and pairs that it began with.
 
     Raises:
         DataError: it has not, or `model.json` cannot be read.
     """
     described = _read_model(run_dir)
-    for role, encoder in encoders.items():
-        if encoder.fingerprint != described.encoders[role].fingerprint:
-            raise DataError(f"{run_dir}: its {role} encoder is another one than when the run began")
-    for role, pair_set in pair_sets.items():
+    for medium, encoder in setup.encoders.items():
+        if encoder.fingerprint != described.encoders[medium].fingerprint:
+            raise DataError(f"{run_dir}: its {medium} encoder is another one than when the run began")
+    for role, pair_set in setup.pair_sets.items():
         if pair_set.classes != described.classes[role]:
             raise DataError(f"{run_dir}: its {role} data set has other classes than when the run began")
         if pairs_digest(pair_set) != described.pairs[role]:
@@ -108,55 +120,87 @@ def _used(role: str, pair_set: PairSet) -> list[Pair]:
     return [pair for pair in pair_set.pairs if role == "target" or pair.split == "train"]
 
 
+class Encodes(Protocol):
+    """A network of the method, or the common space."""
+
+    @property
+    def dim(self) -> int: ...
+
+    def represent(self, images: Tensor | None, texts: Tensor | None) -> Representation: ...
+
+
 @dataclass(frozen=True)
 class TrainedModel:
-    """The common space of a run with its encoders, in eval mode. `load` makes one.
+    """The common space of a run with its encoders. `load` makes one.
 
     Attributes:
-        classes: the target's label space. Where the target network's class probabilities are the only part of the
-            common space, column c of a representation is the probability of `classes[c]`.
+        setup: configuration, data and encoders of the run.
+        classes: the target's label space.
+        space: what encodes: the common space, or with another checkpoint a network of the method.
+        networks: those of the method that it has part in.
     """
 
     run_dir: Path
     checkpoint: Checkpoint
-    config: Config
+    setup: Setup
     classes: tuple[str, ...]
-    space: CommonSpace
-    image_encoder: Encoder
-    text_encoder: Encoder
-    registry: Registry
-    cache_dir: Path
-    device: torch.device
-    progress: Progress = silent
+    space: Encodes
+    networks: Mapping[Role, DomainNetwork]
+
+    @property
+    def config(self) -> Config:
+        return self.setup.config
+
+    @property
+    def device(self) -> torch.device:
+        return self.setup.device
+
+    @property
+    def context(self) -> Context:
+        """Plugins, cache and progress."""
+        return self.setup.context
+
+    def encoder(self, medium: Medium) -> Encoder:
+        return self.setup.encoders[medium]
 
     def encode_images(self, items: Sequence[ImageItem | Path | str], *, cache: bool = False) -> Tensor:
-        """Common representations [n, D] of images, float32, on the CPU. See `common_space.py` for what they are.
+        """Common representations [n, D] of images, float32, on the CPU. See `method/space.py` for what they are.
 
         cache: keep a frozen encoder's features for the next time, as is worth it for a gallery.
         """
-        images = [item if isinstance(item, ImageItem) else ImageItem(str(item), Path(item)) for item in items]
-        return self._encode(self.image_encoder, images, cache)
+        return self._batches("image", _images(items), cache, lambda rows: self.represent("image", rows))
 
     def encode_texts(self, items: Sequence[TextItem | str], *, cache: bool = False) -> Tensor:
         """Common representations [n, D] of texts, as for images."""
-        texts = [item if isinstance(item, TextItem) else TextItem(str(n), item) for n, item in enumerate(items)]
-        return self._encode(self.text_encoder, texts, cache)
+        return self._batches("text", _texts(items), cache, lambda rows: self.represent("text", rows))
 
     def predict_images(self, items: Sequence[ImageItem | Path | str]) -> list[str]:
-        """The class of each image, one of `classes`, that the target network holds most probable."""
-        return self._predict(self.encode_images(items))
+        """The class of each image, one of `classes`, that is held most probable.
+
+        Raises:
+            UsageError: nothing in the common space tells classes apart.
+        """
+        rows = self._batches("image", _images(items), False, lambda rows: self.probabilities("image", rows))
+        return [self.classes[column] for column in rows.argmax(dim=1).tolist()]
 
     def predict_texts(self, items: Sequence[TextItem | str]) -> list[str]:
         """The class of each text, as for images."""
-        return self._predict(self.encode_texts(items))
+        rows = self._batches("text", _texts(items), False, lambda rows: self.probabilities("text", rows))
+        return [self.classes[column] for column in rows.argmax(dim=1).tolist()]
 
-    def represent(self, medium: Modality, inputs: Tensor) -> Tensor:
+    def represent(self, medium: Medium, inputs: Tensor) -> Tensor:
         """Common representations [n, D] of one medium's features [n, d], or of the inputs [n, ...] of an encoder that
-        trains along; both on the model's device.
+        trains along; inputs on the model's device.
         """
         if medium == "image":
             return self.space.represent(inputs, None).image
         return self.space.represent(None, inputs).text
+
+    def probabilities(self, medium: Medium, inputs: Tensor) -> Tensor:
+        """Probabilities [n, C] of `classes` for inputs as in `represent`."""
+        if isinstance(self.space, Space):
+            return self.space.probabilities(medium, inputs)
+        return self.represent(medium, inputs)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -164,8 +208,10 @@ class TrainedModel:
 
         64 hexadecimal digits.
         """
-        parts = [weights_digest(self.space), self.space.config.model_dump_json()]
-        for encoder in (self.image_encoder, self.text_encoder):
+        parts = [weights_digest(network) for network in self.networks.values()]
+        if isinstance(self.space, Space):
+            parts += [tensors_digest(self.space.tensors()), json.dumps(self.space.description.weights)]
+        for encoder in self.setup.encoders.values():
             learnt = encoder.state is not None and not encoder.trainable
             parts += [encoder.fingerprint, json.dumps(encoder.state), weights_digest(encoder.module) if learnt else ""]
         return hashlib.sha256(json.dumps([MODEL_FORMAT, *parts]).encode()).hexdigest()
@@ -182,54 +228,65 @@ class TrainedModel:
             DataError: it is not there any more, or its label space is another one.
         """
         try:
-            find_dataset(self.config.target, self.registry)
+            find_dataset(self.config.target, self.setup.context.registry)
         except DataError as error:
             raise DataError(
                 f"the target data set of {self.run_dir}: {error}; was it moved? --target says where"
             ) from None
-        pair_set = load_screened(
-            self.config, "target", self.registry, cache_dir=self.cache_dir, progress=self.progress
-        ).pair_set
+        pair_set = self.setup.pairs("target")
         if pair_set.classes != self.classes:
             raise DataError(f"{pair_set.origin}: its classes are not those that {self.run_dir} was trained on")
         return pair_set
 
-    def _predict(self, rows: Tensor) -> list[str]:
-        """By the first columns, which are the target network's class probabilities, up to a factor of each row."""
-        return [self.classes[column] for column in rows[:, : len(self.classes)].argmax(dim=1).tolist()]
-
-    def _encode(self, encoder: Encoder, items: Sequence[Any], cache: bool) -> Tensor:
+    def _batches(
+        self, medium: Medium, items: Sequence[Item], cache: bool, compute: Callable[[Tensor], Tensor]
+    ) -> Tensor:
         if not items:
             return torch.empty(0, self.dim)
-        how: dict[str, Any] = {"device": self.device, "batch": self.config.encode_batch, "progress": self.progress}
+        encoder, context = self.encoder(medium), self.setup.context
+        how: dict[str, Any] = {
+            "device": self.device,
+            "batch": self.config.encode_batch,
+            "progress": context.progress,
+        }
         inputs: Inputs
         if cache or encoder.trainable:
-            inputs = inputs_for(encoder, items, cache_dir=self.cache_dir, **how)
+            inputs = inputs_for(encoder, items, cache_dir=context.cache_dir, **how)
         else:
             inputs = compute_features(encoder, items, **how)
-        medium: Modality = "image" if encoder is self.image_encoder else "text"
         parts = []
         for start in range(0, len(items), VIEW_BATCH):
             batch = inputs[torch.arange(start, min(start + VIEW_BATCH, len(items)))].to(self.device)
-            parts.append(self.represent(medium, batch).cpu())
+            parts.append(compute(batch).cpu())
         return torch.cat(parts)
+
+
+def _images(items: Sequence[ImageItem | Path | str]) -> list[ImageItem]:
+    return [item if isinstance(item, ImageItem) else ImageItem(str(item), Path(item)) for item in items]
+
+
+def _texts(items: Sequence[TextItem | str]) -> list[TextItem]:
+    return [item if isinstance(item, TextItem) else TextItem(str(n), item) for n, item in enumerate(items)]
 
 
 def load(
     run: Path | str,
     *,
-    registry: Registry | None = None,
-    checkpoint: Checkpoint = "after",
+    checkpoint: Checkpoint = "result",
+    source: str | None = None,
     target: str | None = None,
     device: str = "cpu",
+    registry: Registry | None = None,
     cache_dir: Path | None = None,
     progress: Progress = silent,
 ) -> TrainedModel:
     """A run folder as a model to use.
 
     Args:
-        checkpoint: the target network `before` transfer, `after` it (best on validation), or its `control`.
-        target: where the target data set lies, if not where the configuration says.
+        checkpoint: the run's `result`, its common space; or the published method's target network `before` transfer,
+            `after` it (best on validation), or its `control`.
+        source, target: where the data sets lie, if not where the configuration says.
+        registry, cache_dir: all that is installed and the user's cache folder by default.
 
     Raises:
         DataError: no run, an unfinished one, or files that do not belong together.
@@ -240,78 +297,96 @@ def load(
     if not (run_dir / "summary.json").exists():
         raise DataError(f"{run_dir}: not a finished run")
     described = _read_model(run_dir)
-    config = read_config(run_dir / "config.toml")
-    if target is not None:
-        config = config.model_copy(update={"target": config.target.model_copy(update={"location": target})})
-    registry = registry or load_registry()
-    cache_dir = cache_dir or default_cache_dir()
-    plugins = Plugins(config, registry)
-    encoders = {}
-    for role, build in (("image", plugins.image_encoder), ("text", plugins.text_encoder)):
-        saved = described.encoders[role]
+    config = moved(read_config(run_dir / "config.toml"), source=source, target=target)
+    states = {medium: described.encoders[medium].state for medium in MEDIA}
+    context = Context(registry or load_registry(), cache_dir or default_cache_dir(), progress)
+    setup = Setup(config, context, device=torch.device(device), states=states)
+    _load_encoders(run_dir, setup, described)
+    networks = _Networks(run_dir, setup, described)
+    space: Encodes
+    if checkpoint == "result":
+        tensors, facts = load_tensors(_space_file(run_dir), kind=SPACE_KIND, format=SPACE_FORMAT)
+        description = _read_space(run_dir, facts)
+        built = PartContext(seed=config.seed, networks=networks)
         try:
-            encoder = build(EncoderContext(seed=config.seed, cache_dir=cache_dir, state=saved.state))
+            space = Space.load(setup.parts, built, description, tensors)
         except DataError as error:
-            raise DataError(f"{error} (as {run_dir / 'config.toml'} has it; change it there if it was moved)") from None
-        if saved.state is None and encoder.fingerprint != saved.fingerprint:
-            raise DataError(f"{run_dir}: its {role} encoder had other weights or another preprocessing than this one")
-        if saved.state is not None and not encoder.trainable:
-            load_weights(_encoder_file(run_dir, role), encoder.module)
-        encoders[role] = encoder
-    roles = ROLES if checkpoint == "after" and config.representation.source else ("target",)
-    counts = {role: len(described.classes[role]) for role in roles}
-    networks = make_networks(config, encoders["image"], encoders["text"], counts)
-    weights = checkpoint_file(run_dir, checkpoint)
-    if checkpoint == "control" and not weights.exists():
-        raise DataError(f"{run_dir}: has no control, because it was trained with transfer.control = false")
-    load_weights(weights, networks["target"])
-    if checkpoint == "after":
-        space = _space_after_transfer(run_dir, config, networks, encoders)
+            raise DataError(f"{run_dir}: {error}") from None
     else:
-        space = CommonSpace(networks["target"], config.representation)
-    place = torch.device(device)
+        if not checkpoint_file(run_dir, checkpoint).exists():
+            if checkpoint == "control" and checkpoint_file(run_dir, "after").exists():
+                raise DataError(f"{run_dir}: has no control, because it was trained with transfer.control = false")
+            raise DataError(f"{run_dir}: has no network '{checkpoint}', because it trained none")
+        networks = _Networks(run_dir, setup, described, checkpoint)
+        space = networks["target"]
     return TrainedModel(
         run_dir=run_dir,
         checkpoint=checkpoint,
-        config=config,
+        setup=setup,
         classes=described.classes["target"],
-        space=space.to(place).eval(),
-        image_encoder=encoders["image"],
-        text_encoder=encoders["text"],
-        registry=registry,
-        cache_dir=cache_dir,
-        device=place,
-        progress=progress,
+        space=space,
+        networks=networks.read,
     )
 
 
-def _space_after_transfer(
-    run_dir: Path, config: Config, networks: Mapping[str, DomainNetwork], encoders: Mapping[str, Encoder]
-) -> CommonSpace:
-    choice, correlation = config.representation, None
-    left_out: tuple[Part, ...] = ()
-    if choice.margin < 1 and (choice.source or choice.correlation):
-        left_out = _left_out(run_dir / "summary.json")
-    if choice.correlation:
-        correlation = Correlation(encoders["image"].dim, encoders["text"].dim, choice.correlation_width)
-        load_weights(checkpoint_file(run_dir, "correlation"), correlation)
-    if choice.source:
-        load_weights(checkpoint_file(run_dir, "source"), networks["source"])
-    return make_common_space(config, networks, correlation, left_out)
-
-
-def _left_out(summary: Path) -> tuple[Part, ...]:
-    """The parts of the common representation that validation chose to do without."""
+def _load_encoders(run_dir: Path, setup: Setup, described: Description) -> None:
     try:
-        said = read_json(summary, "the summary of a run")["validation"]["after"]["left_out"]
-        return TypeAdapter(tuple[Part, ...]).validate_python(said)
-    except (ValueError, KeyError, TypeError):
-        raise DataError(f"{summary}: not the summary of a run") from None
+        encoders = setup.encoders
+    except DataError as error:
+        raise DataError(f"{error} (as {run_dir / 'config.toml'} has it; change it there if it was moved)") from None
+    for medium, encoder in encoders.items():
+        saved = described.encoders[medium]
+        if saved.state is None and encoder.fingerprint != saved.fingerprint:
+            raise DataError(f"{run_dir}: its {medium} encoder had other weights or another preprocessing than this one")
+        if saved.state is not None and not encoder.trainable:
+            load_weights(_encoder_file(run_dir, medium), encoder.module)
+
+
+class _Networks(Mapping[Role, DomainNetwork]):
+    """The method's networks as a run kept them, in eval mode; each is read when it is first asked for.
+
+    Args:
+        target: which target network.
+    """
+
+    def __init__(self, run_dir: Path, setup: Setup, described: Description, target: str = "after") -> None:
+        self._run_dir, self._setup, self._described = run_dir, setup, described
+        self._files: dict[Role, str] = {"target": target, "source": "source"}
+        self.read: dict[Role, DomainNetwork] = {}
+
+    def __getitem__(self, role: Role) -> DomainNetwork:
+        if role not in self.read:
+            setup = self._setup
+            image, text = setup.encoders["image"], setup.encoders["text"]
+            network = make_networks(setup.config, image, text, {role: len(self._described.classes[role])})[role]
+            load_weights(checkpoint_file(self._run_dir, self._files[role]), network)
+            self.read[role] = network.to(setup.device).eval()
+        return self.read[role]
+
+    def __iter__(self) -> Iterator[Role]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def _read_space(run_dir: Path, facts: Mapping[str, Any]) -> SpaceDescription:
+    try:
+        said: SpaceDescription = TypeAdapter(SpaceDescription).validate_python(dict(facts))
+        if not said.weights or not said.weights.keys() <= said.widths.keys():
+            raise ValueError("its parts do not fit together")
+    except ValueError:
+        raise DataError(f"{_space_file(run_dir)}: not the common space of a run") from None
+    return said
 
 
 def _read_model(run_dir: Path) -> Description:
     return read_record(run_dir / "model.json", "the description of a model", Description, format=MODEL_FORMAT)
 
 
-def _encoder_file(run_dir: Path, role: str) -> Path:
-    return run_dir / "checkpoints" / f"{role}_encoder.safetensors"
+def _encoder_file(run_dir: Path, medium: Medium) -> Path:
+    return run_dir / "checkpoints" / f"{medium}_encoder.safetensors"
+
+
+def _space_file(run_dir: Path) -> Path:
+    return run_dir / "checkpoints" / "space.safetensors"

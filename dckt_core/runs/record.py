@@ -25,8 +25,8 @@ from dckt_core.runs.layout import Layout
 
 Row = TypeVar("Row")
 Status = Literal["finished", "training", "stopped", "failed"]
-NETWORKS = ("before", "control", "after")
-"""The target network before transfer, its target-only control, and after transfer."""
+NETWORKS = ("before", "control", "after", "space")
+"""The target network before transfer, its target-only control, and after transfer; the common space of all parts."""
 
 _FAILED = re.compile(r"\.failed-\d+$")
 

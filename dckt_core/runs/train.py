@@ -1,44 +1,51 @@
-"""The main job: from a configuration to a run folder with a scored target network."""
+"""The main job: from a configuration to a run folder with a scored common space."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from dckt_core.base.errors import ExitCode, StoppedError, StorageError
-from dckt_core.base.progress import Progress, logger, silent
+from dckt_core.base.progress import logger
 from dckt_core.base.rng import generator_for
 from dckt_core.config import Config, read_config
-from dckt_core.contract.discovery import Registry
 from dckt_core.contract.guards import GuardedObserver
-from dckt_core.contract.pairs import SPLITS, Role
-from dckt_core.contract.protocols import EncoderContext
-from dckt_core.data.checks import check_networks, check_trainable
-from dckt_core.data.domain import Domain, make_domain
-from dckt_core.data.screening import Screened, refuse_bad_images
-from dckt_core.data.sources import load_screened, splits_used, training_texts
+from dckt_core.contract.pairs import Medium, Role
+from dckt_core.contract.protocols import PartContext, Representation
 from dckt_core.engine.processes import Engine
 from dckt_core.engine.snapshot import Snapshot, SnapshotFolder
 from dckt_core.engine.stopping import stopping
-from dckt_core.evaluation.scoring import compare
-from dckt_core.evaluation.views import represent
+from dckt_core.evaluation.scoring import Score, pair_aps
 from dckt_core.io.files import write_text
 from dckt_core.io.json import write_json
 from dckt_core.io.tensors import checkpoint_file, load_weights, save_weights
-from dckt_core.method.loop import Outcome, Trainer
+from dckt_core.method.loop import Trainer
 from dckt_core.method.network import DomainNetwork
-from dckt_core.method.space import CommonSpace
-from dckt_core.runs.folder import DROPPED, RunFolder, check_begun, check_name, default_name, environment
-from dckt_core.runs.model import check_model, save_model
-from dckt_core.runs.parts import Plugins, make_common_space, make_correlation, make_networks
+from dckt_core.method.space import Space
+from dckt_core.method.state import Outcome
+from dckt_core.runs.folder import (
+    DROPPED,
+    RunFolder,
+    check_begun,
+    check_name,
+    default_name,
+    environment,
+)
+from dckt_core.runs.model import check_model, save_model, save_space
+from dckt_core.runs.outcome import score_test
+from dckt_core.runs.setup import ROLES, Context, Setup
 
-ROLES: tuple[Role, ...] = ("source", "target")
+MIN_VALIDATION = 2
+"""Labelled validation pairs; with fewer there is no ranking to choose by."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +56,7 @@ class Result:
     summary: dict[str, Any]
 
 
-def train(
-    config: Config,
-    *,
-    registry: Registry,
-    runs_dir: Path,
-    cache_dir: Path,
-    name: str | None = None,
-    progress: Progress = silent,
-) -> Result:
+def train(config: Config, *, context: Context, runs_dir: Path, name: str | None = None) -> Result:
     """Trains, scores the test split once, and leaves a run folder.
 
     Raises:
@@ -69,14 +68,14 @@ def train(
         name = engine.from_main(name or default_name())
         if engine.is_main:
             check_name(runs_dir, name)
-        job = _Job(config, engine, registry, cache_dir, progress)
+        job = _Job(Setup(config, context, device=engine.device), engine)
         # The input is good: from here on there is a run folder, and only one process writes to it.
         folder = RunFolder.create(runs_dir, name, job.describe) if engine.is_main else None
         engine.wait()
         return job.run(runs_dir / name, folder)
 
 
-def resume(run_dir: Path, *, registry: Registry, cache_dir: Path, progress: Progress = silent) -> Result:
+def resume(run_dir: Path, *, context: Context) -> Result:
     """Goes on with a run that was stopped or killed, as if it never had been: on CPU every bit ends the same.
 
     Raises:
@@ -89,65 +88,36 @@ def resume(run_dir: Path, *, registry: Registry, cache_dir: Path, progress: Prog
     with Engine(config.device, config.precision) as engine:
         folder = RunFolder.reopen(run_dir) if engine.is_main else None
         engine.wait()
-        return _Job(config, engine, registry, cache_dir, progress).run(run_dir, folder, resumed=True)
+        job = _Job(Setup(config, context, device=engine.device), engine)
+        return job.run(run_dir, folder, resumed=True)
 
 
 class _Job:
     """One training with everything that it needs, made before anything is written."""
 
-    def __init__(self, config: Config, engine: Engine, registry: Registry, cache_dir: Path, progress: Progress) -> None:
+    def __init__(self, setup: Setup, engine: Engine) -> None:
         self.started, self.began = datetime.now(), time.monotonic()
         self.earlier = 0.0  # seconds that a resumed run was at work before
-        self.engine, self.progress = engine, progress
-        self.plugins = Plugins(config, registry)
-        self.config = config = self.plugins.config
-        self.screened: dict[str, Screened] = {
-            role: load_screened(config, role, registry, cache_dir=cache_dir, progress=progress) for role in ROLES
-        }
-        self.pair_sets = sets = {role: screened.pair_set for role, screened in self.screened.items()}
-        check_trainable(sets["source"], sets["target"])
-        check_networks(sets["source"], sets["target"])
-        for role, pair_set in sets.items():
-            counts = ", ".join(f"{len(pair_set.split(split))} {split}" for split in SPLITS)
-            logger.info("%s: %s, %d classes, pairs: %s", role, pair_set.origin, len(pair_set.classes), counts)
-
-            context = EncoderContext(seed=config.seed, cache_dir=cache_dir, texts=training_texts(sets.values()))
-        self.encoders = {"image": self.plugins.image_encoder(context), "text": self.plugins.text_encoder(context)}
-        if self.encoders["image"].trainable and config.on_error == "fail":
-            for role in ROLES:
-                refuse_bad_images(sets[role], splits_used(role), cache_dir=cache_dir, progress=progress)
-
-        def domain(role: Role) -> Domain:
-            return make_domain(
-                role,
-                sets[role],
-                splits_used(role),
-                image=self.encoders["image"],
-                text=self.encoders["text"],
-                device=engine.device,
-                batch=config.encode_batch,
-                cache_dir=cache_dir,
-                progress=progress,
-            )
-
-        self.source, self.target = domain("source"), domain("target")
-        counts_of_classes: dict[str, int] = {role: len(pair_set.classes) for role, pair_set in sets.items()}
-        self.networks = make_networks(config, self.encoders["image"], self.encoders["text"], counts_of_classes)
-        if self.encoders["image"].head:
-            copied = self.networks["target"].image_from_head
-            logger.info("%d of fc6 and fc7 of the image paths start pretrained", copied)
-        self.correlation = make_correlation(config, self.encoders, self.source, self.target)
-        self.sampler, self.discrepancy = self.plugins.sampler(), self.plugins.discrepancy()
+        self.setup, self.engine = setup, engine
+        setup.check()
+        for role in ROLES:
+            setup.domain(role)
+        self.trains_networks = setup.trains_networks and not setup.without_networks
+        if self.trains_networks:
+            self.networks: dict[str, DomainNetwork] = {str(role): one for role, one in setup.networks().items()}
+            if setup.encoders["image"].head:
+                copied = self.networks["target"].image_from_head
+                logger.info("%d of fc6 and fc7 of the image paths start pretrained", copied)
+        self.sampler, self.discrepancy = setup.sampler(), setup.discrepancy()
 
     def describe(self, run_dir: Path) -> None:
         """Writes what the run is, before it begins."""
-        write_text(run_dir / "config.toml", self.config.to_toml())
+        setup = self.setup
+        write_text(run_dir / "config.toml", setup.config.to_toml())
         write_json(run_dir / "env.json", {"started": self.started.isoformat(timespec="seconds"), **environment()})
-        save_model(run_dir, self.encoders, self.pair_sets)
-        if self.correlation is not None:
-            save_weights(checkpoint_file(run_dir, "correlation"), self.correlation)
-        if self.config.on_error == "skip":
-            rows = [{"role": role, **row.as_json()} for role, found in self.screened.items() for row in found.dropped]
+        save_model(run_dir, setup)
+        if setup.config.on_error == "skip":
+            rows = [{"role": role, **row.as_json()} for role in ROLES for row in setup.screened(role).dropped]
             write_text(run_dir / DROPPED, "".join(f"{json.dumps(row)}\n" for row in rows))
 
     def run(self, run_dir: Path, folder: RunFolder | None, *, resumed: bool = False) -> Result:
@@ -156,8 +126,8 @@ class _Job:
             return Result(run_dir, self._work(run_dir, None, [], resumed))
         with folder.recording(resumed=resumed):
             if resumed:
-                check_model(run_dir, self.encoders, self.pair_sets)
-            observers = self.plugins.observers(run_dir)
+                check_model(run_dir, self.setup)
+            observers = self.setup.observers(run_dir)
             summary = self._work(run_dir, folder, observers, resumed)
             write_json(run_dir / "summary.json", summary)
             SnapshotFolder(folder.snapshots).clear()
@@ -168,7 +138,18 @@ class _Job:
     def _work(
         self, run_dir: Path, folder: RunFolder | None, observers: Sequence[GuardedObserver], resumed: bool
     ) -> dict[str, Any]:
-        snapshots = SnapshotFolder(run_dir / "checkpoints", self.config.checkpoints_kept)
+        outcome = self._train_networks(run_dir, folder, observers, resumed) if self.trains_networks else None
+        self.engine.wait()
+        # The rest is quick and needs no other process; it has the outcome from the main one.
+        summary = self._finish(run_dir, outcome) if folder is not None else {}
+        return self.engine.from_main(summary)
+
+    def _train_networks(
+        self, run_dir: Path, folder: RunFolder | None, observers: Sequence[GuardedObserver], resumed: bool
+    ) -> Outcome:
+        """The published method."""
+        setup = self.setup
+        snapshots = SnapshotFolder(run_dir / "checkpoints", setup.config.checkpoints_kept)
 
         def save(what: str, network: DomainNetwork) -> None:
             if folder is not None:
@@ -185,17 +166,16 @@ class _Job:
 
         with stopping() as stop:
             trainer = Trainer(
-                self.config,
-                source=self.source,
-                target=self.target,
+                setup.config,
+                source=setup.domain("source"),
+                target=setup.domain("target"),
                 networks=self.networks,
-                correlation=self.correlation,
                 sampler=self.sampler,
                 discrepancy=self.discrepancy,
                 engine=self.engine,
                 save=save,
                 observers=observers,
-                progress=self.progress,
+                progress=setup.context.progress,
                 keep=keep,
                 stop=stop,
             )
@@ -208,18 +188,99 @@ class _Job:
                     for observer in observers:
                         observer.load_state_dict(observer.state_dict())
             try:
-                outcome = trainer.run()
+                return trainer.run()
             except StoppedError as error:
                 error.exit_code = ExitCode(stop.exit_code)
                 raise
-        self.engine.wait()
-        spaces = {
-            "alone": CommonSpace(self.networks["target"], self.config.representation),
-            "after": make_common_space(self.config, self.networks, self.correlation, outcome.after.left_out),
+
+    def _finish(self, run_dir: Path, outcome: Outcome | None) -> dict[str, Any]:
+        """The common space is fitted and chosen; then, and nowhere before, the test split is scored."""
+        setup = self.setup
+        config, data, device = setup.config, setup.domain("target").splits, setup.device
+        trained: dict[str, DomainNetwork] = {}
+        pair: dict[Role, DomainNetwork] = {}
+        if outcome is not None:
+            for what in ["before", *(["control"] if outcome.control else []), "after"]:
+                trained[what] = self._trained(run_dir, what, "target")
+            pair = {"target": trained["after"], "source": self._trained(run_dir, "source", "source")}
+        space, reached = self._fit_space(pair)
+        save_space(run_dir, space)
+        beyond = None if trained and setup.is_network_alone(space) else space
+        scores = score_test(trained, beyond, data["test"], device, generator_for(config.seed, "bootstrap"))
+        validation: dict[str, Any] = {}
+        harmed = False
+        if outcome is not None:
+            validation["before"] = asdict(outcome.before) | {"iteration": 0}
+            for what, best in (("control", outcome.control), ("after", outcome.after)):
+                if best is not None:
+                    validation[what] = asdict(best.score) | {"iteration": best.iteration}
+            harmed = outcome.control is not None and outcome.after.score.mean < outcome.control.score.mean
+            if harmed:
+                logger.warning(
+                    "negative transfer: on validation the target network scores below its target-only control"
+                )
+        if reached is not None and scores["result"] == "space":
+            validation["space"] = asdict(reached)
+        source, target = setup.domain("source"), setup.domain("target")
+        return {
+            "preset": config.preset,
+            "seed": config.seed,
+            "source": {
+                "origin": source.pair_set.origin,
+                "classes": source.classes,
+                "train": len(source.train),
+                "unlabelled": len(source.unlabelled),
+            },
+            "target": {
+                "origin": target.pair_set.origin,
+                "classes": target.classes,
+                **{split: len(pairs) for split, pairs in target.splits.items()},
+                "unlabelled": len(target.unlabelled),
+                "images alone": len(target.lone["image"]),
+                "texts alone": len(target.lone["text"]),
+            },
+            "space": asdict(space.description),
+            "validation": validation,
+            "negative_transfer": harmed,
+            "test": scores,
+            "dropped": {role: len(setup.screened(role).dropped) for role in ROLES},
+            "seconds": round(self._seconds(), 1),
         }
-        summary = _summarise(self.config, outcome, self.source, self.target, spaces, run_dir, self.engine)
-        dropped = {role: len(found.dropped) for role, found in self.screened.items()}
-        return {**summary, "dropped": dropped, "seconds": round(self._seconds(), 1)}
+
+    def _trained(self, run_dir: Path, what: str, role: Role) -> DomainNetwork:
+        """A network as it was kept."""
+        network = self.setup.networks((role,))[role]
+        load_weights(checkpoint_file(run_dir, what), network)
+        return network.to(self.setup.device).eval()
+
+    def _fit_space(self, networks: dict[Role, DomainNetwork]) -> tuple[Space, Score | None]:
+        """The common space as validation chose it, and its score there; None where too little is labelled."""
+        setup = self.setup
+        reason = "" if networks else setup.without_networks
+        aside = {part.name: reason for part in setup.parts if part.plugin.spec.networks and reason}
+        context = PartContext(seed=setup.config.seed, networks=networks)
+        space = Space.fit(setup.parts, context, setup.material(), aside)
+        optional = [part.name for part in setup.parts if part.earn]
+        validation = self._labelled_validation()
+        if validation is None:
+            unproven = [name for name in optional if name in space.description.weights]
+            return (space.without(unproven) if len(unproven) < len(space.description.weights) else space), None
+        views, labels = validation
+
+        def score(view: Representation) -> Score:
+            return Score(*pair_aps(view, labels).mean(dim=0).tolist())
+
+        space = space.choose(optional, setup.config.space.margin, lambda view: score(view).mean, views)
+        return space, score(space.represent(views["image"], views["text"]))
+
+    def _labelled_validation(self) -> tuple[dict[Medium, Tensor], Tensor] | None:
+        """Inputs and labels of the validation pairs that have one; None where they are too few to rank."""
+        data = self.setup.domain("target").splits.get("val")
+        rows = torch.arange(0) if data is None else (data.labels >= 0).nonzero().squeeze(1)
+        if data is None or len(rows) < MIN_VALIDATION:
+            return None
+        device = self.setup.device
+        return {"image": data.image[rows].to(device), "text": data.text[rows].to(device)}, data.labels[rows]
 
     def _seconds(self) -> float:
         """How long this run has been at work, up to now or up to the checkpoint that a killed one goes on from."""
@@ -229,45 +290,3 @@ class _Job:
 def _number(value: object) -> float:
     """A number of seconds; 0 where a checkpoint holds none."""
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
-
-
-def _summarise(
-    config: Config,
-    outcome: Outcome,
-    source: Domain,
-    target: Domain,
-    spaces: Mapping[str, CommonSpace],
-    run_dir: Path,
-    engine: Engine,
-) -> dict[str, Any]:
-    """The outcome on both splits. Here, and nowhere before, the test split is scored."""
-    networks = ["before", *(["control"] if outcome.control else []), "after"]
-    views = {}
-    for what in networks:
-        space = spaces["after" if what == "after" else "alone"]
-        load_weights(checkpoint_file(run_dir, what), space.target)
-        if space.source is not None:
-            load_weights(checkpoint_file(run_dir, "source"), space.source)
-        views[what] = represent(space.to(engine.device).eval(), target.splits["test"], engine.device)
-    validation: dict[str, Any] = {"before": asdict(outcome.before) | {"iteration": 0}}
-    for what, best in (("control", outcome.control), ("after", outcome.after)):
-        if best is not None:
-            validation[what] = asdict(best.score) | {"iteration": best.iteration}
-    validation["after"]["left_out"] = list(outcome.after.left_out)
-    harmed = outcome.control is not None and outcome.after.score.mean < outcome.control.score.mean
-    if harmed:
-        logger.warning("negative transfer: on validation the target network scores below its target-only control")
-    generator = generator_for(config.seed, "bootstrap")
-    return {
-        "preset": config.preset,
-        "seed": config.seed,
-        "source": {"origin": source.pair_set.origin, "classes": source.classes, "train": len(source.train)},
-        "target": {
-            "origin": target.pair_set.origin,
-            "classes": target.classes,
-            **{split: len(data) for split, data in target.splits.items()},
-        },
-        "validation": validation,
-        "negative_transfer": harmed,
-        "test": compare(views, target.splits["test"].labels, generator),
-    }

@@ -23,6 +23,7 @@ from dckt_core.testing.discrepancies import assert_discrepancy_ok
 from dckt_core.testing.encoders import assert_encoder_ok
 from dckt_core.testing.indexes import assert_index_ok
 from dckt_core.testing.observers import assert_observer_ok
+from dckt_core.testing.parts import assert_part_ok
 from dckt_core.testing.samplers import assert_sampler_ok
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "assert_encoder_ok",
     "assert_index_ok",
     "assert_observer_ok",
+    "assert_part_ok",
     "assert_sampler_ok",
     "installed",
 ]
@@ -43,6 +45,7 @@ CHECKS: dict[str, Callable[..., None]] = {
     "dataset": assert_dataset_ok,
     "index": assert_index_ok,
     "observer": assert_observer_ok,
+    "part": assert_part_ok,
 }
 """By kind of spec."""
 

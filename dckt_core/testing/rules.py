@@ -23,8 +23,10 @@ from dckt_core.contract.discovery import HOOKS, spec_fault
 from dckt_core.contract.options import check_options, parse_options
 from dckt_core.contract.registry import Registered
 
-SET_BY_LIBRARIES = frozenset({"PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR"})
-"""Environment variables that pytest and torch set by themselves."""
+SET_BY_LIBRARIES = frozenset(
+    {"KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR"}
+)
+"""Environment variables that pytest, torch and scikit-learn set by themselves."""
 
 TOLERANCE = 1e-3
 """Share of the largest value by which float32 rows may differ where only the order of additions does."""

@@ -39,7 +39,7 @@ def test_the_table(run: str, capsys: Capture) -> None:
     figures = told(capsys, run, "--k", "3", "--k", "1")["tasks"]
     assert main(["evaluate", run, "--k", "3", "--k", "1"]) == 0
     out = capsys.readouterr().out
-    assert f"{run}: target network 'after' on 8 test pairs" in out
+    assert f"{run}: common space on 8 test pairs" in out
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
     names = ["image->text", "text->image", "mean of both", "image->image", "text->text", "image->all", "text->all"]
     keys = ["image_to_text", "text_to_image", "mean", *TASKS[2:]]

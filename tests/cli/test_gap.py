@@ -60,8 +60,8 @@ def test_rows_are_what_each_domain_s_own_network_puts_out(run: str) -> None:
     pairs = model.target().split("train")
     images = [pair.image_item for pair in pairs]
     with torch.no_grad():
-        inputs = model.image_encoder.module(model.image_encoder.prepare(images))
-        outputs = model.space.target(inputs, None)
+        inputs = model.encoder("image").module(model.encoder("image").prepare(images))
+        outputs = model.space(inputs, None)
     found = rows(run)
     torch.testing.assert_close(found["before", "image_fc7"].target, outputs.image_fc7)
     common = found["before", "common_fc9"]
@@ -80,10 +80,10 @@ def test_batch_statistics_are_those_of_training(run: str, capsys: Capture) -> No
     model = load(run, checkpoint="after", cache_dir=Path("cache"))
     pairs = model.target().split("train")
     images, texts = [pair.image_item for pair in pairs], [pair.text_item for pair in pairs]
-    assert model.text_encoder.trainable, "its module is part of the network"
+    assert model.encoder("text").trainable, "its module is part of the network"
     with torch.no_grad():
-        features = model.image_encoder.module(model.image_encoder.prepare(images))
-        outputs = model.space.target.train()(features, model.text_encoder.prepare(texts))
+        features = model.encoder("image").module(model.encoder("image").prepare(images))
+        outputs = model.space.train()(features, model.encoder("text").prepare(texts))
     torch.testing.assert_close(by_name["after", "image_fc6"].target, outputs.image_fc6)
     torch.testing.assert_close(by_name["after", "common_fc9"].target, outputs.common_fc9)
     running = gap(capsys, run, "--permutations", "1")
@@ -112,7 +112,7 @@ def test_a_run_from_before_the_source_network_was_kept_twice(copied: Path, capsy
 def test_a_run_without_its_networks(copied: Path, capsys: Capture) -> None:
     shutil.rmtree(copied / "checkpoints")
     assert main(["gap", str(copied)]) == ExitCode.DATA
-    assert "after.safetensors: no such file" in capsys.readouterr().err
+    assert "has no network 'after'" in capsys.readouterr().err
 
 
 def test_a_network_that_is_gone(copied: Path, capsys: Capture) -> None:

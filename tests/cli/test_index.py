@@ -64,7 +64,7 @@ def test_a_built_index_says_what_it_holds(run: str, capsys: Capture, tmp_path: P
     assert header["model"] == {
         "fingerprint": model.fingerprint,
         "run": str(Path(run).absolute()),
-        "checkpoint": "after",
+        "checkpoint": "result",
     }
     assert (header["dim"], header["index"], header["options"]) == (model.dim, "exact", {})
     (step,) = header["history"]

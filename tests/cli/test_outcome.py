@@ -16,10 +16,12 @@ def summary(**changes: Any) -> dict[str, Any]:
     return {
         "preset": "paper",
         "target": {"test": 7},
-        "validation": {"after": {"left_out": []}},
+        "space": {"weights": {"target-network": 1.0}, "left_out": [], "aside": {}},
         "negative_transfer": False,
         "dropped": {"source": 0, "target": 0},
         "test": {
+            "result": "after",
+            "parts": {},
             "map": {"chance": chance, "before": columns, "control": columns, "after": columns},
             "gain": {"before": gain, "control": gain},
         },
@@ -31,7 +33,7 @@ def test_it_tells_mean_interval_and_what_to_type_next(capsys: pytest.CaptureFixt
     out = capsys.readouterr().out
     assert "mAP on the 7 test pairs" in out
     assert out.count("0.500 (0.400-0.600)") == 9
-    assert "gain over the target-only control: -0.020 (95 % interval -0.030 to -0.010)" in out
+    assert "gain of after transfer over the target-only control: -0.020 (95 % interval -0.030 to -0.010)" in out
     assert "dckt evaluate runs/a" in out
     assert "left out" not in out
     assert "Negative transfer" not in out
@@ -48,5 +50,8 @@ def test_negative_transfer_is_said_with_what_to_try(
 
 
 def test_parts_that_were_left_out_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    show_outcome(Path("runs/a"), summary(validation={"after": {"left_out": ["source", "correlation"]}}))
-    assert "left out of the common space, as validation asked: source and correlation" in capsys.readouterr().out
+    space = {"weights": {"a": 2.0}, "left_out": ["b", "c"], "aside": {"d": "there is [nothing]"}}
+    show_outcome(Path("runs/a"), summary(space=space))
+    out = capsys.readouterr().out
+    assert "left out of the common space, as validation asked: b and c" in out
+    assert "part 'd' steps aside: there is [nothing]" in out

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dckt_apps.report.gather import STEPS
+from dckt_apps.report.gather import SECTIONS as GATHERED
 from dckt_apps.report.write import write_report
 from dckt_cli.main import main
 from tests.support.browser import CONTRAST, Browser, open_browser
@@ -112,7 +112,8 @@ def test_it_tells_how_far_it_is(run: str, tmp_path: Path) -> None:
             told.append((done, total))
 
     write_report(run, tmp_path / "report.html", progress=progress)
-    assert told == [(done, STEPS) for done in range(STEPS + 1)]
+    steps = 3 + GATHERED  # a look at each network
+    assert told == [(done, steps) for done in range(steps + 1)]
 
 
 def test_it_loads_nothing_and_runs_nothing(reported: Path) -> None:

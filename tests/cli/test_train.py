@@ -24,7 +24,7 @@ Capture = pytest.CaptureFixture[str]
 Train = Callable[..., int]
 
 ENCODER = ["--encoder", "vgg19", "--encoder-opt", "weights=none", "--encoder-opt", "size=32"]
-CHECKPOINTS = ["after", "before", "control", "source", "source-before"]
+CHECKPOINTS = ["after", "before", "control", "source", "source-before", "space"]
 
 
 def flags(**changes: Any) -> list[str]:
@@ -158,7 +158,8 @@ def test_same_seed_same_bits_and_another_seed_others(train: Train) -> None:
     assert weights(first) == weights(again)
     for file in ("metrics.csv", "selection.csv", "model.json", "config.toml"):
         assert (first / file).read_bytes() == (again / file).read_bytes(), file
-    assert all(weights(first)[name] != weights(other)[name] for name in CHECKPOINTS)
+    learnt = set(CHECKPOINTS) - {"space"}  # the network's own, which keeps nothing besides
+    assert all(weights(first)[name] != weights(other)[name] for name in learnt)
 
 
 def test_the_run_s_own_configuration_repeats_it(train: Train) -> None:
@@ -441,17 +442,18 @@ def test_two_processes(data: Path, tmp_path: Path) -> None:
 def test_the_preset_tuned_trains_and_is_read_back_as_it_was_scored(train: Train, capsys: Capture) -> None:
     assert train("--preset", "tuned", "--quiet") == 0
     told = json.loads(Path("runs/a/summary.json").read_text())["test"]["map"]
-    assert Path("runs/a/checkpoints/correlation.safetensors").exists()
-    for checkpoint in ("before", "control", "after"):
+    for checkpoint, row in {"before": "before", "control": "control", "after": "after", "result": "space"}.items():
         capsys.readouterr()
         assert main(["evaluate", "runs/a", "--json", "--checkpoint", checkpoint]) == 0
         again = json.loads(capsys.readouterr().out)["tasks"]["mean"]
-        assert again["map"] == pytest.approx(told[checkpoint]["mean"]["value"], abs=1e-6)
+        assert again["map"] == pytest.approx(told[row]["mean"]["value"], abs=1e-6)
     assert main(["search", "runs/a", "--text", "a red square", "-k", "2"]) == 0
     assert "red" in capsys.readouterr().out
 
 
-def test_the_correlation_refuses_an_encoder_that_trains_along(train: Train, capsys: Capture) -> None:
+def test_parts_refuse_an_encoder_that_trains_along(train: Train, capsys: Capture) -> None:
     assert train("--preset", "tuned", "--text-encoder", "wordcnn", "--quiet") == 2
-    assert "representation.correlation" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "part 'linear' needs encoders that do not train along: give --text-encoder" in said
+    assert "--part linear=0" in said
     assert not Path("runs/a").exists()

@@ -61,7 +61,7 @@ def test_round_trip_through_toml():
         ({"loss": {"media": {"image_fc8": 1}}}, r"did you mean 'image_fc[67]'\?"),
         ({"transfer": {"lr": -1}}, r"'transfer.lr' = -1: input should be greater than 0"),
         ({"transfer": {"lr": 1e308}}, r"'transfer.lr' = 1e\+308: input should be less than or equal to 1"),
-        ({"representation": {"source": 1e308}}, r"'representation.source' = 1e\+308: input should be less"),
+        ({"space": {"parts": {"a": {"weight": 1e308}}}}, r"'space.parts.a.weight' = 1e\+308: input should be less"),
         ({"transfer": {"batch": 1}}, r"'transfer.batch' = 1"),
         ({"pretrain": {"batch": 10**13}}, r"'pretrain.batch' = 10000000000000: input should be less"),
         ({"network": {"media_width": 10**13}}, r"'network.media_width' = 10000000000000: input should be less"),
@@ -108,13 +108,20 @@ def test_every_value_of_the_method_stands_in_the_paper_preset():
     }  # fmt: skip
 
 
-def test_a_run_from_before_some_keys_is_read_as_it_was_trained(tmp_path):
-    whole, file = Config.resolve(flags={"representation": {"margin": 1.0}}), tmp_path / "config.toml"
-    older = tomllib.loads(whole.to_toml())
-    del older["representation"], older["network"]["linear_path"], older["transfer"]["keep_start"]
-    file.write_text(tomli_w.dumps(older))
+def test_a_run_s_configuration_is_read_whole_or_not_at_all(tmp_path):
+    whole, file = Config.resolve(flags={"space": {"margin": 1.0}}), tmp_path / "config.toml"
+    file.write_text(whole.to_toml())
     assert read_config(file) == whole
-    del older["transfer"]["lr"]
-    file.write_text(tomli_w.dumps(older))
+    cut = tomllib.loads(whole.to_toml())
+    del cut["transfer"]["lr"]
+    file.write_text(tomli_w.dumps(cut))
     with pytest.raises(UsageError, match=r"config\.toml: .*transfer\.lr"):
         read_config(file)
+
+
+def test_parts_keep_their_order_and_a_weight_of_0_leaves_one_out():
+    flags = {"space": {"parts": {"mine": {"colour": "red"}, "target-network": {"weight": 0}}}}
+    space = Config.resolve(flags=flags).space
+    assert list(space.parts) == ["target-network", "mine"]
+    assert list(space.chosen) == ["mine"]
+    assert (space.parts["mine"].weight, space.parts["mine"].options) == (1.0, {"colour": "red"})

@@ -53,7 +53,7 @@ def run_folder(folder: Path) -> None:
         shutil.copytree(Path(home, "run"), folder)
         config = folder / "config.toml"
         config.write_text(config.read_text().replace(data, "data"))
-    keep = {"config.toml", "model.json", "summary.json", "after.safetensors"}
+    keep = {"config.toml", "model.json", "summary.json", "after.safetensors", "source.safetensors", "space.safetensors"}
     for file in [file for file in folder.rglob("*") if file.is_file() and file.name not in keep]:
         file.unlink()
     summary = json.loads((folder / "summary.json").read_text())

@@ -38,7 +38,7 @@ def test_a_stopped_training_goes_on(folder: Path) -> None:
     snapshot = SnapshotFolder(folder).latest()
     assert snapshot is not None
     made.restore(snapshot)
-    assert (made.at.phase, made.at.update) == ("transfer", STOPPED_AFTER - 10)
+    assert (made.state.at.phase, made.state.at.update) == ("transfer", STOPPED_AFTER - 10)
     score = ending(made)["after"].score
     expected = json.loads((folder / "expected-score.json").read_text())
     assert [score.image_to_text, score.text_to_image] == pytest.approx(expected, abs=1e-3)

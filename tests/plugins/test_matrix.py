@@ -25,7 +25,7 @@ from dckt_core.contract.pairs import SPLITS, Pair, PairSet
 from dckt_core.contract.protocols import DatasetContext
 from dckt_core.method.network import LAYERS
 from dckt_core.runs.model import load
-from dckt_core.runs.parts import resolve_config
+from dckt_core.runs.setup import resolve_config
 from dckt_core.runs.train import train
 
 REGISTRY = discover(plugins=False)

@@ -65,8 +65,8 @@ def ending(made: Trainer) -> dict[str, Any]:
     everything = made.engine.is_main
     weights = {
         f"{role} {name}": value.tolist()
-        for role in made.networks
-        for name, value in made._bare(role).state_dict().items()
+        for role in made.state.networks
+        for name, value in made.state.bare(role).state_dict().items()
         if everything or not ("running_" in name or "num_batches" in name)
     }
     best = [outcome.before, outcome.after, outcome.control]

@@ -82,7 +82,7 @@ def trainer(stop_after: int | None = None, **changes: Any) -> tuple[Trainer, lis
 def ending(made: Trainer) -> dict[str, Any]:
     """Everything that two trainings are compared by."""
     outcome = made.run()
-    weights = {role: made._bare(role).state_dict() for role in made.networks}
+    weights = {role: made.state.bare(role).state_dict() for role in made.state.networks}
     return {"weights": weights, "history": outcome.history, "after": outcome.after, "control": outcome.control}
 
 

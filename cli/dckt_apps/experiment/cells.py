@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -14,7 +14,8 @@ from dckt_apps.experiment.plan import Plan
 from dckt_core.base.errors import UsageError
 from dckt_core.config import Config
 from dckt_core.contract.discovery import Registry
-from dckt_core.runs.parts import Plugins, resolve_config
+from dckt_core.runs.plugins import Plugins
+from dckt_core.runs.setup import resolve_config
 
 FORMAT = 1
 """Part of every key; counts up where the same configuration comes to train otherwise."""
@@ -68,8 +69,10 @@ class Cell:
     checkpoint: str
     task: Task
 
-    @property
-    def network(self) -> str:
+    def network(self, summary: Mapping[str, Any]) -> str:
+        """The row of the task's summary that this cell reads."""
+        if self.task.baseline is None and self.checkpoint == "result":
+            return str(summary["test"]["result"])
         return self.task.baseline or self.checkpoint
 
     def __str__(self) -> str:

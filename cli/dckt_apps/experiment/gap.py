@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +14,13 @@ from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, silent
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import Registry
-from dckt_core.contract.pairs import PairSet, Role
-from dckt_core.data.domain import SplitData, make_domain
-from dckt_core.data.sources import load_screened
+from dckt_core.contract.pairs import Role
+from dckt_core.data.domain import SplitData
 from dckt_core.evaluation.views import layer_outputs
 from dckt_core.io.tensors import checkpoint_file, load_weights
 from dckt_core.method.network import LAYERS, DomainNetwork
-from dckt_core.runs.model import Checkpoint, TrainedModel, load
-from dckt_core.runs.parts import make_networks
+from dckt_core.runs.model import Checkpoint, load
+from dckt_core.runs.setup import ROLES
 
 Statistics = Literal["running", "batch"]
 
@@ -72,11 +71,11 @@ def layer_rows(
     Raises:
         DataError: no run, an unfinished one, one without its networks, or a data set that is not there any more.
     """
-    model = load(run_dir, registry=registry, target=target, device=device, cache_dir=cache_dir, progress=progress)
-    sets: dict[Role, PairSet] = {"source": _source(model, source), "target": model.target()}
-    data = {role: _drawn(_training_pairs(model, role, pair_set), pairs, seed) for role, pair_set in sets.items()}
-    counts: dict[str, int] = {role: len(pair_set.classes) for role, pair_set in sets.items()}
-    networks = make_networks(model.config, model.image_encoder, model.text_encoder, counts)
+    where: dict[str, Any] = {"source": source, "target": target, "device": device, "cache_dir": cache_dir}
+    model = load(run_dir, checkpoint="after", registry=registry, progress=progress, **where)
+    model.target()
+    data = {role: _drawn(model.setup.domain(role).train, pairs, seed) for role in ROLES}
+    networks = model.setup.networks()
     weights = model.config.loss.attachments()
     files_of: dict[Checkpoint, dict[Role, Path]] = {
         checkpoint: {"source": checkpoint_file(run_dir, of_source), "target": checkpoint_file(run_dir, checkpoint)}
@@ -114,28 +113,6 @@ def _outputs(
     with torch.no_grad():
         outputs = network(batch.image, batch.text)
     return lambda layer: cast(Tensor, getattr(outputs, layer)).cpu()
-
-
-def _source(model: TrainedModel, moved: str | None) -> PairSet:
-    config = model.config
-    if moved is not None:
-        config = config.model_copy(update={"source": config.source.model_copy(update={"location": moved})})
-    return load_screened(config, "source", model.registry, cache_dir=model.cache_dir, progress=model.progress).pair_set
-
-
-def _training_pairs(model: TrainedModel, role: Role, pair_set: PairSet) -> SplitData:
-    domain = make_domain(
-        role,
-        pair_set,
-        ("train",),
-        image=model.image_encoder,
-        text=model.text_encoder,
-        device=model.device,
-        batch=model.config.encode_batch,
-        cache_dir=model.cache_dir,
-        progress=model.progress,
-    )
-    return domain.train
 
 
 def _drawn(data: SplitData, pairs: int, seed: int) -> SplitData:

@@ -13,13 +13,13 @@ import torch
 from dckt_apps.experiment.baselines import find_baseline
 from dckt_apps.experiment.baselines.fitting import Fitted, Sample
 from dckt_apps.experiment.cells import Task
-from dckt_apps.experiment.material import make_domains
 from dckt_core.base.rng import generator_for
-from dckt_core.contract.discovery import Registry, load_registry
+from dckt_core.contract.discovery import load_registry
 from dckt_core.contract.protocols import Representation
 from dckt_core.evaluation.scoring import Score, compare, pair_aps
 from dckt_core.io.files import write_text
 from dckt_core.io.json import write_json
+from dckt_core.runs.setup import Context, Setup
 from dckt_core.runs.train import resume, train
 
 
@@ -39,11 +39,11 @@ class Performer:
 
     def __call__(self) -> Callable[[Task], None]:
         torch.set_num_threads(self.threads)
-        registry = load_registry(plugins=self.plugins)
-        return partial(perform, runs_dir=self.runs_dir, registry=registry, cache_dir=self.cache_dir)
+        context = Context(load_registry(plugins=self.plugins), self.cache_dir)
+        return partial(perform, runs_dir=self.runs_dir, context=context)
 
 
-def perform(task: Task, *, runs_dir: Path, registry: Registry, cache_dir: Path) -> None:
+def perform(task: Task, *, runs_dir: Path, context: Context) -> None:
     """Trains, scores the test split once and leaves `runs_dir/<key>/summary.json`.
 
     A run that was stopped or killed before goes on where it was; a baseline begins anew.
@@ -53,18 +53,18 @@ def perform(task: Task, *, runs_dir: Path, registry: Registry, cache_dir: Path) 
     """
     run_dir = runs_dir / task.key
     if task.baseline is not None:
-        _fit(task.baseline, task, run_dir, registry=registry, cache_dir=cache_dir)
+        _fit(task.baseline, task, run_dir, context)
     elif (run_dir / "config.toml").is_file():
-        resume(run_dir, registry=registry, cache_dir=cache_dir)
+        resume(run_dir, context=context)
     else:
-        train(task.config, registry=registry, runs_dir=runs_dir, cache_dir=cache_dir, name=task.key)
+        train(task.config, context=context, runs_dir=runs_dir, name=task.key)
 
 
-def _fit(name: str, task: Task, run_dir: Path, *, registry: Registry, cache_dir: Path) -> None:
+def _fit(name: str, task: Task, run_dir: Path, context: Context) -> None:
     started = time.monotonic()
-    config, frozen = task.config, f"the baseline '{name}'"
-    domains = make_domains(config, ("target",), registry=registry, cache_dir=cache_dir, frozen=frozen)
-    samples = {split: Sample.of(data) for split, data in domains["target"].splits.items()}
+    config, setup = task.config, Setup(task.config, context)
+    setup.require_frozen(f"the baseline '{name}'")
+    samples = {split: Sample.of(data) for split, data in setup.domain("target").splits.items()}
     fitted = find_baseline(name)(samples["train"], samples["val"], generator_for(config.seed, f"baseline {name}"))
     on_validation = pair_aps(_represent(fitted, samples["val"]), samples["val"].labels).mean(dim=0)
     test = compare(

@@ -48,7 +48,7 @@ class Arm(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    checkpoint: Literal["before", "control", "after"] = "after"
+    checkpoint: Literal["before", "control", "after", "result"] = "result"
     """Which network of the run the arm is: before transfer, the target-only control, or after transfer."""
     baseline: str | None = None
     """A method of `dckt_apps.experiment.baselines` in place of a training run."""

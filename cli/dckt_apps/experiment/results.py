@@ -36,7 +36,7 @@ class Row:
     map_t2i: float
     map_mean: float
     map_chance: float
-    val_map_mean: float
+    val_map_mean: float | None
     negative_transfer: bool | None
     seconds: float
     key: str
@@ -44,20 +44,21 @@ class Row:
 
 def row_of(cell: Cell, summary: Mapping[str, Any]) -> Row:
     """The numbers of a cell, from the `summary.json` of its task; of a run's networks, those of the cell's own."""
-    validation, test = summary["validation"][cell.network], summary["test"]["map"]
-    values = test[cell.network]
+    network = cell.network(summary)
+    validation, test = summary["validation"].get(network), summary["test"]["map"]
+    values = test[network]
     return Row(
         data=cell.data,
         shots=str(cell.shots or "all"),
         arm=cell.arm,
         seed=cell.seed,
-        network=cell.network,
+        network=network,
         map_i2t=values["image_to_text"]["value"],
         map_t2i=values["text_to_image"]["value"],
         map_mean=values["mean"]["value"],
         map_chance=test["chance"]["mean"],
-        val_map_mean=sum(validation[direction] for direction in DIRECTIONS) / len(DIRECTIONS),
-        negative_transfer=summary["negative_transfer"] if cell.network == "after" else None,
+        val_map_mean=sum(validation[direction] for direction in DIRECTIONS) / len(DIRECTIONS) if validation else None,
+        negative_transfer=summary["negative_transfer"] if network == "after" else None,
         seconds=summary["seconds"],
         key=cell.task.key,
     )

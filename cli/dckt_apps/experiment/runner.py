@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from dckt_apps.experiment.cells import OF_BASELINES, Cell, Task, cells_of, tasks_of
-from dckt_apps.experiment.material import make_domains
 from dckt_apps.experiment.perform import Performer
 from dckt_apps.experiment.plan import Plan
 from dckt_apps.experiment.report import report
@@ -30,6 +29,7 @@ from dckt_core.contract.discovery import Registry
 from dckt_core.engine.stopping import stopping
 from dckt_core.io.files import held, write_text
 from dckt_core.io.json import read_json
+from dckt_core.runs.setup import ROLES, Context, Setup
 
 Summary = Mapping[str, Any]
 
@@ -141,7 +141,7 @@ def _record(now: Standing, task: Task, cells: list[Cell], fault: str | None, *, 
     if not keep_checkpoints:
         shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)
     for cell in cells:
-        value = summary["test"]["map"][cell.network]["mean"]["value"]
+        value = summary["test"]["map"][cell.network(summary)]["mean"]["value"]
         logger.info("%s: test mAP %.3f, %.0f s", cell, value, summary["seconds"])
 
 
@@ -164,7 +164,7 @@ class _Features:
     """Puts features of frozen encoders into the cache, once for all tasks on the same pairs, before they begin."""
 
     def __init__(self, registry: Registry, cache_dir: Path, progress: Progress) -> None:
-        self._registry, self._cache_dir, self._progress = registry, cache_dir, progress
+        self._context = Context(registry, cache_dir, progress)
         self._there: set[str] = set()
 
     def ready(self, task: Task) -> None:
@@ -174,6 +174,8 @@ class _Features:
             return
         self._there.add(pairs)
         try:
-            make_domains(task.config, registry=self._registry, cache_dir=self._cache_dir, progress=self._progress)
+            setup = Setup(task.config, self._context)
+            for role in ROLES:
+                setup.domain(role)
         except DcktError as error:  # the task itself will say so
             logger.info("features: %s", error)

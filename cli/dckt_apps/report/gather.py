@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dckt_apps.report.curriculum import Curriculum, curriculum
 from dckt_apps.report.curves import Series, discrepancies, losses, validation_map
-from dckt_apps.report.material import CHECKPOINTS, Material, Missing, Seen, attempt, unwrap
+from dckt_apps.report.material import Material, Missing, Seen, attempt, unwrap
 from dckt_apps.report.outcome import DIRECTIONS, Outcome, outcome
 from dckt_apps.report.projection import Projection, evenly_spaced, principal_components
 from dckt_apps.report.queries import RESULTS, Query, example_queries
@@ -107,22 +107,23 @@ class Report:
     domain_map: DomainMap | Missing
 
 
-STEPS = len(CHECKPOINTS) + 8
-"""Of `gather`, each of which may take a while."""
+SECTIONS = 8
+"""Steps of `gather` beside a look at each checkpoint, each of which may take a while."""
 
 
 def gather(record: RunRecord, material: Material, progress: Progress = silent) -> Report:
     """Everything that a report shows of a run."""
-    done = count(1)
+    done, steps = count(1), len(material.checkpoints) + SECTIONS
 
     def step(make: Callable[[], T]) -> T | Missing:
         found = attempt(make)
-        progress(next(done), STEPS, "gathering")
+        progress(next(done), steps, "gathering")
         return found
 
-    progress(0, STEPS, "gathering")
-    ranked = {name: step(partial(_rankings, material, name)) for name in CHECKPOINTS}
-    after = ranked["after"]
+    progress(0, steps, "gathering")
+    ranked = {name: step(partial(_rankings, material, name)) for name in material.checkpoints}
+    final = material.checkpoints[-1]
+    result = ranked[final]
     changed = step(material.target_changed)
     warning = "" if changed is not True else "The target data are not those that the run was trained and scored on."
     return Report(
@@ -136,8 +137,8 @@ def gather(record: RunRecord, material: Material, progress: Progress = silent) -
         discrepancies=step(lambda: _discrepancies(record)),
         curriculum=step(lambda: curriculum(record, material)),
         precision_recall=step(lambda: _precision_recall(ranked, material)),
-        confusion=after if isinstance(after, Missing) else _confusion(material, after),
-        queries=after if isinstance(after, Missing) else _queries(material.seen("after"), after),
+        confusion=result if isinstance(result, Missing) else _confusion(material, result),
+        queries=result if isinstance(result, Missing) else _queries(material.seen(final), result),
         domain_map=step(lambda: _domain_map(material)),
     )
 
@@ -191,7 +192,8 @@ def _rankings(material: Material, checkpoint: Checkpoint) -> _Ranked:
 
 
 def _precision_recall(ranked: Mapping[Checkpoint, _Ranked | Missing], material: Material) -> PrecisionRecall:
-    after = unwrap(ranked["after"])
+    final = material.checkpoints[-1]
+    after = unwrap(ranked[final])
     had = {name: found for name, found in ranked.items() if isinstance(found, _Ranked)}
     curves = {
         direction: [
@@ -199,7 +201,7 @@ def _precision_recall(ranked: Mapping[Checkpoint, _Ranked | Missing], material: 
         ]
         for direction in after.results
     }
-    return PrecisionRecall(_titled(curves), len(after.rows), len(material.seen("after").pairs))
+    return PrecisionRecall(_titled(curves), len(after.rows), len(material.seen(final).pairs))
 
 
 def _confusion(material: Material, ranked: _Ranked) -> Confusion:
@@ -224,7 +226,7 @@ def _queries(seen: Seen, ranked: _Ranked) -> Queries:
 
 
 def _domain_map(material: Material) -> DomainMap:
-    before, after = (material.seen(name).common for name in ("before", "after"))
+    before, after = (material.common(name) for name in ("before", "after"))
     source = material.source_common()
     project: Projection = principal_components(torch.cat([source, before, after]))
     return DomainMap(project(source), project(before), project(after), project.explained)

@@ -14,7 +14,7 @@ from torch import Tensor
 from dckt_apps.report.projection import evenly_spaced
 from dckt_core.base.errors import DataError, DcktError
 from dckt_core.base.progress import Progress, silent
-from dckt_core.config import Config, read_config
+from dckt_core.config import read_config
 from dckt_core.contract.discovery import Registry
 from dckt_core.contract.pairs import Pair, PairSet, Role
 from dckt_core.contract.protocols import Representation
@@ -22,20 +22,17 @@ from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.domain import SplitData
 from dckt_core.data.inputs import inputs_for
 from dckt_core.data.screening import pairs_digest
-from dckt_core.data.sources import load_screened
 from dckt_core.evaluation.views import layer_outputs, represent
 from dckt_core.io.tensors import checkpoint_file, load_weights
 from dckt_core.runs.model import Checkpoint, TrainedModel, load
-from dckt_core.runs.parts import make_networks
 from dckt_core.runs.record import RunRecord, lookup
+from dckt_core.runs.setup import Context, Setup, make_networks, moved
 
 COMMON_LAYER = "common_fc9"
 """The last layer that means the same in both domains: behind it each has its own classes."""
 
 MAP_PAIRS = 200
 """Pairs of each domain on the map of the common space, evenly spaced in the data set."""
-
-CHECKPOINTS: tuple[Checkpoint, ...] = ("before", "control", "after")
 
 T = TypeVar("T")
 
@@ -68,13 +65,14 @@ class Seen:
 
     Attributes:
         view: common representations of images and texts [N, D].
-        common: outputs of the common layer for some of the pairs [2n, d]: image rows, then text rows.
+        common: outputs of the common layer for some of the pairs [2n, d]: image rows, then text rows; None where there
+            is no network.
     """
 
     view: Representation
     labels: Tensor
     pairs: Sequence[Pair]
-    common: Tensor
+    common: Tensor | None
 
 
 class Material:
@@ -124,6 +122,14 @@ class Material:
             self._seen[checkpoint] = attempt(lambda: self._look(checkpoint))
         return unwrap(self._seen[checkpoint])
 
+    def common(self, checkpoint: Checkpoint) -> Tensor:
+        """Outputs of the common layer for some of the test pairs under a network, as in `Seen`."""
+        if checkpoint not in self.checkpoints:
+            raise DataError(f"{self.record.path} has no network '{checkpoint}'")
+        common = self.seen(checkpoint).common
+        assert common is not None, "every network has layers"
+        return common
+
     def source_common(self) -> Tensor:
         """Outputs of the common layer for some source training pairs [2n, d], as in `Seen`.
 
@@ -132,35 +138,37 @@ class Material:
         self.seen("after")
         return unwrap(self._source_common)
 
-    def _config(self) -> Config:
-        config = read_config(self.record.path / "config.toml")
-        moved = {
-            role: getattr(config, role).model_copy(update={"location": location})
-            for role, location in self._locations.items()
-            if location is not None
-        }
-        return config.model_copy(update=moved)
+    @cached_property
+    def checkpoints(self) -> list[Checkpoint]:
+        """What there is to look at, the result last."""
+        networks: list[Checkpoint] = ["before", "control", "after"]
+        found = [name for name in networks if checkpoint_file(self.record.path, name).exists()]
+        return found if lookup(self.record.summary, "test", "result") == "after" else [*found, "result"]
+
+    @cached_property
+    def _setup(self) -> Setup:
+        config = moved(read_config(self.record.path / "config.toml"), **self._locations)
+        return Setup(
+            config, Context(self._registry, self._cache_dir, self._progress), device=torch.device(self._device)
+        )
 
     def _load_pairs(self, role: Role) -> PairSet:
         try:
-            how: dict[str, Any] = {"cache_dir": self._cache_dir, "progress": self._progress}
-            return load_screened(self._config(), role, self._registry, **how).pair_set
+            return self._setup.pairs(role)
         except DataError as error:
             raise DataError(f"the {role} data: {error}; if they were moved, --{role} says where to") from None
 
     def _look(self, checkpoint: Checkpoint) -> Seen:
         data = self.target()
-        pairs = data.split("test")
+        pairs = data.labelled("test")
         labels = torch.tensor(data.labels(pairs), dtype=torch.int64)
         if not pairs:
-            raise DataError(f"{data.origin}: there are no test pairs")
-        if not checkpoint_file(self.record.path, checkpoint).exists():
-            raise DataError(f"{self.record.path} has no checkpoint '{checkpoint}'")
+            raise DataError(f"{data.origin}: there are no labelled test pairs")
         model = load(
             self.record.path,
             checkpoint=checkpoint,
-            registry=self._registry,
             device=self._device,
+            registry=self._registry,
             cache_dir=self._cache_dir,
             progress=self._progress,
         )
@@ -172,13 +180,16 @@ class Material:
         some = SplitData([pairs[row] for row in rows.tolist()], split.image[rows], split.text[rows], labels[rows])
         if checkpoint == "after":
             self._source_common = attempt(lambda: self._look_at_source(model))
-        return Seen(view, labels, pairs, layer_outputs(model.space.target, some, COMMON_LAYER, model.device))
+        network = model.networks.get("target")
+        common = None if network is None else layer_outputs(network, some, COMMON_LAYER, model.device)
+        return Seen(view, labels, pairs, common)
 
     def _look_at_source(self, model: TrainedModel) -> Tensor:
-        train = self._load_pairs("source").split("train")
+        train = self._load_pairs("source").labelled("train")
         pairs = [train[row] for row in evenly_spaced(len(train), MAP_PAIRS).tolist()]
         classes = len(self.record.model["classes"]["source"])  # `load` has checked that they are there
-        network = make_networks(model.config, model.image_encoder, model.text_encoder, {"source": classes})["source"]
+        image, text = model.encoder("image"), model.encoder("text")
+        network = make_networks(model.config, image, text, {"source": classes})["source"]
         load_weights(checkpoint_file(self.record.path, "source"), network)
         split = self._split(model, pairs, torch.zeros(len(pairs), dtype=torch.int64))
         return layer_outputs(network.to(model.device).eval(), split, COMMON_LAYER, model.device)
@@ -190,7 +201,7 @@ class Material:
             "cache_dir": self._cache_dir,
             "progress": self._progress,
         }
-        images = inputs_for(model.image_encoder, [pair.image_item for pair in pairs], **how)
+        images = inputs_for(model.encoder("image"), [pair.image_item for pair in pairs], **how)
         return SplitData(
-            pairs, images, inputs_for(model.text_encoder, [pair.text_item for pair in pairs], **how), labels
+            pairs, images, inputs_for(model.encoder("text"), [pair.text_item for pair in pairs], **how), labels
         )

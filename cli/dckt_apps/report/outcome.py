@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dckt_core.base.errors import DataError
-from dckt_core.runs.record import NETWORKS, Estimate, RunRecord, lookup
+from dckt_core.runs.record import Estimate, RunRecord, lookup
 
 DIRECTIONS = {"image_to_text": "image → text", "text_to_image": "text → image", "mean": "mean of both"}
-NAMES = {"before": "before transfer", "control": "target-only control", "after": "after transfer"}
+NAMES = {
+    "before": "before transfer",
+    "control": "target-only control",
+    "after": "after transfer",
+    "space": "common space",
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ def outcome(record: RunRecord) -> Outcome:
     if record.summary is None:
         raise DataError(f"the run is not finished; it is {record.status}")
     rows = []
-    for network in NETWORKS:
+    for network in NAMES:
         found = {direction: record.map_of(network, direction) for direction in DIRECTIONS}
         figures = {direction: figure for direction, figure in found.items() if figure is not None}
         if figures:
@@ -56,16 +61,17 @@ def outcome(record: RunRecord) -> Outcome:
     if not rows:
         raise DataError(f"{record.path / 'summary.json'}: tells of no test mAP")
     chance = record.map_of("chance")
-    gains = {NAMES[name]: gain for name in ("control", "before") if (gain := record.gain_over(name)) is not None}
+    gains = {
+        NAMES[name]: gain for name in ("control", "before", "after") if (gain := record.gain_over(name)) is not None
+    }
     findings = [_verdict(name, gain) for name, gain in gains.items()]
     if record.summary.get("negative_transfer"):
         findings.append("On validation the control scores higher: negative transfer. Here, prefer the target alone.")
-    chosen = lookup(record.summary, "validation", "after")
-    said = lookup(chosen, "left_out")
+    said = lookup(record.summary, "space", "left_out")
     left_out = [str(part) for part in said] if isinstance(said, list) else []
-    iteration = lookup(chosen, "iteration")
+    iteration = lookup(record.summary, "validation", "after", "iteration")
     if isinstance(iteration, int):
-        findings.append(_kept(iteration, [part for part in _parts(record) if part not in left_out]))
+        findings.append(_kept(iteration))
     if left_out:
         findings.append(f"Of the common space, validation left out: {' and '.join(left_out)}.")
     tests = lookup(record.summary, "target", "test")
@@ -96,13 +102,7 @@ def signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
-def _parts(record: RunRecord) -> list[str]:
-    """What the common space has besides the target network."""
-    return [part for part in ("source", "correlation") if lookup(record.config, "representation", part)]
-
-
-def _kept(iteration: int, parts: list[str]) -> str:
+def _kept(iteration: int) -> str:
     if iteration:
         return f"Validation kept the networks of iteration {iteration}."
-    tail = f" What differs comes from the common space's other parts: {' and '.join(parts)}." if parts else ""
-    return f"Validation kept iteration 0: the target network as it was before transfer.{tail}"
+    return "Validation kept iteration 0: the target network as it was before transfer."

@@ -15,6 +15,7 @@ from dckt_core.base.errors import StoppedError, UsageError
 from dckt_core.contract.discovery import Registry
 from dckt_core.engine.stopping import Stop
 from dckt_core.runs import train
+from dckt_core.runs.setup import Context
 
 Plans = Callable[..., Plan]
 
@@ -46,7 +47,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_end(
     plan: Plans, squares: Path, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = task(plan(), "dckt", registry)
-    where: dict[str, Any] = {"registry": registry, "cache_dir": squares / "cache"}
+    where = {"context": Context(registry, squares / "cache")}
     perform(one, runs_dir=tmp_path / "whole", **where)
 
     @contextmanager
@@ -69,7 +70,7 @@ def test_a_baseline_leaves_a_summary_like_a_run_s(
 ) -> None:
     one = task(plan(), "means", registry)
     for _ in range(2):  # the second time as if the first had been killed
-        perform(one, runs_dir=tmp_path, registry=registry, cache_dir=squares / "cache")
+        perform(one, runs_dir=tmp_path, context=Context(registry, squares / "cache"))
     said = summary(tmp_path / one.key)
     assert said["baseline"] == "nearest-class-mean"
     values = said["test"]["map"]["nearest-class-mean"]
@@ -85,5 +86,5 @@ def test_a_baseline_on_an_encoder_that_trains_along_says_why_not(
 ) -> None:
     one = task(plan(base={"text_encoder": {"name": "wordcnn"}}), "means", registry)
     with pytest.raises(UsageError, match="the baseline 'nearest-class-mean' needs frozen encoders, and the text"):
-        perform(one, runs_dir=tmp_path, registry=registry, cache_dir=squares / "cache")
+        perform(one, runs_dir=tmp_path, context=Context(registry, squares / "cache"))
     assert not (tmp_path / one.key).exists()

@@ -45,7 +45,7 @@ def summary(network: str, value: float, *, negative: bool = False) -> dict[str, 
         "validation": {"other": dict.fromkeys(both, 0.99), network: both | {"iteration": 1}},
         "negative_transfer": negative,
         "seconds": 12.0,
-        "test": {"map": {"chance": {"mean": 0.1}, "other": other, network: figures}},
+        "test": {"result": network, "map": {"chance": {"mean": 0.1}, "other": other, network: figures}},
     }
 
 
@@ -62,7 +62,8 @@ def gathered(plan: Plan) -> list[Row]:
     rows = []
     for cell in cells(plan):
         value = TEST[cell.arm][cell.seed]
-        rows.append(row_of(cell, summary(cell.network, value, negative=cell.seed == 2)))
+        network = cell.network({"test": {"result": "after"}})
+        rows.append(row_of(cell, summary(network, value, negative=cell.seed == 2)))
     return rows
 
 

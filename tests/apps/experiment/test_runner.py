@@ -13,6 +13,7 @@ from dckt_apps.experiment.cells import Task
 from dckt_apps.experiment.plan import Plan, read_plan
 from dckt_apps.experiment.runner import Standing, run_experiment, standing
 from dckt_core.base.errors import DcktError, StoppedError, UsageError
+from dckt_core.config import Config
 from dckt_core.contract.discovery import Registry
 from dckt_core.engine.stopping import Stop
 from dckt_core.io.files import held
@@ -148,7 +149,14 @@ def test_features_are_there_before_the_tasks_that_share_them(
     plan: Plans, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(runner, "make_domains", lambda config, **_: asked.append(config.seed))
+
+    class Asked:
+        def __init__(self, config: Config, context: object) -> None:
+            asked.append(config.seed)
+
+        def domain(self, role: str) -> None: ...
+
+    monkeypatch.setattr(runner, "Setup", Asked)
     run(plan(), arms=["dckt", "control", "means"])
     assert asked == [0, 1], "once for the pairs that a seed draws"
 

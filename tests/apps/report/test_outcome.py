@@ -50,14 +50,13 @@ def test_no_more_is_said_than_the_interval_allows(tmp_path: Path, low: float, hi
     ("iteration", "left_out", "said"),
     [
         (3, [], ["Validation kept the networks of iteration 3."]),
-        (0, [], ["iteration 0: the target network as it was before transfer. What differs", "source and correlation."]),
-        (0, ["source"], ["other parts: correlation.", "validation left out: source."]),
+        (0, [], ["iteration 0: the target network as it was before transfer."]),
+        (0, ["source-network"], ["iteration 0", "validation left out: source-network."]),
     ],
 )
 def test_what_validation_chose(tmp_path: Path, iteration: int, left_out: list[str], said: list[str]) -> None:
-    chosen = {"after": {"iteration": iteration, "left_out": left_out}}
-    config = "[representation]\nsource = 0.3\ncorrelation = 1.0\n"
-    folder = write_run(tmp_path / "run", summary(0.1, 0.2, validation=chosen, negative_transfer=True), config)
+    said_so = {"validation": {"after": {"iteration": iteration}}, "space": {"left_out": left_out}}
+    folder = write_run(tmp_path / "run", summary(0.1, 0.2, negative_transfer=True, **said_so))
     found = outcome(read_run(folder))
     assert found.iteration == iteration
     assert all(words in " ".join(found.findings) for words in said)

@@ -23,7 +23,7 @@ from dckt_core.contract.discovery import HOOKS, Registered, discover
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedSampler
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import ImageItem, PairSet
-from dckt_core.testing import CHECKS
+from dckt_core.testing import CHECKS, assert_part_ok
 
 PAGE = (Path(__file__).parents[3] / "docs" / "plugins.md").read_text("utf-8")
 EXAMPLES = {
@@ -33,6 +33,7 @@ EXAMPLES = {
     "A data set": "dataset",
     "An index": "index",
     "An observer": "observer",
+    "A part": "part",
 }
 
 
@@ -101,6 +102,8 @@ def test_the_table_of_contexts_is_complete(context: str) -> None:
         ("A sampler", protocols.Selection),
         ("An index", protocols.Index),
         ("An observer", protocols.Observer),
+        ("A part", protocols.Part),
+        ("A part", protocols.Material),
         ("A discrepancy", protocols.LayerwiseDiscrepancy),
     ],
 )
@@ -253,6 +256,11 @@ def test_the_observer(plugin: Registered, tmp_path: Path) -> None:
         '{"phase": "transfer", "loss": 0.5}',
         '{"iteration": 2, "kept": 1}',
     ]
+
+
+@example("A part")
+def test_the_part(plugin: Registered) -> None:
+    assert_part_ok(plugin.spec)
 
 
 def test_the_distribution_of_the_page_can_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

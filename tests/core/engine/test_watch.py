@@ -77,7 +77,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(factor, a
     assert logged.count("source-train-") == logged.count("target-train-") - 8 * accumulation == 8 * accumulation
     for role in ("source", "target"):
         last = kept[-1].under(f"network/{role}")
-        learnt = dict(made._bare(role).named_parameters())
+        learnt = dict(made.state.bare(role).named_parameters())
         assert all(torch.equal(last[name], value) for name, value in learnt.items()), "nothing was applied"
 
 
@@ -111,15 +111,15 @@ def test_weights_that_the_last_update_spoilt_are_neither_kept_nor_saved(minutes)
 def test_weights_are_looked_at_before_they_are_kept():
     made, kept, _ = trainer()
     with torch.no_grad():
-        made._bare("target").fc10.weight[1, 4] = float("inf")
+        made.state.bare("target").fc10.weight[1, 4] = float("inf")
     with pytest.raises(DivergedError, match="'target.fc10.weight' holds numbers that are not finite"):
-        made._check_weights()
+        made._watch.check_weights(made.state)
 
 
 def watch_of(loss: float, gradient: list[float]) -> Fault | None:
     module = tiny.linear(2, 1)
     module.weight.grad = torch.tensor([gradient])
-    watch = Watch(Engine("cpu"))
+    watch = Watch(Engine("cpu"), tiny.config(), "a discrepancy")
     watch.saw(Loss(torch.tensor(loss), {"a": torch.tensor(1.0), "b": torch.tensor(loss)}), lambda: ["x", "y"])
     return watch.fault({"net": module})
 
@@ -133,7 +133,7 @@ def test_large_numbers_are_no_fault():
 
 
 def test_a_fault_is_told_once():
-    watch = Watch(Engine("cpu"))
+    watch = Watch(Engine("cpu"), tiny.config(), "a discrepancy")
     watch.saw(Loss(torch.tensor(float("nan"))), list)
     assert watch.fault({}) == Fault("the loss term 'total' is nan", [])
     watch.saw(Loss(torch.tensor(1.0)), list)

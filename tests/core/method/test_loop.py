@@ -49,7 +49,7 @@ def run(*, sampler: Any = None, discrepancy: Any = tiny.mean_distance, trainable
         observers=[recorder],
     )
     outcome = trainer.run()
-    final = {role: trainer._bare(role).state_dict() for role in trainer.networks}
+    final = {role: trainer.state.bare(role).state_dict() for role in trainer.state.networks}
     return trainer, outcome, saved, final, recorder
 
 
@@ -71,34 +71,6 @@ def test_without_discrepancy_the_target_trains_exactly_as_it_would_alone(trainab
     assert same(tied["control"], final["control"]), "the control knows nothing of the source"
 
 
-def test_a_linear_path_learns_and_the_deep_one_does_not_feel_it():
-    *_, plain, _ = run()
-    *_, beside, recorder = run(network__linear_path=0.5)
-    assert all(torch.equal(plain["target"][name], beside["target"][name]) for name in plain["target"])
-    losses = [row["target_linear"] for row in recorder.rows if "target_linear" in row and row["phase"] == "transfer"]
-    assert losses[-1] < losses[0] < 1.0986, "below that of three equal probabilities"
-    assert not torch.equal(beside["target"]["linear_image.1.weight"], beside["control"]["linear_image.1.weight"] * 0)
-
-
-def test_what_went_through_transfer_is_scored_with_the_sources_part():
-    trainer, outcome, *_ = run(representation__source=5.0)
-    _, plain, *_ = run()
-    assert outcome.before == plain.before
-    assert outcome.control == plain.control
-    assert outcome.after.score != plain.after.score
-    assert trainer._score("target") != trainer._best_parts(2).score
-
-
-def test_validation_leaves_out_a_part_that_clearly_harms():
-    classes_alike = {"representation__source": 50.0, "pretrain__source_updates": 0, "pretrain__target_updates": 60}
-    trainer, outcome, *_ = run(**classes_alike)
-    _, full, *_ = run(**classes_alike, representation__margin=1.0)
-    _, bare, *_ = run(pretrain__source_updates=0, pretrain__target_updates=60)
-    assert full.after.left_out == bare.after.left_out == ()
-    assert outcome.after.left_out == ("source",), "it says where an item lies among classes that nobody learnt"
-    assert outcome.after.score.mean == bare.after.score.mean > full.after.score.mean
-
-
 def test_the_start_competes_where_it_may():
     ruins = {"transfer__lr": 3.0, "pretrain__target_updates": 40}
     _, outcome, saved, *_ = run(**ruins, transfer__keep_start=True)
@@ -118,8 +90,8 @@ def test_the_momentum_of_pre_training_is_let_go():
 
     before = optimizers()
     trainer, *_ = run()
-    assert optimizers() - before == {id(optimizer) for optimizer in trainer.optimizers.values()}
-    assert len(trainer.optimizers) == 3
+    assert optimizers() - before == {id(optimizer) for optimizer in trainer.state.optimizers.values()}
+    assert len(trainer.state.optimizers) == 3
 
 
 def test_same_seed_same_bits_another_seed_others():
@@ -145,7 +117,7 @@ def test_what_is_saved_is_the_best_on_validation():
     assert outcome.after.score.mean == pytest.approx(reached[best])
     assert outcome.before.mean == pytest.approx(reached[0])
     assert set(saved) == {"before", "source-before", "after", "control", "source"}
-    network = trainer._bare("target")
+    network = trainer.state.bare("target")
     network.load_state_dict(saved["after"])
     assert trainer._score("target").mean == pytest.approx(outcome.after.score.mean)
 

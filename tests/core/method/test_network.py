@@ -104,27 +104,3 @@ def test_start_from_takes_all_but_the_classifier():
 def test_neither_medium_is_an_error():
     with pytest.raises(ValueError, match="images, texts or both"):
         network()(None, None)
-
-
-def test_the_linear_path_starts_without_an_opinion_and_counts_for_its_share(rows):
-    net = network(network__linear_path=0.75)
-    outputs = net(*rows)
-    assert outputs.linear.shape == (15, 3)
-    assert (outputs.linear == 0).all()
-    with torch.no_grad():
-        net.linear_image[1].weight.normal_(generator=torch.Generator().manual_seed(0))
-    net.eval()
-    outputs, view = net(rows[0], None), net.represent(rows[0], None)
-    expected = 0.25 * outputs.logits.softmax(1) + 0.75 * outputs.linear.softmax(1)
-    torch.testing.assert_close(view.image, expected)
-    assert network()(*rows).linear is None
-
-
-def test_the_linear_path_is_no_part_of_a_start_from_another_domain():
-    first, second = network(network__linear_path=0.5), network(network__linear_path=0.5)
-    with torch.no_grad():
-        first.linear_text[1].weight.fill_(1.0)
-        first.linear_text[0].running_mean.fill_(2.0)
-    second.start_from(first)
-    assert (second.linear_text[1].weight == 0).all()
-    assert (second.linear_text[0].running_mean == 0).all()

@@ -87,4 +87,4 @@ def test_tensors_of_a_wrong_kind(snapshot: Snapshot, name: str, value: torch.Ten
 def test_the_snapshot_itself_is_taken(snapshot: Snapshot) -> None:
     made, *_ = trainer()
     made.restore(snapshot)
-    assert (made.at.phase, made.at.iteration, made.at.update) == ("transfer", 1, 3)
+    assert (made.state.at.phase, made.state.at.iteration, made.state.at.update) == ("transfer", 1, 3)

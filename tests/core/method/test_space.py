@@ -1,104 +1,222 @@
+"""The common space: parts in their order, what steps aside, what validation chooses, and the way to disk and back."""
+
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from dckt_core.base.errors import UsageError
-from dckt_core.config import Config
-from dckt_core.method.correlation import Correlation
-from dckt_core.method.space import CommonSpace, choices
-from dckt_core.runs.parts import make_correlation
+from dckt_core import PartSpec
+from dckt_core.base.errors import DataError, PluginError, UsageError
+from dckt_core.contract.discovery import Registered
+from dckt_core.contract.protocols import PartContext, Representation, StepAsideError
+from dckt_core.data.known import known, known_split
+from dckt_core.method.space import ChosenPart, Description, FittingMaterial, Space
 from tests.support import tiny
 
 SOURCE, TARGET = tiny.domain("source", classes=4, per_class=6), tiny.domain("target", classes=3, per_class=5)
+CONTEXT = PartContext(seed=0)
+VALIDATION = known_split(TARGET, "val")
+IMAGES, TEXTS = VALIDATION.images, VALIDATION.texts
+VIEWS = {"image": IMAGES, "text": TEXTS}
 
 
-def rows() -> tuple[Tensor, Tensor]:
-    data = TARGET.splits["val"]
-    everything = torch.arange(len(data))
-    return data.image[everything], data.text[everything]
+class Columns:
+    """A part that keeps some columns of a medium's features, times what it learnt: how many pairs there are."""
+
+    def __init__(self, columns: slice = slice(0, 3), reason: str = "", after: str = "") -> None:
+        self.columns, self.reason, self.after = columns, reason, after
+        self.factor = torch.tensor(0.0)
+
+    def fit(self, material: Any) -> None:
+        if self.reason:
+            raise StepAsideError(self.reason)
+        if self.after:
+            material.rows(self.after, "image", material.target.images)
+        self.factor = torch.tensor(float(material.target.pairs))
+        material.note("counted")
+
+    def rows(self, medium: str, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
+        rows = before[self.after] if self.after else features[:, self.columns]
+        return rows * self.factor
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"factor": self.factor}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self.factor = state["factor"]
 
 
-def space(**weights: float) -> tuple[CommonSpace, Config]:
-    config = tiny.config(**{f"representation__{name}": weight for name, weight in weights.items()})
-    networks = {role: network.eval() for role, network in tiny.networks(config, SOURCE, TARGET).items()}
-    image, text = tiny.encoders()
-    correlation = make_correlation(config, {"image": image, "text": text}, SOURCE, TARGET)
-    made = CommonSpace(networks["target"], config.representation, source=networks["source"], correlation=correlation)
-    return made, config
+def part(name: str, made: Any = None, *, weight: float = 1.0, earn: bool = False, **fields: Any) -> ChosenPart:
+    """`made` gives the part's object."""
+    build = made or Columns
+    spec = PartSpec(name=name, summary="", build=lambda options, context: build(), api="1.0", **fields)
+    return ChosenPart(name, Registered(spec, "tiny", "0", "tiny"), None, weight, earn)
 
 
-def test_by_itself_it_is_the_target_networks_probabilities() -> None:
-    made, _ = space()
-    view, alone = made.represent(*rows()), made.target.represent(*rows())
-    assert torch.equal(view.image, alone.image)
-    assert torch.equal(view.text, alone.text)
-    assert made.dim == view.image.shape[1] == 3
+def material() -> FittingMaterial:
+    return FittingMaterial(
+        seed=0,
+        source=lambda: known(SOURCE),
+        target=lambda: known(TARGET),
+        validation=lambda: VALIDATION,
+        probe=lambda medium: VIEWS[medium][:1],
+        sampler=tiny.Everything(),
+    )
+
+
+def fitted(*parts: ChosenPart, aside: Mapping[str, str] | None = None) -> Space:
+    return Space.fit(parts, CONTEXT, material(), aside)
+
+
+def test_a_part_by_itself_stays_as_it_is() -> None:
+    space = fitted(part("a", weight=0.3))
+    view = space.represent(IMAGES, TEXTS)
+    assert torch.equal(view.image, IMAGES[:, :3] * len(TARGET.train))
+    assert torch.equal(view.text, TEXTS[:, :3] * len(TARGET.train))
+    assert space.dim == 3
 
 
 def test_the_cosine_is_the_weighted_mean_of_the_parts() -> None:
-    made, _ = space(target=2.0, source=0.5, correlation=1.0)
-    images, texts = rows()
-    view = made.represent(images, texts)
-    assert made.source is not None
-    assert made.correlation is not None
-    target, source = made.target.represent(images, texts), made.source.represent(images, texts)
-    common = made.correlation.images(images), made.correlation.texts(texts)
-    expected = (
-        2.0 * cosine_similarity(target.image, target.text)
-        + 0.5 * cosine_similarity(source.image, source.text)
-        + 1.0 * cosine_similarity(*common)
-    ) / 3.5
-    torch.testing.assert_close(cosine_similarity(view.image, view.text), expected, rtol=0, atol=1e-6)
-    assert made.dim == view.image.shape[1] == 3 + 4 + 5
-
-
-@pytest.mark.parametrize(("weights", "dim"), [({"source": 0.3}, 7), ({"correlation": 0.3}, 8)])
-def test_a_part_without_weight_is_left_out(weights: dict[str, float], dim: int) -> None:
-    made, _ = space(**weights)
-    assert made.represent(*rows()).image.shape == (15, dim)
+    space = fitted(part("a", weight=2.0), part("b", lambda: Columns(slice(1, 5)), weight=0.5))
+    view = space.represent(IMAGES, TEXTS)
+    one = cosine_similarity(IMAGES[:, :3], TEXTS[:, :3])
+    other = cosine_similarity(IMAGES[:, 1:5], TEXTS[:, 1:5])
+    expected = (2.0 * one + 0.5 * other) / 2.5
+    torch.testing.assert_close(cosine_similarity(view.image, view.text), expected)
+    assert space.dim == view.image.shape[1] == 7
 
 
 def test_one_medium_alone_equals_both() -> None:
-    made, _ = space(source=0.3, correlation=1.0)
-    images, texts = rows()
-    both = made.represent(images, texts)
-    torch.testing.assert_close(made.represent(images, None).image, both.image)
-    torch.testing.assert_close(made.represent(None, texts).text, both.text)
-    assert made.represent(images, None).text.shape == (0, made.dim)
+    space = fitted(part("a"), part("b"))
+    both = space.represent(IMAGES, TEXTS)
+    assert torch.equal(space.represent(IMAGES, None).image, both.image)
+    assert torch.equal(space.represent(None, TEXTS).text, both.text)
+    assert space.represent(IMAGES, None).text.shape == (0, 6)
 
 
-def test_encoders_that_train_along_have_no_correlation_yet() -> None:
-    image, text = tiny.encoders(trainable=True)
-    with pytest.raises(UsageError, match=r"representation\.correlation = 1\.0 needs encoders that do not train along"):
-        make_correlation(tiny.config(representation__correlation=1.0), {"image": image, "text": text}, SOURCE, TARGET)
+def test_a_part_builds_on_one_before_it() -> None:
+    space = fitted(part("a"), part("b", lambda: Columns(after="a")))
+    rows = space.alone("b").represent(IMAGES, None).image
+    assert torch.equal(rows, IMAGES[:, :3] * len(TARGET.train) * len(TARGET.train))
+    with pytest.raises(PluginError, match="part 'b' of tiny 0 raised KeyError: 'a'"):
+        fitted(part("b", lambda: Columns(after="a")), part("a"))
 
 
-def test_the_correlation_is_that_of_both_domains_training_pairs() -> None:
-    made, config = space(correlation=1.0)
-    images = torch.cat([SOURCE.train.image[torch.arange(24)], TARGET.train.image[torch.arange(15)]])
-    texts = torch.cat([SOURCE.train.text[torch.arange(24)], TARGET.train.text[torch.arange(15)]])
-    expected = Correlation(7, 5, 128).fit(images, texts, config.representation.correlation_ridge)
-    assert made.correlation is not None
-    assert torch.equal(made.correlation.image_axes, expected.image_axes)
+def test_what_steps_aside_is_told_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "dckt")
+    space = fitted(part("a"), part("b", lambda: Columns(reason="no\nnames")), part("c"), aside={"c": "not trained"})
+    assert space.description.aside == {"b": "no names", "c": "not trained"}
+    assert list(space.description.weights) == ["a"]
+    assert "part 'b' steps aside: no names" in caplog.text
+    assert space.description.notes == (("a", "counted"),)
+
+
+def test_without_any_part_there_is_no_space() -> None:
+    with pytest.raises(DataError, match=r"no part that could be fitted \(a: nothing\)"):
+        fitted(part("a", lambda: Columns(reason="nothing")))
+
+
+def test_a_part_that_takes_others_in_counts_in_their_place() -> None:
+    parts = [part("a"), part("b", supersedes=("a",)), part("c", supersedes=("b",))]
+    assert list(fitted(*parts).description.weights) == ["a", "c"], "what b took in counts again, since b does not"
+    assert list(fitted(*parts[:2]).description.weights) == ["b"]
+    aside = fitted(*parts, aside={"c": "no reason"})
+    assert list(aside.description.weights) == ["b"]
+    assert set(aside.parts) == {"a", "b"}, "all are kept, since others may build on them"
 
 
 @pytest.mark.parametrize(
-    ("weights", "expected"),
+    ("rows", "said"),
     [
-        ({"source": 0.3, "correlation": 1.0}, [(), ("source",), ("correlation",), ("source", "correlation")]),
-        ({"correlation": 1.0}, [(), ("correlation",)]),
-        ({}, [()]),
+        (torch.zeros(2, 3), r"rows must give a tensor \[1, k\], not \(2, 3\)"),
+        (torch.zeros(1, 3, dtype=torch.int64), "rows must give floating-point numbers, not torch.int64"),
+        (torch.full((1, 3), torch.nan), "its rows of images are not all finite"),
+        (None, "rows must give a tensor .*, not NoneType"),
     ],
 )
-def test_validation_chooses_among_the_parts_that_have_a_weight(weights: dict[str, float], expected: list[str]) -> None:
-    flags = {f"representation__{name}": weight for name, weight in weights.items()}
-    assert choices(tiny.config(**flags).representation) == expected
+def test_rows_that_are_none_are_put_down_to_the_part(rows: Any, said: str) -> None:
+    class Wrong(Columns):
+        def rows(self, medium: str, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
+            return rows  # type: ignore[no-any-return]
+
+    with pytest.raises(PluginError, match=f"part 'a' of tiny 0: {said}"):
+        fitted(part("a", Wrong))
 
 
-def test_without_a_part_the_other_weights_stay() -> None:
-    _, config = space(target=2.0, source=0.5, correlation=1.0)
-    left = config.representation.without(["source"])
-    assert (left.target, left.source, left.correlation) == (2.0, 0.0, 1.0)
+def test_both_media_have_one_width() -> None:
+    class Lopsided(Columns):
+        def rows(self, medium: str, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
+            return features
+
+    with pytest.raises(PluginError, match="its rows of images and of texts have different widths"):
+        fitted(part("a", Lopsided))
+
+
+# --- choices --------------------------------------------------------------------------------------------------
+
+
+def by_width(wanted: dict[int, float]) -> Any:
+    """A score that knows spaces by their width; others are worth 0.5."""
+
+    def score(view: Representation) -> float:
+        return wanted.get(view.image.shape[1], 0.5)
+
+    return score
+
+
+WIDE = [part("a"), part("b", lambda: Columns(slice(0, 4))), part("c", lambda: Columns(slice(0, 5)))]
+
+
+@pytest.mark.parametrize(
+    ("optional", "margin", "scores", "kept"),
+    [
+        ([], 0.02, {12: 0.5}, "abc"),
+        ([], 0.02, {8: 0.53, 7: 0.51}, "ac"),
+        ([], 0.02, {8: 0.519}, "abc"),
+        ([], 1.0, {8: 1.0}, "abc"),
+        ([], 0.02, {8: 0.6, 3: 0.7}, "a"),
+        (["c"], 0.02, {12: 0.515}, "ab"),
+        (["c"], 0.02, {12: 0.53}, "abc"),
+        (["a", "b", "c"], 0.02, {}, "abc"),
+    ],
+)
+def test_one_change_at_a_time_as_long_as_it_gains_more_than_the_margin(
+    optional: list[str], margin: float, scores: dict[int, float], kept: str
+) -> None:
+    space = fitted(*WIDE).choose(optional, margin, by_width(scores), VIEWS)
+    assert "".join(space.description.weights) == kept
+    assert set(space.description.left_out) == set("abc") - set(kept)
+
+
+def test_probabilities_are_those_of_the_last_part_that_tells_classes() -> None:
+    space = fitted(part("a", classes=True), part("b", lambda: Columns(slice(1, 4)), classes=True), part("c"))
+    assert torch.equal(space.probabilities("image", IMAGES), IMAGES[:, 1:4] * len(TARGET.train))
+    assert torch.equal(space.without(["b"]).probabilities("text", TEXTS), TEXTS[:, :3] * len(TARGET.train))
+    with pytest.raises(UsageError, match="knows the target's classes"):
+        space.without(["a", "b"]).probabilities("image", IMAGES)
+
+
+# --- there and back -------------------------------------------------------------------------------------------
+
+
+def test_it_comes_back_as_it_was() -> None:
+    parts = [part("a", weight=2.0), part("b", lambda: Columns(after="a"), supersedes=("a",)), part("c")]
+    space = fitted(*parts).without(["c"])
+    again = Space.load(parts, CONTEXT, space.description, space.tensors())
+    assert torch.equal(again.represent(IMAGES, None).image, space.represent(IMAGES, None).image)
+    assert again.dim == space.dim
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    space = fitted(part("a"))
+    with pytest.raises(DataError, match="what was kept of part 'a' of tiny 0 does not fit: KeyError: 'factor'"):
+        Space.load([part("a")], CONTEXT, space.description, {})
+    with pytest.raises(DataError, match="part 'a' of the common space is not in the configuration"):
+        Space.load([part("b")], CONTEXT, space.description, space.tensors())
+    with pytest.raises(DataError, match="part 'z'"):
+        Space.load([part("a")], CONTEXT, Description({"z": 1.0}, {"z": 3}), space.tensors())

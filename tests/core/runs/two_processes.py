@@ -40,7 +40,7 @@ def main(folder: Path, changes: dict[str, object], kind: str) -> None:
     )
     trainer.run()
     for role in ("source", "target", "control"):
-        weights = {name: tensor.contiguous() for name, tensor in trainer._bare(role).state_dict().items()}
+        weights = {name: tensor.contiguous() for name, tensor in trainer.state.bare(role).state_dict().items()}
         save_file(weights, folder / f"{role}-{os.environ.get('RANK', '0')}-of-{engine.processes}.safetensors")
     engine.close()
 

@@ -11,7 +11,7 @@ from sklearn.cross_decomposition import CCA
 from torch import Tensor
 
 from dckt_core.io.tensors import load_weights, save_weights
-from dckt_core.method.correlation import Correlation
+from dckt_plugins.parts.cca import Correlation
 
 
 def pairs(seed: int = 0, n: int = 300) -> tuple[Tensor, Tensor]:

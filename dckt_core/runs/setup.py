@@ -1,0 +1,256 @@
+"""A run, set up once: from its configuration to pairs, encoders, domains, networks and the common space's parts.
+
+Everything is made when it is first asked for, and once. Training, resuming, a trained model, `dckt gap`, the report and
+experiments all begin here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dckt_core.base.device import find_device
+from dckt_core.base.errors import DataError, UsageError
+from dckt_core.base.memory import advising
+from dckt_core.base.progress import Progress, logger, silent
+from dckt_core.base.rng import generator_for
+from dckt_core.config import Config, PluginChoice
+from dckt_core.contract.discovery import Registry
+from dckt_core.contract.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
+from dckt_core.contract.pairs import MEDIA, SPLITS, Medium, PairSet, Role
+from dckt_core.contract.protocols import Encoder, EncoderContext, Known
+from dckt_core.data.checks import check_networks, check_trainable
+from dckt_core.data.domain import Domain, make_domain
+from dckt_core.data.known import known, known_split
+from dckt_core.data.screening import Screened, refuse_bad_images
+from dckt_core.data.sources import find_dataset, load_screened, splits_used, training_texts
+from dckt_core.method.network import DomainNetwork
+from dckt_core.method.space import ChosenPart, FittingMaterial, Space
+from dckt_core.runs.plugins import Plugins
+
+ROLES: tuple[Role, ...] = ("source", "target")
+FLAGS: Mapping[Medium, str] = {"image": "--encoder", "text": "--text-encoder"}
+TARGET_NETWORK = "target-network"
+"""The part that by itself is the published method's common representation."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where a run finds plugins and keeps what may be made again, and whom it tells how far it is."""
+
+    registry: Registry
+    cache_dir: Path
+    progress: Progress = silent
+
+
+def resolve_config(registry: Registry, **layers: Any) -> Config:
+    """`Config.resolve` with the target data set's own settings in their place."""
+    config = Config.resolve(**layers)
+    registered, _ = find_dataset(config.target, registry)
+    return Config.resolve(**layers, settings=registered.spec.settings) if registered.spec.settings else config
+
+
+def moved(config: Config, **locations: str | None) -> Config:
+    """The configuration of a run whose `source` or `target` data set lies elsewhere by now."""
+    said = {role: location for role, location in locations.items() if location is not None}
+    choices = {role: getattr(config, role).model_copy(update={"location": place}) for role, place in said.items()}
+    return config.model_copy(update=choices)
+
+
+class Setup:
+    """Everything that a configuration names. What cannot be had raises UsageError, DataError or PluginError.
+
+    Args:
+        device: where encoders and networks run; the configuration's where None.
+        states: what encoders learnt in the run that is read back, by medium; they learn anew where None.
+
+    Attributes:
+        config: the configuration with every option of every chosen plugin spelled out.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        context: Context,
+        *,
+        device: torch.device | None = None,
+        states: Mapping[Medium, Mapping[str, Any] | None] | None = None,
+    ) -> None:
+        self.context = context
+        self.device = device or find_device(config.device)
+        self.plugins = Plugins(config, context.registry)
+        self.config = self.plugins.config
+        self._states = states
+        self._screened: dict[Role, Screened] = {}
+        self._domains: dict[Role, Domain] = {}
+
+    # --- data -----------------------------------------------------------------------------------------------
+
+    def screened(self, role: Role) -> Screened:
+        """The good pairs of a data set, and what was dropped."""
+        if role not in self._screened:
+            context = self.context
+            self._screened[role] = load_screened(
+                self.config, role, context.registry, cache_dir=context.cache_dir, progress=context.progress
+            )
+        return self._screened[role]
+
+    def pairs(self, role: Role) -> PairSet:
+        """The good pairs of a data set, as the run is offered them."""
+        return self.screened(role).pair_set
+
+    @property
+    def pair_sets(self) -> dict[Role, PairSet]:
+        return {role: self.pairs(role) for role in ROLES}
+
+    @cached_property
+    def encoders(self) -> dict[Medium, Encoder]:
+        """Both encoders; one that learns from texts learns from the training texts of both domains."""
+        texts = training_texts(self.pair_sets.values()) if self._states is None else ()
+        made: dict[Medium, Encoder] = {}
+        for medium in MEDIA:
+            state = None if self._states is None else self._states[medium]
+            said = EncoderContext(seed=self.config.seed, cache_dir=self.context.cache_dir, texts=texts, state=state)
+            made[medium] = self.plugins.encoder(medium, said)
+        return made
+
+    def domain(self, role: Role) -> Domain:
+        """A data set as features of frozen encoders, or as inputs of those that train along."""
+        if role not in self._domains:
+            self._domains[role] = self.look(self.pairs(role), role)
+        return self._domains[role]
+
+    def look(self, pair_set: PairSet, role: Role) -> Domain:
+        """Some pairs through the run's encoders."""
+        return make_domain(
+            role,
+            pair_set,
+            splits_used(role),
+            image=self.encoders["image"],
+            text=self.encoders["text"],
+            device=self.device,
+            batch=self.config.encode_batch,
+            cache_dir=self.context.cache_dir,
+            progress=self.context.progress,
+        )
+
+    def check(self) -> None:
+        """Passes where the data can be learnt from and scored; says what there is.
+
+        Raises:
+            DataError: they cannot.
+        """
+        check_trainable(self.pairs("source"), self.pairs("target"))
+        for role, pair_set in self.pair_sets.items():
+            counts = ", ".join(f"{len(pair_set.split(split))} {split}" for split in SPLITS)
+            logger.info("%s: %s, %d classes, pairs: %s", role, pair_set.origin, len(pair_set.classes), counts)
+        if self.encoders["image"].trainable and self.config.on_error == "fail":
+            cache_dir, progress = self.context.cache_dir, self.context.progress
+            for role, pair_set in self.pair_sets.items():
+                refuse_bad_images(pair_set, splits_used(role), cache_dir=cache_dir, progress=progress)
+        trained = [FLAGS[medium] for medium in MEDIA if self.encoders[medium].trainable]
+        for part in self.parts:
+            if trained and not part.plugin.spec.networks:
+                raise UsageError(
+                    f"part '{part.name}' needs encoders that do not train along: give {trained[0]} another one or the "
+                    f"option trainable=false, or leave the part out (--part {part.name}=0)"
+                )
+        if self.trains_networks and self.without_networks:
+            asked = [part.name for part in self.parts if not part.plugin.spec.networks]
+            if not asked:
+                raise DataError(f"{self.without_networks}; --preset tuned does without the method's networks")
+
+    def require_frozen(self, who: str) -> None:
+        """Raises UsageError where an encoder trains along, and `who` needs features."""
+        choices: dict[Medium, PluginChoice] = {"image": self.config.encoder, "text": self.config.text_encoder}
+        for medium, choice in choices.items():
+            if self.encoders[medium].trainable:
+                raise UsageError(
+                    f"{who} needs frozen encoders, and the {medium} encoder '{choice.name}' trains along; give it "
+                    "trainable = false where it has that option, or take another one"
+                )
+
+    # --- the method's networks ------------------------------------------------------------------------------
+
+    @cached_property
+    def trains_networks(self) -> bool:
+        """Whether a part of the common space asks for the method's networks."""
+        return any(part.plugin.spec.networks for part in self.parts)
+
+    @cached_property
+    def without_networks(self) -> str:
+        """Why the method's networks cannot be trained on these data; empty where they can."""
+        try:
+            check_networks(self.pairs("source"), self.pairs("target"))
+        except DataError as error:
+            return str(error)
+        return ""
+
+    def networks(self, roles: Sequence[Role] = ROLES) -> dict[Role, DomainNetwork]:
+        """A fresh network for each domain; the same initial weights at every call."""
+        classes = {role: len(self.pairs(role).classes) for role in roles}
+        return make_networks(self.config, self.encoders["image"], self.encoders["text"], classes)
+
+    def sampler(self) -> GuardedSampler:
+        return self.plugins.sampler()
+
+    def discrepancy(self) -> GuardedDiscrepancy:
+        return self.plugins.discrepancy()
+
+    def observers(self, run_dir: Path) -> list[GuardedObserver]:
+        return self.plugins.observers(run_dir)
+
+    # --- the common space -----------------------------------------------------------------------------------
+
+    @cached_property
+    def parts(self) -> list[ChosenPart]:
+        """The parts of the common space that have a weight, in their order."""
+        return self.plugins.parts()
+
+    def is_network_alone(self, space: Space) -> bool:
+        """Whether the space is the published method's representation and no more."""
+        plugins = [part.plugin for part in self.parts if part.name in space.description.weights]
+        return [plugin.builtin and plugin.spec.name == TARGET_NETWORK for plugin in plugins] == [True]
+
+    def material(self) -> FittingMaterial:
+        """What the parts are fitted on."""
+        return FittingMaterial(
+            seed=self.config.seed,
+            source=lambda: known(self.domain("source")),
+            target=lambda: known(self.domain("target")),
+            validation=self._validation,
+            probe=self._probe,
+            sampler=self.sampler(),
+        )
+
+    def _validation(self) -> Known:
+        return known_split(self.domain("target"), "val")
+
+    def _probe(self, medium: Medium) -> Tensor:
+        train = self.domain("source").train
+        inputs: Tensor = (train.image if medium == "image" else train.text)[torch.arange(min(1, len(train)))]
+        return inputs.to(self.device)
+
+
+def make_networks(
+    config: Config, image: Encoder, text: Encoder, classes: Mapping[Role, int]
+) -> dict[Role, DomainNetwork]:
+    """A fresh network for each domain."""
+    network = config.network
+    advice = (
+        f"try a smaller network.media_width or network.common_width (now {network.media_width} and "
+        f"{network.common_width})"
+    )
+    with advising(lambda: "for the networks", advice):
+        return {
+            role: DomainNetwork(
+                image, text, classes=count, config=network, generator=generator_for(config.seed, f"{role} network")
+            )
+            for role, count in classes.items()
+        }

@@ -1,0 +1,243 @@
+"""`assert_part_ok`: the rules of `protocols.Part` on made-up features, for whatever a target may offer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dckt_core.base.rng import generator_for
+from dckt_core.contract.guards import GuardedPart
+from dckt_core.contract.pairs import MEDIA, Medium, Role
+from dckt_core.contract.protocols import Known, PartContext, Representation, Selection
+from dckt_core.contract.specs import PartSpec
+from dckt_core.testing.rules import Subject
+
+IMAGE_DIM, TEXT_DIM = 12, 9
+TOLERANCE = 1e-4
+"""Between rows in one batch and in several: sums of some dozen float32 values of about 1."""
+
+
+def assert_part_ok(spec: PartSpec[Any], options: Any = None) -> None:
+    """Fits a part on several targets and holds it to the contract.
+
+    It learns from a target with labelled pairs, with unlabelled ones, with unpaired items and from none at all, or
+    steps aside with a reason; rows of both media of one width, finite, for no item, one and many, the same in any
+    batch; the same seed gives the same rows; what it learnt comes back from `state_dict` as tensors; probabilities are
+    ones where it says so; it leaves what it is shown and everything global alone.
+
+    Args:
+        options: an instance of `spec.options`; its defaults by default.
+
+    Raises:
+        AssertionError: a rule is broken; one sentence with the spec's name and the rule.
+    """
+    subject = Subject(spec, "part", options)
+    check = _Check(subject)
+    with subject.leaves_alone(first_build=True):
+        check.build()
+    fitted = []
+    for offer, material in _materials().items():
+        with subject.leaves_alone():
+            part = check.fit(material, offer)
+        if part is not None:
+            with subject.leaves_alone():
+                check.rows(part, material)
+                check.repeats(part, material, offer)
+            fitted.append(offer)
+    subject.require(fitted, "it must learn from one of: " + ", ".join(_materials()))
+
+
+class _Check:
+    def __init__(self, subject: Subject) -> None:
+        self.subject, self.require = subject, subject.require
+
+    def build(self) -> GuardedPart:
+        roles: tuple[Role, ...] = ("source", "target")
+        networks = {role: _Network(classes) for role, classes in zip(roles, (4, 3), strict=True)}
+        context = PartContext(seed=0, networks=networks if self.subject.spec.networks else {})
+        with self.subject.blamed("build"):
+            built = self.subject.spec.build(self.subject.options, context)
+        for name in ("fit", "rows", "state_dict", "load_state_dict"):
+            there = callable(getattr(built, name, None))
+            self.require(there, f"build must return a part, and {type(built).__name__} has no method {name}")
+        return GuardedPart(built, self.subject.registered)
+
+    def fit(self, material: _Material, offer: str) -> GuardedPart | None:
+        """The part fitted, or None where it steps aside."""
+        part, before = self.build(), [tensor.clone() for tensor in material.tensors()]
+        with self.subject.blamed(f"fit, for {offer},"):
+            reason = part.fit(material)
+        same = all(torch.equal(old, new) for old, new in zip(before, material.tensors(), strict=True))
+        self.require(same, "it changes features or labels in place")
+        return part if reason is None else None
+
+    def rows(self, part: GuardedPart, material: _Material) -> None:
+        widths = set()
+        for medium in MEDIA:
+            features = material.features(medium)
+            whole = self.give(part, medium, features, material)
+            widths.add(whole.shape[1])
+            pieces = [self.give(part, medium, piece, material) for piece in (features[:1], features[1:])]
+            close = torch.allclose(whole, torch.cat(pieces), rtol=TOLERANCE, atol=TOLERANCE)
+            self.require(close, "an item's row must not depend on the others of its batch")
+            nothing = self.give(part, medium, features[:0], material)
+            self.require(nothing.shape == (0, whole.shape[1]), "it must give [0, k] for no items")
+            if self.subject.spec.classes:
+                classes = material.target.classes
+                fits = whole.shape[1] == classes and bool((whole >= 0).all())
+                self.require(
+                    fits and torch.allclose(whole.sum(dim=1), torch.ones(len(whole)), atol=1e-4),
+                    f"classes = True promises probabilities of the target's {classes} classes",
+                )
+        self.require(len(widths) == 1, "its rows of images and of texts must have one width")
+
+    def repeats(self, part: GuardedPart, material: _Material, offer: str) -> None:
+        again = self.fit(_materials()[offer], offer)
+        assert again is not None
+        kept = self.build()
+        with self.subject.blamed("state_dict"):
+            state = part.state_dict()
+        tensors = isinstance(state, dict) and all(isinstance(value, Tensor) for value in state.values())
+        self.require(tensors, "state_dict must hold tensors by name and nothing else")
+        with self.subject.blamed("load_state_dict"):
+            kept.load_state_dict({name: value.clone() for name, value in state.items()})
+        for medium in MEDIA:
+            features = material.features(medium)
+            rows = self.give(part, medium, features, material)
+            repeated = torch.equal(rows, self.give(again, medium, features, material))
+            self.require(repeated, "with the same seed it must learn the same")
+            back = torch.equal(rows, self.give(kept, medium, features, material))
+            self.require(back, "with its state_dict loaded it must give the same rows: what they need belongs in there")
+
+    def give(self, part: GuardedPart, medium: Medium, features: Tensor, material: _Material) -> Tensor:
+        before = _Earlier(medium, features, material)
+        with self.subject.blamed(f"rows, for {len(features)} {medium}s,"):
+            return part.rows(medium, features, before)
+
+
+class _Network:
+    """A network that tells classes by the first features."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+
+    def represent(self, images: Tensor | None, texts: Tensor | None) -> Representation:
+        def rows(inputs: Tensor | None) -> Tensor:
+            given = torch.zeros(0, self.classes) if inputs is None else inputs[:, : self.classes]
+            return given.softmax(dim=1)
+
+        return Representation(rows(images), rows(texts))
+
+
+class _KeepAll:
+    """A sampler that keeps all pairs."""
+
+    def select(self, state: Any) -> Selection:
+        return Selection(indices=torch.arange(len(state.labels)))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
+
+
+class _Material:
+    """A `protocols.Material` over made-up domains. The part `correlation` was fitted before: it keeps some features."""
+
+    def __init__(self, source: Known, target: Known, validation: Known) -> None:
+        self.seed, self.source, self.target, self.validation = 0, source, target, validation
+        self.sampler = _KeepAll()
+
+    def generator(self, purpose: str) -> torch.Generator:
+        return generator_for(self.seed, purpose)
+
+    def rows(self, part: str, medium: Medium, features: Tensor) -> Tensor:
+        return _Earlier(medium, features, self)[part]
+
+    def note(self, text: str) -> None: ...
+
+    def features(self, medium: Medium) -> Tensor:
+        return self.validation.images if medium == "image" else self.validation.texts
+
+    def tensors(self) -> list[Tensor]:
+        domains = (self.source, self.target, self.validation)
+        values = [getattr(domain, field.name) for domain in domains for field in fields(domain)]
+        return [value for value in values if isinstance(value, Tensor)]
+
+
+class _Earlier(Mapping[str, Tensor]):
+    """Rows of `correlation`, the only part before."""
+
+    def __init__(self, medium: Medium, features: Tensor, material: _Material) -> None:
+        self._features = features
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name != "correlation":
+            raise KeyError(name)
+        return self._features[:, :8]
+
+    def __iter__(self) -> Any:
+        return iter(("correlation",))
+
+    def __len__(self) -> int:
+        return 1
+
+
+def _materials() -> dict[str, _Material]:
+    """Targets by what they offer; the same source for all."""
+    source, whole = _domain("source", 4, 8), _domain("target", 3, 8)
+    unknown = torch.full_like(whole.image_labels, -1)
+    some = whole.image_labels.clone()
+    some[12:] = -1
+    half = len(unknown) // 2
+    nothing = torch.zeros(0, dtype=torch.int64)
+    targets = {
+        "labelled pairs": whole,
+        "pairs of which some are labelled": replace(whole, image_labels=some, text_labels=some),
+        "unlabelled pairs": replace(whole, image_labels=unknown, text_labels=unknown),
+        "images, and texts of other pairs": replace(
+            whole,
+            images=whole.images[:half],
+            texts=whole.texts[half:],
+            pairs=0,
+            image_labels=unknown[:half],
+            text_labels=unknown[half:],
+        ),
+        "nothing": replace(
+            whole,
+            images=whole.images[:0],
+            texts=whole.texts[:0],
+            pairs=0,
+            image_labels=nothing,
+            text_labels=nothing,
+        ),
+    }
+    return {offer: _Material(source, target, _domain("validation", 3, 3)) for offer, target in targets.items()}
+
+
+def _domain(role: str, classes: int, per_class: int) -> Known:
+    """Points around a centre for each class; image and text of a pair share what the first features say."""
+    generator = generator_for(0, f"part {role}")
+    labels = torch.arange(classes).repeat(per_class)
+    shared = 2 * torch.randn(classes, 8, generator=generator)
+    noise = torch.randn(len(labels), IMAGE_DIM + TEXT_DIM, generator=generator)
+    images, texts = noise[:, :IMAGE_DIM].clone(), noise[:, IMAGE_DIM:].clone()
+    own = torch.randn(len(labels), 8, generator=generator)
+    images[:, :8] += shared[labels] + own
+    texts[:, :8] += shared[labels] + own
+    names = torch.randn(classes, TEXT_DIM, generator=generator)
+    names[:, :8] += shared
+    return Known(
+        images=images,
+        texts=texts,
+        pairs=len(labels),
+        image_labels=labels,
+        text_labels=labels.clone(),
+        classes=classes,
+        names=names,
+        name_labels=torch.arange(classes),
+    )

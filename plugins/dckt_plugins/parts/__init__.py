@@ -1,0 +1,1 @@
+"""Parts of the common space that ship in the box."""
