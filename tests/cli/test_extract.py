@@ -10,6 +10,7 @@ import torch
 from dckt_cli.main import main
 from dckt_core.retrieval.shards import open_extraction
 from dckt_core.runs.model import load
+from tests.support.tolerance import SMALL, assert_same
 
 Capture = pytest.CaptureFixture[str]
 VECTORS = ("--encoder", "mean-vectors", "--encoder-opt", "vector_size=8")
@@ -58,7 +59,7 @@ def test_places_in_a_runs_common_space(run: str, capsys: Capture, tmp_path: Path
     assert ids == [pair.id for pair in pairs]
     own = model.encode_images if medium == "image" else model.encode_texts
     expected = own([pair.image_item if medium == "image" else pair.text_item for pair in pairs])  # type: ignore[arg-type]
-    assert rows == pytest.approx(expected, abs=1e-6)
+    assert_same(rows, expected, terms=SMALL)
     for item, pair in zip(done.items(), pairs, strict=True):
         assert (item["id"], item["label"], item["split"]) == (pair.id, pair.label, pair.split)
         assert item[medium] == (pair.text if medium == "text" else pair.image.name)

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from dckt_cli.main import main
 from dckt_core.io.tensors import WEIGHTS, WEIGHTS_FORMAT, save_tensors
 from dckt_core.retrieval.index_folder import read_header
 from dckt_core.runs.model import load
+from tests.support.tolerance import SMALL, assert_same
 
 Capture = pytest.CaptureFixture[str]
 
@@ -87,7 +89,7 @@ def test_the_index_finds_what_the_run_finds(
     assert answer["query"] == {query[0][2:]: query[1]}
     assert [row["id"] for row in answer["results"]] == [row["id"] for row in there]
     for mine, yours in zip(answer["results"], there, strict=True):
-        assert mine["cosine"] == pytest.approx(yours["cosine"], abs=1e-6)
+        assert_same(mine["cosine"], yours["cosine"], terms=SMALL, scale=1, dtype=torch.float32)
         assert (mine["rank"], mine["label"], mine["split"]) == (yours["rank"], yours["label"], yours["split"])
         if "image" in mine:
             assert mine["image"] == str(Path(yours["image"]).absolute())
@@ -171,7 +173,7 @@ def test_one_medium_alone(run: str, capsys: Capture, tmp_path: Path) -> None:
     assert read_header(out).counts["text"] == 1
     (row,) = told(capsys, "search", out, "--text", "a red square", "--medium", "text")["results"]
     assert (row["id"], row["text"]) == ("a.txt", "a red square")
-    assert row["cosine"] == pytest.approx(1)
+    assert_same(row["cosine"], 1, terms=SMALL, dtype=torch.float32)
 
 
 def test_a_place_with_nothing_on_it(run: str, index: Path, capsys: Capture, tmp_path: Path) -> None:
@@ -239,7 +241,9 @@ def test_recall_of_an_approximate_index_is_told(
         assert found["queries"] == 24
     exact = told(capsys, "search", built, "--text", "a red square", "-k", "5")["results"]
     answer = told(capsys, "search", out, "--text", "a red square", "-k", "5")["results"]
-    assert [row["cosine"] for row in answer] == pytest.approx([row["cosine"] for row in exact], abs=2e-3)
+    assert [row["cosine"] for row in answer] == pytest.approx(
+        [row["cosine"] for row in exact], abs=2 * torch.finfo(torch.float16).eps
+    )
     assert main(["index", str(out), "--remove", answer[0]["id"], "--quiet"]) == 0
     again = told(capsys, "search", out, "--text", "a red square", "-k", "24")["results"]
     assert answer[0]["id"] not in {row["id"] for row in again}

@@ -10,6 +10,7 @@ import torch
 
 from dckt_cli.main import main
 from dckt_core.runs.model import load
+from tests.support.tolerance import SMALL, assert_same
 
 Capture = pytest.CaptureFixture[str]
 
@@ -33,7 +34,8 @@ def test_a_text_finds_images_as_their_cosines_say(run: str, capsys: Capture) -> 
     query = model.encode_texts(["a red square with a mark"]).double()
     images = model.encode_images([pairs[row["id"]].image_item for row in results]).double()
     expected = torch.cosine_similarity(query, images).tolist()
-    assert [row["cosine"] for row in results] == pytest.approx(expected, abs=1e-5)
+    cosines = [row["cosine"] for row in results]
+    assert_same(cosines, expected, terms=SMALL, scale=1, dtype=torch.float32)
     assert [row["cosine"] for row in results] == sorted((row["cosine"] for row in results), reverse=True)
     assert [row["rank"] for row in results] == list(range(1, len(pairs) + 1))
     for row in results:
@@ -59,9 +61,9 @@ def test_either_medium_may_be_asked_for(run: str, capsys: Capture, query: list[s
     results = told(capsys, run, *query, "--medium", medium, "-k", "100")["results"]
     assert all((wanted in row) and ({"image", "text"} & set(row) == {wanted}) for row in results)
     if wanted != other:  # the query itself is in the data set, so that nothing is nearer
-        assert results[0]["cosine"] == pytest.approx(1.0)
+        assert_same(results[0]["cosine"], 1, terms=SMALL, dtype=torch.float32)
         own = next(row for row in results if row["id"] == "red-test-2")
-        assert own["cosine"] == pytest.approx(1.0)
+        assert_same(own["cosine"], 1, terms=SMALL, dtype=torch.float32)
 
 
 def test_equal_cosines_keep_the_order_of_the_data_set(run: str, capsys: Capture) -> None:

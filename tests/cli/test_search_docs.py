@@ -14,6 +14,7 @@ import torch
 import dckt_core
 from dckt_cli.main import main
 from dckt_core.data.inputs import inputs_for
+from tests.support.tolerance import SMALL, assert_same
 
 PAGE = (Path(__file__).parents[2] / "docs" / "search.md").read_text("utf-8")
 Capture = pytest.CaptureFixture[str]
@@ -71,7 +72,7 @@ def test_python(home: Path, capsys: Capture) -> None:
     exec(second, names)
     photos = sorted(str(path) for path in Path("photos").iterdir())
     assert names["ids"] == [Path(photo).name for photo in photos]
-    assert torch.allclose(names["rows"], model.encode_images(photos), atol=1e-6)  # type: ignore[arg-type]
+    assert_same(names["rows"], model.encode_images(photos), terms=SMALL)  # type: ignore[arg-type]
     dckt_core.remove_from_index("photos.index", ["red-test-0.png"])
     assert dckt_core.add_to_index("photos.index", "more-photos", model) == {"image": (10, 0)}
     assert len(dckt_core.open_index("photos.index").search_texts(["a"], k=100)[0]) == 17

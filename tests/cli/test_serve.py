@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from dckt_cli.main import main
 from dckt_core.runs.model import load
 from tests.conftest import DCKT
 from tests.support.browser import CONTRAST, Browser, open_browser, until
+from tests.support.tolerance import SMALL, assert_same
 
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
@@ -133,7 +135,7 @@ def test_it_finds_what_dckt_search_finds(server: Server, home: Path, trained: Pa
     assert [(row["rank"], row["id"], row["label"]) for row in found] == [
         (row["rank"], row["id"], row["label"]) for row in expected
     ]
-    assert [row["cosine"] for row in found] == pytest.approx([row["cosine"] for row in expected], abs=1e-6)
+    assert_same(*([row["cosine"] for row in rows] for rows in (found, expected)), terms=SMALL, dtype=torch.float32)
 
 
 def test_a_picture_is_shown_by_its_number_alone(server: Server, home: Path) -> None:
@@ -156,7 +158,7 @@ def test_a_picture_finds(server: Server, home: Path, medium: str) -> None:
     assert all(("picture" in row) is (medium == "image") for row in answer["results"])
     if medium == "image":
         assert answer["results"][0]["id"] in ("red-train-1", "red-val-1", "red-test-1"), "all three are the same"
-        assert answer["results"][0]["cosine"] == pytest.approx(1.0)
+        assert_same(answer["results"][0]["cosine"], 1, terms=SMALL, dtype=torch.float32)
 
 
 def test_what_it_tells_of_itself(server: Server) -> None:

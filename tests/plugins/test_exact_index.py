@@ -17,6 +17,7 @@ from dckt_core.io.tensors import save_tensors
 from dckt_plugins.indexes import exact
 from dckt_plugins.indexes.exact import FILE, FORMAT, KIND, ExactIndex
 from tests.support import box
+from tests.support.tolerance import assert_same
 
 
 def filled(vectors: Tensor) -> ExactIndex:
@@ -36,7 +37,7 @@ def test_by_hand() -> None:
     ids, cosines = index.search(torch.tensor([[5.0, 0.0], [-1.0, 0.5]]), 2)
     assert ids == [["east", "far north-east"], ["north", "far north-east"]]
     expected = torch.tensor([[1, math.sqrt(0.5)], [1 / math.sqrt(5), -1 / math.sqrt(10)]])
-    assert torch.allclose(cosines.float(), expected, atol=1e-7)
+    assert_same(cosines, expected, terms=2)
 
 
 @given(seed=st.integers(0, 10_000), size=st.integers(1, 90), dim=st.integers(1, 40), k=st.integers(1, 100))
@@ -54,7 +55,7 @@ def test_equals_a_full_sort_in_any_chunks(seed: int, size: int, dim: int, k: int
         patch.setattr(exact, "FEW", int(torch.randint(0, 7, (1,), generator=generator)))
         ids, cosines = filled(vectors).search(queries, k)
     assert rows(ids) == order.tolist()
-    assert torch.allclose(cosines, cosine.gather(1, order), atol=1e-12)
+    assert_same(cosines, cosine.gather(1, order), terms=dim, scale=1)
 
 
 @pytest.mark.parametrize("chunk", [7, 64, 65536])

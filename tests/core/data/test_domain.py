@@ -17,6 +17,7 @@ from dckt_core.contract.pairs import ImageItem, Pair, PairSet, Split
 from dckt_core.contract.protocols import Encoder
 from dckt_core.data.domain import Domain, make_domain
 from tests.core.conftest import Spy
+from tests.support.tolerance import assert_same
 
 
 def spread(pictures: Sequence[ImageItem], labels: str, **fields: Any) -> PairSet:
@@ -55,17 +56,17 @@ def test_everything_has_its_place(spy: Spy, pictures: list[ImageItem], colours: 
     assert made.classes == 3
     assert [pair.id for pair in made.train.pairs] == ["0b", "2a"]
     assert made.train.labels.tolist() == [1, 0]
-    assert torch.allclose(made.train.image[torch.arange(2)], colours[[0, 2]])
+    assert_same(made.train.image[torch.arange(2)], colours[[0, 2]], terms=3)
     assert made.splits["test"].labels.tolist() == [0, 1]
     assert [pair.id for pair in made.unlabelled.pairs] == ["1-"]
     assert made.unlabelled.labels.tolist() == [-1]
-    assert torch.allclose(made.unlabelled.image[torch.arange(1)], colours[[1]])
+    assert_same(made.unlabelled.image[torch.arange(1)], colours[[1]], terms=3)
     assert made.unlabelled.text[torch.arange(1)].tolist() == [[1, 0]]
     assert {medium: [pair.id for pair in lone.items] for medium, lone in made.lone.items()} == {
         "image": ["3I"],
         "text": ["4T"],
     }
-    assert torch.allclose(made.lone["image"].rows[torch.arange(1)], colours[[3]])
+    assert_same(made.lone["image"].rows[torch.arange(1)], colours[[3]], terms=3)
     assert made.lone["text"].rows[torch.arange(1)].tolist() == [[4, 0]]
     assert made.lone["text"].labels.tolist() == [-1]
     assert [item.text for item in made.names.items] == ["a", "b", "some sea", "c"]

@@ -25,6 +25,7 @@ from dckt_core.retrieval.extract import extract
 from dckt_core.retrieval.extractor import Extractor
 from dckt_core.retrieval.listing import Entry, Listing
 from dckt_core.retrieval.shards import open_extraction
+from tests.support.tolerance import assert_same
 
 DIM, WIDTH = 5, 12
 Rows = Callable[[Tensor], Tensor]
@@ -73,7 +74,7 @@ def test_rows_are_those_of_the_module_in_the_order_of_the_items(tmp_path: Path) 
     ids, rows = done.load()
     assert ids == [f"t{n}" for n in range(len(TEXTS))]
     expected = linear()(letters([TextItem("", text) for text in TEXTS]))
-    assert rows == pytest.approx(expected.detach(), rel=1e-5)
+    assert_same(rows, expected, terms=DIM)
     assert [len(names) for names, _ in done.shards()] == [5, 5, 5, 5, 3]
     assert list(done.items()) == [{"id": f"t{n}", "text": text, "label": text[:1]} for n, text in enumerate(TEXTS)]
     assert (len(done), done.dim, done.medium) == (23, DIM, "text")
@@ -245,7 +246,7 @@ def test_skip_leaves_bad_items_out_and_says_why(tmp_path: Path) -> None:
     ids, rows = done.load()
     good = [number for number in range(len(SPOILT)) if number not in BAD]
     assert ids == [f"t{n}" for n in good] == [item["id"] for item in done.items()]
-    assert rows == pytest.approx(linear()(letters([TextItem("", SPOILT[n]) for n in good])).detach(), rel=1e-5)
+    assert_same(rows, linear()(letters([TextItem("", SPOILT[n]) for n in good])), terms=DIM)
     dropped = [json.loads(line) for line in (done.path / "dropped.jsonl").read_text().splitlines()]
     assert [row["pair"] for row in dropped] == [f"t{n}" for n in BAD]
     expected = [

@@ -12,6 +12,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dckt_plugins.discrepancies.adversarial import Discriminators, ReverseGradient, reversal_factor
+from dckt_plugins.discrepancies.catalogue import AdversarialOptions
+from tests.support.tolerance import assert_same
+
+HIDDEN = AdversarialOptions().hidden
 
 
 def rows(n: int, d: int = 3, *, seed: int = 0, shift: float = 0.0) -> Tensor:
@@ -48,13 +52,13 @@ def test_values_are_the_cross_entropy_of_each_domain_weighed_the_same(build: Any
         network = discrepancy.networks[name]
         of_source = -torch.log(torch.sigmoid(network(source))).mean()
         of_target = -torch.log(1 - torch.sigmoid(network(target))).mean()
-        assert values[name].item() == pytest.approx(((of_source + of_target) / 2).item(), rel=1e-5)
+        assert_same(values[name], (of_source + of_target) / 2, terms=13 * (3 + 5))
 
 
 def test_a_discriminator_that_knows_nothing_says_log_2(build: Any) -> None:
     discrepancy = build("adversarial", layers={"a": 3})
     nn.init.zeros_(discrepancy.networks["a"][2].weight)
-    assert discrepancy.many({"a": (rows(4), rows(9, seed=1))}, 1.0)["a"].item() == pytest.approx(math.log(2))
+    assert_same(discrepancy.many({"a": (rows(4), rows(9, seed=1))}, 1.0)["a"], math.log(2), terms=13)
 
 
 def test_the_discriminators_learn_to_lower_it_and_the_networks_to_raise_it(build: Any) -> None:
@@ -86,9 +90,9 @@ def test_the_rows_feel_the_factor_and_the_discriminators_do_not(build: Any, prog
     wanted = torch.autograd.grad(expected, [source, *parameters])
     got = torch.autograd.grad(discrepancy.many({"a": (source, target)}, progress)["a"], [source, *parameters])
     factor = reversal_factor(progress, 0.5, 4.0)
-    assert torch.allclose(got[0], -factor * wanted[0], atol=1e-7)
+    assert_same(got[0], -factor * wanted[0], terms=6 * HIDDEN)
     for ours, theirs in zip(got[1:], wanted[1:], strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-7)
+        assert_same(ours, theirs, terms=12 * HIDDEN)
 
 
 def test_same_seed_same_weights_and_no_global_draws(build: Any) -> None:
