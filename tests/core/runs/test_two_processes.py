@@ -23,7 +23,7 @@ PLAIN = {
 }
 
 
-ADDED_UP = 10_000
+ADDED_UP = 1_000
 """Numbers that a weight is the sum of: some 50 updates, each the mean over a batch of what a network adds up."""
 
 
