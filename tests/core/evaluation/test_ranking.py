@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dckt_core.base.errors import DataError
 from dckt_core.evaluation.ranking import _positions, average_precisions, bootstrap_interval, chance_ap, chance_map, rank
+from tests.support.tolerance import assert_same
 
 RIGHT, WRONG = 1, 0
 
@@ -203,7 +204,7 @@ def test_equal_vectors_tie_exactly_wherever_they_stand(width: int, count: int) -
     for wanted, first in ((0, 1), (1, 2), (2, 3)):
         aps = average_precisions(rows, gallery, torch.full((count,), wanted), labels)
         expected = sum(i / (first + 3 * (i - 1)) for i in range(1, count + 1)) / count
-        assert torch.allclose(aps, torch.full_like(aps, expected), rtol=1e-12)
+        assert_same(aps, torch.full_like(aps, expected), terms=count)
 
 
 def test_a_zero_vector_has_cosine_zero_to_all() -> None:
@@ -281,7 +282,7 @@ def test_the_cosine_ignores_length() -> None:
     rows, labels = torch.randn(20, 5, generator=generator).double(), torch.randint(3, (20,), generator=generator)
     longer = rows * torch.rand(20, 1, generator=generator).double().add(0.1)
     first, second = average_precisions(rows, rows, labels, labels), average_precisions(longer, rows, labels, labels)
-    assert torch.allclose(first, second)
+    assert_same(first, second, terms=20)
 
 
 # --- the edges ------------------------------------------------------------------------------------------------
