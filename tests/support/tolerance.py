@@ -5,7 +5,7 @@ each rounds its partial sums. A sum of n terms is then off by about eps sqrt(n),
 number of the dtype, relative to what was added up: roundings are as good as independent and of mean 0 (Higham and Mary
 2019, "A new approach to probabilistic rounding error analysis"). SAFETY times that much is granted, everywhere.
 
-Means and the like that were computed in float64 may be compared by `pytest.approx` as it is: its 1e-6 is billions of eps.
+Means and the like of float64 may be compared by `pytest.approx` as it is: its 1e-6 is billions of eps.
 """
 
 from __future__ import annotations
