@@ -172,15 +172,16 @@ def _show(rows: Sequence[Row], workloads: Sequence[Workload]) -> None:
 
 
 def _table(title: str, headings: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from dckt_cli.screen import Screen
 
     table = Table(title=title, title_justify="left")
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="left" if number == 0 or not heading else "right")
     for line in lines:
         table.add_row(*line)
-    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160).print(table)
+    Screen().print(table)
 
 
 def _text(value: Any) -> str:

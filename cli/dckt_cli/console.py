@@ -1,15 +1,20 @@
-"""What a person sees while dckt works, all of it on stderr: bars on a terminal, plain lines elsewhere."""
+"""What a person sees: while dckt works, on stderr, bars on a terminal and plain lines elsewhere; at the end, on stdout,
+tables. Texts of strangers, such as file names, cannot steer the terminal.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import click
+
+from dckt_core.base.errors import one_line
 from dckt_core.base.progress import Progress, logger, silent
 
 if TYPE_CHECKING:
@@ -25,8 +30,9 @@ def watching(*, quiet: bool = False) -> Iterator[Progress]:
     """Shows log lines and progress while the block runs; `quiet` shows warnings alone."""
     from rich.console import Console
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     handler = _AboveBars(console) if console.is_terminal else logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine())
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -40,6 +46,38 @@ def watching(*, quiet: bool = False) -> Iterator[Progress]:
             yield PlainLines()
     finally:
         logger.removeHandler(handler)
+
+
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()) -> None:
+    """A table on stdout, with lines and folded to the width of a terminal; elsewhere plain columns, whole.
+
+    Args:
+        right: the headings of columns that end below each other, as figures do.
+    """
+    if not sys.stdout.isatty():  # rich takes its time to import
+        cells = [[one_line(cell) for cell in row] for row in (headings, *rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        for line in cells:
+            padded = [f"{cell:{'>' if headings[n] in right else '<'}{widths[n]}}" for n, cell in enumerate(line)]
+            click.echo("  ".join(padded).rstrip())
+        return
+    from rich.table import Table
+
+    from dckt_cli.screen import Screen
+
+    table = Table()
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left")
+    for row in rows:
+        table.add_row(*row)
+    Screen().print(table)
+
+
+class _OneLine(logging.Formatter):
+    """Log lines hold names of files, and reasons that have them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return one_line(record.getMessage())
 
 
 class _AboveBars(logging.Handler):
@@ -71,7 +109,7 @@ def _bars(console: Console) -> Iterator[Progress]:
             done = task.completed - task.fields["already"]
             return Text(f"in {timedelta(seconds=int(seconds))}{pace(int(done), seconds, int(total - task.completed))}")
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Pace())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), Pace())
     with Bars(*columns, console=console) as bars:
         tasks: dict[str, TaskID] = {}
 

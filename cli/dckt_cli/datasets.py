@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
-from dckt_core.base.errors import ExitCode
+from dckt_core.base.errors import ExitCode, one_line
 
 if TYPE_CHECKING:
     from dckt_core.contract.pairs import Split
@@ -110,7 +110,7 @@ def _show(path: Path, inspection: Inspection) -> None:
     from dckt_core.data.rungs import RUNGS, holdings, rung_of
 
     for problem in inspection.problems:
-        click.echo(str(problem))
+        click.echo(one_line(str(problem)))
     pair_set, labels = inspection.pair_set, inspection.labels
     if labels:
         total = Counter(pair.split for pair in pair_set.pairs if pair.label is not None)

@@ -120,12 +120,11 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
 
 
 def _show(title: str, summary: dict[str, TaskSummary], *, per_class: bool) -> None:
-    import sys
-
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 100)
+    from dckt_cli.screen import Screen
+
+    console = Screen()
     table, at_k = Table(), Table()
     for growing, columns in ((table, ["mAP (95 % interval)", "chance"]), (at_k, ["k", "mAP", "precision", "recall"])):
         growing.add_column("task")

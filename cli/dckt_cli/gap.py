@@ -98,10 +98,9 @@ def _as_json(found: list[tuple[LayerRows, TwoSampleTest]]) -> dict[str, Any]:
 
 
 def _show(found: list[tuple[LayerRows, TwoSampleTest]], permutations: int) -> None:
-    import sys
-
-    from rich.console import Console
     from rich.table import Table
+
+    from dckt_cli.screen import Screen
 
     said = _as_json(found)
     table = Table(
@@ -116,4 +115,4 @@ def _show(found: list[tuple[LayerRows, TwoSampleTest]], permutations: int) -> No
         figures = [of_layer[layer] for of_layer in said["layers"].values()]
         shown = [f"{one['mmd']:.4f} ({one['p_value']:.3g})" for one in figures]
         table.add_row(layer, f"{of_after['weight']:g}", *shown)
-    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120).print(table)
+    Screen().print(table)

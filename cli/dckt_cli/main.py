@@ -12,7 +12,7 @@ import click
 
 from dckt_cli.app import App
 from dckt_core import __version__
-from dckt_core.base.errors import DcktError, ExitCode, UsageError, did_you_mean
+from dckt_core.base.errors import DcktError, ExitCode, UsageError, did_you_mean, one_line
 from dckt_core.base.memory import is_out_of_memory
 from dckt_core.io.text import is_unicode
 
@@ -123,7 +123,7 @@ def _click_error(error: click.ClickException) -> int:
 
 
 def _say(text: str) -> None:
-    click.echo(f"dckt: {' '.join(text.split())}", err=True)
+    click.echo(f"dckt: {one_line(text)}", err=True)
 
 
 def _reader_gone() -> int:

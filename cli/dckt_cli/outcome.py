@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +24,12 @@ AGAINST = {"before": "before transfer", "control": "the target-only control", "a
 
 def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
     """Prints test mAP with 95 % intervals, where the run lies, and what to type next."""
-    from rich.console import Console
     from rich.table import Table
 
+    from dckt_cli.screen import Screen
+
     test = summary["test"]
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    console = Screen()
     table = Table(title=f"mAP on the {summary['target']['test']} test pairs (95 % interval over queries)")
     table.add_column("representation")
     for title in DIRECTIONS.values():
@@ -59,9 +59,9 @@ def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
         counts = ", ".join(f"{count} of the {role}" for role, count in summary["dropped"].items())
         console.print(f"bad pairs dropped: {counts}; see {Layout(run_dir).dropped}")
     console.print(f"run folder: {run_dir}")
-    console.print(f"next: dckt report {run_dir}", markup=False)
-    console.print(f"      dckt evaluate {run_dir}", markup=False)
-    console.print(f'      dckt search {run_dir} --text "..." | --image FILE', markup=False)
+    console.print(f"next: dckt report {run_dir}")
+    console.print(f"      dckt evaluate {run_dir}")
+    console.print(f'      dckt search {run_dir} --text "..." | --image FILE')
 
 
 def _cell(value: Mapping[str, Any] | float) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from dckt_cli.app import App
+from dckt_cli.console import show_table
 from dckt_core.base.errors import ExitCode, PluginError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def list_plugins(app: App, /, *, as_json: bool) -> None:
     rows = [
         [e.spec.kind, typed_name(e, app.registry), f"{e.distribution} {e.version}", e.spec.summary] for e in entries
     ]
-    echo_table(["kind", "name", "distribution", "summary"], rows)
+    show_table(["kind", "name", "distribution", "summary"], rows)
 
 
 @plugins.command()
@@ -81,7 +82,7 @@ def show(app: App, /, *, name: str, as_json: bool) -> None:
         if options:
             click.echo()
             rows = [[option.name, option.type, word(option.default), option.help] for option in options]
-            echo_table(["option", "takes", "default", "meaning"], rows)
+            show_table(["option", "takes", "default", "meaning"], rows)
         else:
             click.echo("takes no options")
 
@@ -160,10 +161,3 @@ def word(value: Any) -> str:
 
 def echo_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def echo_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as their widest cell."""
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    for row in [header, *rows]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,7 @@ from dckt_cli import options
 from dckt_core.base.errors import DataError, DcktError, UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from dckt_cli.screen import Screen
     from dckt_core.runs.record import Estimate, RunRecord
 
 RUNS_DIR = click.option("--runs-dir", metavar="DIR", type=options.Place(), default=Path("runs"), show_default=True)
@@ -44,6 +42,8 @@ def list_runs(runs_dir: Path, as_json: bool) -> None:
         return
     from rich.table import Table
 
+    from dckt_cli.screen import Screen
+
     table = Table(title="test mAP, mean of both directions", title_justify="left")
     for column in ("run", "started", "data", "encoders", "sampler"):
         table.add_column(column, overflow="fold")
@@ -51,7 +51,7 @@ def list_runs(runs_dir: Path, as_json: bool) -> None:
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*_cells(row))
-    _console().print(table)
+    Screen().print(table)
 
 
 @runs.command()
@@ -69,10 +69,12 @@ def show(run: Path, as_json: bool) -> None:
         return
     from rich.table import Table
 
+    from dckt_cli.screen import Screen
+
     row = _row(record)
     if "error" in row:
         raise DataError(row["error"])
-    console = _console()
+    console = Screen()
     console.print(f"{record.path}: {row['status']}, started {row['started']}")
     console.print(f"source {row['source']}, target {row['target']}")
     if record.summary is not None:
@@ -112,7 +114,9 @@ def compare(ctx: click.Context, /, runs: tuple[Path, ...], as_json: bool) -> Non
         return
     from rich.table import Table
 
-    console = _console()
+    from dckt_cli.screen import Screen
+
+    console = Screen()
     table = Table("setting", *[str(record.path) for record in records], title="differences", title_justify="left")
     for key, values in differing.items():
         table.add_row(key, *["-" if value is None else str(value) for value in values])
@@ -192,7 +196,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [*head, f"{row['source']} -> {row['target']}", encoders, str(row["sampler"]), *cells]
 
 
-def _show_map(console: Console, records: list[RunRecord]) -> None:
+def _show_map(console: Screen, records: list[RunRecord]) -> None:
     """mAP of every network of some runs, with intervals."""
     from rich.table import Table
 
@@ -227,9 +231,3 @@ def _other_pairs(records: list[RunRecord]) -> list[str]:
 
     first, *rest = (lookup(record.model, "pairs", "target") for record in records)
     return [str(record.path) for record, digest in zip(records[1:], rest, strict=True) if digest != first]
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
+from dckt_core.base.errors import one_line
 
 if TYPE_CHECKING:
     from dckt_core.base.progress import Progress
@@ -131,21 +132,15 @@ def _rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:
 
 
 def _show(results: Sequence[Mapping[str, Any]], *, title: Query | None) -> None:
+    from dckt_cli.console import show_table
+
     if title is not None:
-        click.echo(_printable(title.text if title.text is not None else str(title.image)))
+        click.echo(one_line(title.text if title.text is not None else str(title.image)))
     heads = {"rank": "rank", "cosine": "cosine", "id": "id", "label": "class", "image": "image", "text": "text"}
     shown = [key for key in heads if any(key in row for row in results)]
-    rows = [heads, *({**row, "cosine": f"{row['cosine']:.4f}"} for row in results)]
-    cells = [[_printable(str(row.get(key, ""))) for key in shown] for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(shown))]
-    for row in cells:
-        padded = [
-            cell.rjust(width) if key in ("rank", "cosine") else cell.ljust(width)
-            for key, cell, width in zip(shown, row, widths, strict=True)
-        ]
-        click.echo("  ".join(padded).rstrip())
-
-
-def _printable(text: str) -> str:
-    """One line that cannot steer a terminal."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    rows = [{**row, "cosine": f"{row['cosine']:.4f}"} for row in results]
+    show_table(
+        [heads[key] for key in shown],
+        [[str(row.get(key, "")) for key in shown] for row in rows],
+        right=("rank", "cosine"),
+    )

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from enum import IntEnum
 from pathlib import Path
 
+_JOINERS = "\u200c\u200d"
+"""They are part of words in some scripts, and shown as nothing."""
+
 
 class ExitCode(IntEnum):
     """What the `dckt` command returns to the shell."""
@@ -91,5 +94,14 @@ def describe(error: BaseException) -> str:
 
 
 def one_line(text: str) -> str:
-    """Text with all white space, line breaks too, as single blanks."""
-    return " ".join(text.split())
+    """Text fit to be shown, with all white space, line breaks too, as single blanks."""
+    return " ".join(printable(text).split())
+
+
+def printable(text: str) -> str:
+    """Text on one line that cannot steer a terminal: a blank stands for what cannot be shown.
+
+    >>> printable("red \\x1b[31m square\\nand a second line")
+    'red  [31m square and a second line'
+    """
+    return "".join(letter if letter.isprintable() or letter in _JOINERS else " " for letter in text)

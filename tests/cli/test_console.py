@@ -3,9 +3,11 @@ import logging
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from dckt_cli import console
 from dckt_cli.console import PlainLines, pace
+from dckt_cli.screen import Screen
 
 
 @pytest.mark.parametrize(
@@ -71,3 +73,54 @@ def test_log_lines_are_not_broken_in_two() -> None:
     line = "go on with: dckt train --resume runs/a-run-with-a-name [not markup]"
     console._AboveBars(screen).emit(logging.makeLogRecord({"msg": line}))
     assert screen.file.getvalue() == f"{line}\n"  # type: ignore[attr-defined]
+
+
+ROWS = [["1", "photos/a-name-that-is-long/[red]picture[/red].png"], ["10", "steer \x1b[2J\x07 :smile:\nthe terminal"]]
+
+
+def test_a_table_on_a_terminal_keeps_every_word_and_what_looks_like_markup() -> None:
+    file = io.StringIO()
+    table = Table("rank", "image")
+    for row in ROWS:
+        table.add_row(*row)
+    Screen(file=file, force_terminal=True, width=30, color_system=None).print(table)
+    lines = file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 30
+    cells = "".join(line.split("│")[2].strip() for line in lines if line.count("│") == 3)
+    assert cells.startswith("photos/a-name-that-is-long/[red]picture[/red].png")
+    assert "…" not in file.getvalue()
+    assert not {"\x1b", "\x07"} & set(file.getvalue())
+    assert ":smile:" in file.getvalue()
+
+
+def test_lines_on_a_screen_are_not_wrapped_and_steer_nothing() -> None:
+    file = io.StringIO()
+    screen = Screen(file=file, force_terminal=True, width=20, color_system=None)
+    screen.print("next: dckt report runs/[bold]a \x1b[31m name")
+    assert file.getvalue() == "next: dckt report runs/[bold]a  [31m name\n"
+
+
+def test_elsewhere_a_table_is_plain_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    expected = [
+        "rank  image",
+        "   1  photos/a-name-that-is-long/[red]picture[/red].png",
+        "  10  steer [2J :smile: the terminal",
+    ]
+    console.show_table(["rank", "image"], ROWS, right=["rank"])
+    assert capsys.readouterr().out.splitlines() == expected
+    table = Table("image", title="title")
+    table.add_column("rank", justify="right")
+    for rank, image in ROWS:
+        table.add_row(image, rank)
+    Screen().print(table)
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "title",
+        "image                                              rank",
+        "photos/a-name-that-is-long/[red]picture[/red].png     1",
+        "steer  [2J  :smile: the terminal                     10",
+    ]
+
+
+def test_log_lines_of_strangers_steer_nothing() -> None:
+    line = "photos/\x1b[2Jodd\nname.png: no picture"
+    assert console._OneLine().format(logging.makeLogRecord({"msg": line})) == "photos/ [2Jodd name.png: no picture"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,8 @@ def test_the_table(run: str, capsys: Capture) -> None:
     assert main(["evaluate", run, "--k", "3", "--k", "1"]) == 0
     out = capsys.readouterr().out
     assert f"{run}: common space on 8 test pairs" in out
-    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
     names = ["image->text", "text->image", "mean of both", "image->image", "text->text", "image->all", "text->all"]
+    rows = [cells for line in out.splitlines() if (cells := re.split(r"\s{2,}", line.strip()))[0] in names]
     keys = ["image_to_text", "text_to_image", "mean", *TASKS[2:]]
     expected, at_k = [], []
     for name, key in zip(names, keys, strict=True):
@@ -113,7 +114,7 @@ def test_many_of_them_are_counted(run: str, capsys: Capture, tmp_path: Path) -> 
     folder = write_squares(tmp_path / "moved", TARGET, {"train": 1, "val": 1, "test": 1})
     assert main(["evaluate", run, "--target", str(folder), "--quiet"]) == 0
     captured = capsys.readouterr()
-    assert "image->image │                   -" in captured.out
+    assert re.search(r"image->image +- ", captured.out)
     assert "2 queries have no relevant item, left out of the means: red-test-0, green-test-0" in captured.out
     assert captured.err == ""
 
@@ -167,6 +168,6 @@ def test_classes_and_curves(run: str, capsys: Capture) -> None:
     assert {name: row["queries"] for name, row in task["classes"].items()} == {"green": 4, "red": 4}
     assert sum(row["map"] for row in task["classes"].values()) / 2 == pytest.approx(task["map"])
     assert main(["evaluate", run, "--per-class", "--quiet"]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│ green")]
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("green")]
     figures = [answer["tasks"][name]["classes"]["green"]["map"] for name in [*TASKS[:2], "mean"]]
-    assert [line.split()[1::2] for line in lines] == [["green", "4", *(f"{figure:.3f}" for figure in figures)]]
+    assert [line.split() for line in lines] == [["green", "4", *(f"{figure:.3f}" for figure in figures)]]

@@ -98,7 +98,7 @@ def test_the_table(run: str, capsys: Capture) -> None:
     told = capsys.readouterr().out
     for words in ("15 source and 10 target pairs", "before transfer", "target-only control", "after transfer"):
         assert words in told
-    assert [line.split()[1] for line in told.splitlines() if "_fc" in line] == list(LAYERS)
+    assert [line.split()[0] for line in told.splitlines() if "_fc" in line] == list(LAYERS)
 
 
 @pytest.fixture
