@@ -195,8 +195,13 @@ class TransferConfig(Schedule):
 
 
 class OfferConfig(Section):
-    """How much of the target's training items may be known: all that there is, or less, to see what each is worth."""
+    """How much of the target's items may be known: all that there is, or less, to see what each is worth."""
 
+    fold: Count | None = None
+    """Another split than the data set's own: this fold of its labelled pairs is the test split, from 0, the next one is
+    validation, the others are for training. Beyond `folds` the pairs are dealt out anew."""
+    folds: Annotated[int, Field(ge=3, lt=2**31)] = 5
+    """Folds in a deal."""
     labels: Literal["all", "none"] = "all"
     """`none` takes the labels off all of them; `shots` leaves a few."""
     rest: Literal["unlabelled", "dropped"] = "unlabelled"
@@ -207,6 +212,10 @@ class OfferConfig(Section):
     """Whether the classes' names are known: those of the data set, else the labels themselves."""
     train_items: Literal["all", "none"] = "all"
     """`none`: nothing at all, so that there is but the source to learn from, and the names where they are known."""
+    validation: Literal["labelled", "unlabelled", "none"] = "labelled"
+    """What choices may be made on: pairs with labels as far as there are any, pairs without, or none."""
+    source_items: Literal["all", "none"] = "all"
+    """`none`: nothing of the source, so that there is but the target to learn from; the difference is what it gave."""
 
 
 class Config(Section):

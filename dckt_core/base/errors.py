@@ -42,6 +42,10 @@ class DataError(DcktError):
     exit_code = ExitCode.DATA
 
 
+class NothingToLearnError(DataError):
+    """Data that are in order, and offer nothing that what was asked for could learn from."""
+
+
 class DivergedError(DcktError):
     """Training met a loss or gradient that is not finite."""
 

@@ -15,15 +15,16 @@ MOST = 0.9
 """Share of the labelled items from which on a class leaves too little to the others."""
 
 
-def check_trainable(source: PairSet, target: PairSet) -> None:
+def check_trainable(source: PairSet | None, target: PairSet) -> None:
     """Passes where there is something to learn from the source, and the target can be scored.
 
-    The label spaces of source and target need not have anything in common.
+    The label spaces of source and target need not have anything in common. A source that is withheld is None.
 
     Raises:
         DataError: one line that names the data set, the split and the label.
     """
-    check_source(source)
+    if source is not None:
+        check_source(source)
     check_target(target)
 
 

@@ -1,4 +1,4 @@
-"""What a training may know of a target: all that there is, or less of it, to see what each thing is worth.
+"""What a training may know: all that there is, or less of it, to see what each thing is worth.
 
 Nothing that is withheld is looked at, but that the few labels of a class are drawn among its own items. No torch before
 it is needed.
@@ -11,20 +11,27 @@ from dataclasses import replace
 
 from dckt_core.config import Config, OfferConfig
 from dckt_core.contract.pairs import Pair, PairSet
+from dckt_core.data.folds import folded
 
 Kept = Mapping[int, Pair]
 """Training items by their row in the data set."""
 
 
 def offered(pair_set: PairSet, config: Config) -> PairSet:
-    """The target's data set with no more for training than `config.shots` and `config.offer` say.
+    """The target's data set, split as `config.offer` says, with no more to learn from and to choose by than it and
+    `config.shots` allow.
 
-    Validation and test are left alone, and what stays does so in manifest order. A class that no label tells of any
-    more is still known by its names, unless these are withheld too.
+    The test split is left alone, and what stays does so in manifest order. A class that no label tells of any more is
+    still known by its names, unless these are withheld too.
+
+    Raises:
+        DataError: as `folds.folded`.
     """
     offer = config.offer
     if config.shots is None and offer == OfferConfig():
         return pair_set
+    if offer.fold is not None:
+        pair_set = folded(pair_set, offer.fold, offer.folds)
     kept: Kept = {}
     if offer.train_items == "all":
         kept = {row: pair for row, pair in enumerate(pair_set.pairs) if pair.split == "train"}
@@ -35,12 +42,21 @@ def offered(pair_set: PairSet, config: Config) -> PairSet:
     if offer.pairing == "broken":
         kept = _broken(kept, config.seed)
     pairs = [kept.get(row, pair) for row, pair in enumerate(pair_set.pairs) if pair.split != "train" or row in kept]
+    if offer.validation != "labelled":
+        pairs = [replace(pair, label=None) if pair.split == "val" else pair for pair in pairs]
+    if offer.validation == "none":
+        pairs = [pair for pair in pairs if pair.split != "val"]
     shown = {pair.label for pair in kept.values() if pair.label is not None}
     names: dict[str, tuple[str, ...]] = dict.fromkeys(sorted(shown), ())
     if offer.class_names:
         names = {label: pair_set.names_of(label) for label in pair_set.classes if label not in shown}
         names = {**pair_set.names, **names}
     return replace(pair_set, pairs=pairs, names=names)
+
+
+def offered_source(pair_set: PairSet, config: Config) -> PairSet:
+    """The source's data set, or nothing of it."""
+    return pair_set if config.offer.source_items == "all" else replace(pair_set, pairs=[], names={})
 
 
 def _few_labels(kept: Kept, shots: int, seed: int, *, drop: bool) -> Kept:

@@ -14,7 +14,7 @@ from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import SPLITS, PairSet, Role, Split
 from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.checks import doubts
-from dckt_core.data.offer import offered
+from dckt_core.data.offer import offered, offered_source
 from dckt_core.data.screening import Screened, screen
 
 
@@ -88,8 +88,7 @@ def training_texts(pair_sets: Iterable[PairSet]) -> list[str]:
 def load_screened(config: Config, role: Role, registry: Registry, *, cache_dir: Path, progress: Progress) -> Screened:
     """The good pairs of a run's source or target, and what was dropped, as the configuration has it.
 
-    The pairs know their role from here on, and of the target's training items no more is known than `config.shots` and
-    `config.offer` say.
+    The pairs know their role from here on, and no more is known of them than `config.shots` and `config.offer` say.
     """
     choice = config.source if role == "source" else config.target
     screened = screen(
@@ -103,6 +102,5 @@ def load_screened(config: Config, role: Role, registry: Registry, *, cache_dir: 
     pair_set = screened.pair_set.of_role(role)
     for doubt in doubts(pair_set):
         logger.warning("%s: %s", pair_set.origin, doubt)
-    if role == "target":
-        pair_set = offered(pair_set, config)
-    return replace(screened, pair_set=pair_set)
+    offer = offered_source if role == "source" else offered
+    return replace(screened, pair_set=offer(pair_set, config))

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_core.base.errors import DataError, PluginError, UsageError
+from dckt_core.base.errors import DataError, NothingToLearnError, PluginError, UsageError
 from dckt_core.base.progress import logger
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import Registered, blame
@@ -179,7 +179,7 @@ class Space:
             aside: parts that step aside before they are asked, and why.
 
         Raises:
-            DataError: every part steps aside.
+            NothingToLearnError: every part steps aside.
         """
         aside = dict(aside or {})
         widths: dict[str, int] = {}
@@ -197,7 +197,7 @@ class Space:
                 raise PluginError(f"{part.plugin}: its rows of images and of texts have different widths")
         if not widths:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in aside.items())
-            raise DataError(f"the common space has no part that could be fitted ({reasons})")
+            raise NothingToLearnError(f"the common space has no part that could be fitted ({reasons})")
         weights = {part.name: part.weight for part in chosen if part.name in widths}
         for name in reversed(list(weights)):
             if name in weights:  # what a superseded part supersedes counts again

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dckt_core.base.device import find_device
-from dckt_core.base.errors import DataError, UsageError
+from dckt_core.base.errors import DataError, NothingToLearnError, UsageError
 from dckt_core.base.memory import advising
 from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.base.rng import generator_for
@@ -146,7 +146,8 @@ class Setup:
         Raises:
             DataError: they cannot.
         """
-        check_trainable(self.pairs("source"), self.pairs("target"))
+        withheld = self.config.offer.source_items == "none"
+        check_trainable(None if withheld else self.pairs("source"), self.pairs("target"))
         for role, pair_set in self.pair_sets.items():
             counts = ", ".join(f"{len(pair_set.split(split))} {split}" for split in SPLITS)
             logger.info("%s: %s, %d classes, pairs: %s", role, pair_set.origin, len(pair_set.classes), counts)
@@ -164,7 +165,7 @@ class Setup:
         if self.trains_networks and self.without_networks:
             asked = [part.name for part in self.parts if not part.plugin.spec.networks]
             if not asked:
-                raise DataError(f"{self.without_networks}; --preset tuned does without the method's networks")
+                raise NothingToLearnError(f"{self.without_networks}; --preset tuned does without the method's networks")
 
     def require_frozen(self, who: str) -> None:
         """Raises UsageError where an encoder trains along, and `who` needs features."""

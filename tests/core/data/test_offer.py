@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from dckt_core.base.errors import UsageError
 from dckt_core.config import Config
 from dckt_core.contract.pairs import Pair, PairSet
-from dckt_core.data.offer import offered
+from dckt_core.data.folds import folded
+from dckt_core.data.offer import offered, offered_source
 
 SIZES = {"cat": 7, "dog": 3, "owl": 12}
 CONFIG = Config.resolve()
@@ -173,3 +174,28 @@ def test_nothing_at_all() -> None:
 def test_settings_that_exclude_each_other(key: str) -> None:
     with pytest.raises(UsageError, match=rf"^shots = 3 and offer\.{key} = 'none' exclude each other$"):
         Config.resolve(flags={"shots": 3, "offer": {key: "none"}})
+
+
+@pytest.mark.parametrize(("validation", "labels"), [("labelled", ["cat"]), ("unlabelled", [None]), ("none", [])])
+def test_validation_as_far_as_it_may_be_known(validation: str, labels: list[str | None]) -> None:
+    whole = made({"cat": 1, "dog": 0})
+    some = offered(whole, config(validation=validation))
+    assert [pair.label for pair in some.split("val")] == labels
+    assert [some.split(split) for split in ("train", "test")] == [whole.split(split) for split in ("train", "test")]
+    assert some.label_space == whole.label_space
+
+
+def test_a_fold_is_made_before_anything_is_withheld() -> None:
+    whole = replace(made(), pairs=[replace(pair, image=Path(pair.id)) for pair in made().pairs])
+    some, fold = (offered(whole, config(shots, fold=1, folds=4)) for shots in (2, None))
+    assert fold == folded(whole, 1, 4)
+    assert [some.split(split) for split in ("val", "test")] == [fold.split(split) for split in ("val", "test")]
+    assert sum(pair.label is not None for pair in some.training) == 2 * len(SIZES)
+    assert ids(some) == ids(fold)
+
+
+def test_a_source_and_nothing_of_it() -> None:
+    whole = replace(made(), names={"owl": ("an owl",)})
+    assert offered_source(whole, config(labels="none", fold=0)) is whole, "the rest is about the target"
+    nothing = offered_source(whole, config(source_items="none"))
+    assert (nothing.pairs, nothing.classes, nothing.origin) == ([], (), whole.origin)
