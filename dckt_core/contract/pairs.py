@@ -31,6 +31,7 @@ class ImageItem:
 
     Attributes:
         id: that of its pair.
+        path: its file.
         role: the side of the run that its pair is on; None for an image from elsewhere, such as a query.
     """
 
@@ -51,7 +52,7 @@ class ImageItem:
 
 @dataclass(frozen=True, slots=True)
 class TextItem:
-    """One text to encode; `id` and `role` as those of an image."""
+    """One text to encode; `id` and `role` as those of an image, `text` as it is in the data set."""
 
     id: str
     text: str
@@ -65,8 +66,13 @@ class Pair:
     For training there may be an item alone, whose partner nobody knows: its other half is None.
 
     Attributes:
+        id: names the pair in results; no other of the data set has it.
+        image: its file; None where nobody knows the partner of a text.
+        text: what goes with the image; may be empty. None where nobody knows the partner of an image.
         label: the class; None where nobody has said it.
+        split: what the pair is for.
         captions: the sentences that the text was put together from.
+        role: the side of the run that it is on; the engine fills it in.
 
     Raises:
         ValueError: neither image nor text is there, or but one of them in a split that is scored.

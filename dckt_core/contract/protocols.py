@@ -152,7 +152,7 @@ class SamplerContext:
 
 @dataclass(frozen=True)
 class Representation:
-    """Common representations of pairs under one network: class probabilities, image [N, C] and text [N, C]."""
+    """Common representations of pairs under one network: class probabilities, `image` [N, C] and `text` [N, C]."""
 
     image: Tensor
     text: Tensor
@@ -322,9 +322,11 @@ class Known:
     """What is known of one domain: feature rows of frozen encoders, of training items alone, float32 on the CPU.
 
     Attributes:
-        images, texts: [n, d_i] and [m, d_t].
+        images: [n, d_i].
+        texts: [m, d_t].
         pairs: the first so many rows of both belong together, row by row; of the others nobody knows the partner.
-        image_labels, text_labels: [n] and [m], int64, numbers of classes; -1 where nobody knows.
+        image_labels: [n], int64, numbers of classes; -1 where nobody knows.
+        text_labels: [m], the same.
         classes: size of the domain's label space.
         names: features of the classes' names and phrases [k, d_t]; there may be none, or several of a class.
         name_labels: [k], int64.
@@ -344,13 +346,19 @@ class Material(Protocol):
     """What a part is fitted on. What is not asked for is not computed."""
 
     @property
-    def seed(self) -> int: ...
+    def seed(self) -> int:
+        """The run's."""
+        ...
 
     @property
-    def source(self) -> Known: ...
+    def source(self) -> Known:
+        """The large set that helps."""
+        ...
 
     @property
-    def target(self) -> Known: ...
+    def target(self) -> Known:
+        """The small set that is searched."""
+        ...
 
     @property
     def validation(self) -> Known:

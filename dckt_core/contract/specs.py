@@ -107,6 +107,7 @@ class Spec(Generic[OptionsT]):
     """
 
     kind: ClassVar[str]
+    """What it describes, in one word: `encoder`, `sampler`, ..."""
     functions: ClassVar[tuple[str, ...]] = ("build",)
     """The fields that are called."""
     name: str
@@ -128,7 +129,12 @@ class Spec(Generic[OptionsT]):
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderSpec(Spec[OptionsT]):
-    """Turns images or texts into feature rows. `build(options, context)` returns a `protocols.Encoder`."""
+    """Turns images or texts into feature rows.
+
+    Attributes:
+        modality: what it encodes, `"image"` or `"text"`.
+        build: `(options, context)` to a `protocols.Encoder`.
+    """
 
     kind: ClassVar[str] = "encoder"
     modality: Modality

@@ -20,6 +20,10 @@ class PairCollector:
         location: the data set's folder; no path of an entry may leave it.
         layout: the data set's registered name, for errors.
 
+    Attributes:
+        folder: the location.
+        pairs: the good pairs so far, in the order in which they were added.
+
     Raises:
         UsageError: no location is given.
         DataError: it is no folder.

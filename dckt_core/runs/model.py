@@ -134,6 +134,8 @@ class TrainedModel:
     """The common space of a run with its encoders. `load` makes one.
 
     Attributes:
+        run_dir: the run's folder.
+        checkpoint: what was loaded.
         setup: configuration, data and encoders of the run.
         classes: the target's label space.
         space: what encodes: the common space, or with another checkpoint a network of the method.
@@ -149,10 +151,12 @@ class TrainedModel:
 
     @property
     def config(self) -> Config:
+        """The run's."""
         return self.setup.config
 
     @property
     def device(self) -> torch.device:
+        """Where it computes; what it gives is on the CPU."""
         return self.setup.device
 
     @property
@@ -161,6 +165,7 @@ class TrainedModel:
         return self.setup.context
 
     def encoder(self, medium: Medium) -> Encoder:
+        """The encoder of one medium."""
         return self.setup.encoders[medium]
 
     def encode_images(self, items: Sequence[ImageItem | Path | str], *, cache: bool = False) -> Tensor:
@@ -285,8 +290,12 @@ def load(
     Args:
         checkpoint: the run's `result`, its common space; or the published method's target network `before` transfer,
             `after` it (best on validation), or its `control`.
-        source, target: where the data sets lie, if not where the configuration says.
-        registry, cache_dir: all that is installed and the user's cache folder by default.
+        source: where the source data set lies, if not where the configuration says.
+        target: where the target data set lies, likewise.
+        device: `cpu`, `cuda` or `mps`.
+        registry: plugins; None for all that are installed.
+        cache_dir: None for the user's cache folder.
+        progress: told how far long work is.
 
     Raises:
         DataError: no run, an unfinished one, or files that do not belong together.

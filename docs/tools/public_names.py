@@ -30,14 +30,19 @@ def complaints() -> Iterator[str]:
 
 
 def undocumented(thing: griffe.Object | griffe.Alias) -> Iterator[str]:
-    """`""` where a thing has no docstring, `.member` for each method or property of a class that has none."""
+    """`""` where a thing has no docstring; `.member` for each public member of a class that neither has one nor is told
+    of in the docstring of the class, or of one that it extends.
+    """
     if not thing.has_docstring:
         yield ""
     if thing.is_class:
-        for member in thing.members.values():
-            callable_or_property = member.is_function or "property" in member.labels
-            if callable_or_property and not member.name.startswith("_") and not member.has_docstring:
-                yield f".{member.name}"
+        told = set()
+        for base in [thing, *thing.mro()]:
+            text = base.docstring.value if base.docstring else ""
+            told |= set(re.findall(r"`(\w+)`|^ *(\w+): ", text, re.MULTILINE))
+            told |= {(name, "") for name, member in base.members.items() if member.has_docstring}
+        names = {name for found in told for name in found}
+        yield from (f".{name}" for name in thing.members if not name.startswith("_") and name not in names)
 
 
 if __name__ == "__main__":

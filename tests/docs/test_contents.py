@@ -19,6 +19,7 @@ HEADINGS = {
     "dataset": "Data sets",
     "index": "Indexes",
     "observer": "Observers",
+    "part": "Parts of the common space",
 }
 BOX = discover(plugins=False)
 

@@ -13,8 +13,20 @@ import pytest
 from tests.support.pages import ROOT, tool
 
 SKETCH = '''
-class Told:
+class Base:
     """It."""
+    kind: str
+    """It."""
+class Told(Base):
+    """It, with `a`.
+
+    Attributes:
+        b: a number.
+    """
+    kind: str = "told"
+    a: int
+    b: int
+    c: int
     def f(self): ...
     @property
     def g(self):
@@ -67,5 +79,5 @@ def test_what_lacks_a_docstring_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "sketch.py").write_text(SKETCH)
     module = griffe.load("sketch", search_paths=[tmp_path])
     undocumented = tool("public_names").undocumented
-    assert list(undocumented(module["Told"])) == [".f"]
+    assert list(undocumented(module["Told"])) == [".c", ".f"]
     assert list(undocumented(module["bare"])) == [""]
