@@ -82,6 +82,11 @@ class MeanVectorsOptions:
 
     vectors: Vectors = None
     vector_size: VectorSize = 300
+    unit: Annotated[bool, "scale each word's vector to length 1"] = True
+    weights: Annotated[
+        Literal["none", "idf", "sif"],
+        "how words count: alike, by inverse document frequency, by smooth inverse frequency",
+    ] = "idf"
     max_words: MaxWords = 200
     normalize: Annotated[bool, "scale each text's mean to length 1"] = True
 
@@ -167,7 +172,7 @@ def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
         EncoderSpec(
             name="mean-vectors",
             modality="text",
-            summary="mean of a text's word vectors, from a file or Word2Vec",
+            summary="weighted mean of a text's word vectors, from a file or Word2Vec",
             options=MeanVectorsOptions,
             build="dckt_plugins.encoders.mean_vectors:build",
             api="1.0",

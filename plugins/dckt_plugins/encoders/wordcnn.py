@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dckt_core import Encoder, EncoderContext, TextItem, UsageError
 from dckt_plugins.encoders.catalogue import WordCNNOptions
-from dckt_plugins.encoders.words import state_of, vectors_for, words_of
+from dckt_plugins.encoders.words import state_of, tell_coverage, vectors_for, words_of
 
 WIDEST = 100
 """Words of a window at most."""
@@ -78,6 +78,7 @@ def build(options: WordCNNOptions, context: EncoderContext) -> Encoder:
     windows = parse_windows(options.windows, options.dim)
     known, vectors = vectors_for(context, options.vectors, options.vector_size)
     numbers = {word: FIRST + row for row, word in enumerate(known)}
+    tell_coverage("wordcnn", context.texts, numbers.__contains__)
 
     def prepare(items: Sequence[TextItem]) -> Tensor:
         table = torch.zeros(len(items), options.max_words, dtype=torch.int32)

@@ -6,7 +6,8 @@ import gzip
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dckt_core import DataError, EncoderContext, seed_for
+from dckt_core import DataError, EncoderContext, logger, seed_for
 from dckt_plugins.encoders.weights import one_line
 
 # Scripts written without spaces between words: each character, with the marks on it, stands for itself.
@@ -28,6 +29,12 @@ _UNSPACED = (
 _MARKS = "".join(chr(n) for n in range(0x300, 0x10000) if unicodedata.category(chr(n))[0] == "M") + "\u200c\u200d"
 _LETTER = rf"[^\W_{_UNSPACED}][{_MARKS}]*"
 _WORD = re.compile(rf"(?:(?![{_MARKS}])[{_UNSPACED}][{_MARKS}]*)|(?:{_LETTER})+(?:['’](?!\d)(?:{_LETTER})+)*")
+
+SHORTEST = 2
+"""Letters of a word that another one is made of, at least."""
+
+FEW = 0.6
+"""Share of the training texts' words with vectors below which a warning is due."""
 
 LONGEST_SENTENCE = 10_000
 """Words that gensim's Word2Vec reads of a sentence; it leaves out the rest without a word."""
@@ -50,6 +57,52 @@ def words_of(text: str, limit: int | None = None) -> list[str]:
 def fold(word: str) -> str:
     """A word in the one spelling that stands for all its cases, compositions and apostrophes."""
     return unicodedata.normalize("NFC", word.casefold()).replace("’", "'")
+
+
+class Vocabulary:
+    """Known words and their numbers from 0, in the order given.
+
+    An unknown word that is two known ones written together, such as `diningtable`, counts as these; where there are
+    several ways to part it, the one whose first word is longest.
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._numbers = {word: number for number, word in enumerate(words)}
+
+    def read(self, text: str, limit: int | None = None) -> list[int]:
+        """Numbers of a text's known words, in order, of its first `limit` words and at most so many."""
+        return [number for word in words_of(text, limit) for number in self.numbers(word)][:limit]
+
+    def numbers(self, word: str) -> tuple[int, ...]:
+        """A word's number, those of the two that it is made of, or none."""
+        if word in self._numbers:
+            return (self._numbers[word],)
+        for place in range(len(word) - SHORTEST, SHORTEST - 1, -1):
+            first, second = word[:place], word[place:]
+            if first in self._numbers and second in self._numbers:
+                return self._numbers[first], self._numbers[second]
+        return ()
+
+
+def tell_coverage(encoder: str, texts: Sequence[str], is_known: Callable[[str], object]) -> None:
+    """Says in one line how many words of the training texts have vectors; a warning where they are few.
+
+    is_known: whether a word, as `words_of` gives it, has a vector.
+    """
+    if not texts:
+        return
+    counts = Counter(word for text in texts for word in words_of(text))
+    known = {word: count for word, count in counts.items() if is_known(word)}
+    total, found = counts.total(), sum(known.values())
+    if total == 0:
+        logger.warning("encoder '%s': the training texts have no words", encoder)
+        return
+    told = f"encoder '{encoder}': {found / total:.1%} of the {total:,} words of the training texts have vectors"
+    told += f" ({len(known):,} of {len(counts):,} different ones)"
+    if found / total < FEW:
+        logger.warning("%s; the others are left out: do texts and vectors share their language?", told)
+    else:
+        logger.info("%s", told)
 
 
 def vectors_for(context: EncoderContext, file: str | None, size: int) -> tuple[list[str], Tensor]:

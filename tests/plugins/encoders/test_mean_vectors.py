@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 
 import pytest
 import torch
 from gensim.models import KeyedVectors
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dckt_core.base.errors import DataError
 from dckt_core.data.manifest import load_manifest
@@ -26,7 +29,7 @@ def file(tmp_path):
 
 @pytest.mark.parametrize("normalize", [False, True])
 def test_features_are_means_of_the_words_that_are_known(build, file, normalize):
-    encoder = build("mean-vectors", texts=TEXTS, vectors=file, normalize=normalize)
+    encoder = build("mean-vectors", texts=TEXTS, vectors=file, weights="none", unit=False, normalize=normalize)
     rows = encode(encoder, "dogs RUN", "the dogs, dogs run", "cat", "A wombat", "", "🐶")
     expected = torch.tensor([[2.0, 2, 1], [5 / 3, 2, 5 / 3], [0, 0.5, 0]])
     if normalize:
@@ -35,6 +38,86 @@ def test_features_are_means_of_the_words_that_are_known(build, file, normalize):
     assert not rows[3:].any()  # 'wombat' is in no training text
     assert (rows.shape[1], encoder.dim, encoder.trainable) == (3, 3, False)
     assert not any(parameter.requires_grad for parameter in encoder.module.parameters())
+
+
+def test_words_count_by_how_rare_they_are(build, file):
+    """In these 5 texts dogs are in 3, running is in 1 and the cat in 1; of their 8 known words they are 5, 2 and 1."""
+    texts = ["dogs dogs dogs", "dogs run run", "the dogs", "a cat", ""]
+    dogs, run = torch.tensor([1.0, 2, 3]), torch.tensor([3.0, 2, -1])
+    expected = {
+        "none": (dogs + run) / 2,
+        "idf": ((math.log(6 / 4) + 1) * dogs + (math.log(6 / 2) + 1) * run) / 2,
+        "sif": (0.001 / (0.001 + 5 / 8) * dogs + 0.001 / (0.001 + 2 / 8) * run) / 2,
+    }
+    for weights, row in expected.items():
+        options = {"vectors": file, "weights": weights, "unit": False}
+        encoder = build("mean-vectors", texts=texts, normalize=False, **options)
+        assert_same(encode(encoder, "the dogs run")[0], row, terms=2)
+        encoder = build("mean-vectors", texts=texts, **options)
+        assert_same(encode(encoder, "the dogs run")[0], row / row.norm(), terms=6)
+
+
+def test_weights_are_those_of_the_words_that_are_read(build, file):
+    """What lies beyond max_words counts for no weight, and a word that is only there has the largest."""
+    encoder = build("mean-vectors", texts=["dogs run cat", "dogs cat"], vectors=file, max_words=2)
+    numbers = {word: number for number, word in enumerate(encoder.state["words"], start=1)}
+    weights = {word: float(encoder.module.weights[number]) for word, number in numbers.items()}
+    expected = {"dogs": 1, "run": math.log(3 / 2) + 1, "cat": math.log(3 / 2) + 1}
+    assert weights == pytest.approx(expected, rel=1e-6)
+    only_beyond = build("mean-vectors", texts=["dogs run cat", "dogs run"], vectors=file, max_words=2)
+    row = only_beyond.state["words"].index("cat") + 1
+    assert float(only_beyond.module.weights[row]) == pytest.approx(math.log(3) + 1, rel=1e-6)
+
+
+@given(st.lists(st.sampled_from(["dogs", "run", "cat"]), min_size=1, max_size=9), st.integers(2, 4), st.randoms())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+def test_a_row_is_of_length_1_and_knows_neither_order_nor_repetition(build, file, words, times, draw):
+    encoder = build("mean-vectors", texts=TEXTS, vectors=file)
+    shuffled = draw.sample(words, len(words))
+    rows = encode(encoder, " ".join(words), " ".join(shuffled), " ".join(words * times))
+    assert_same(rows, rows[:1].expand(3, -1), terms=36, scale=1)
+    assert_same(rows.norm(dim=1), torch.ones(3), terms=3)
+
+
+def test_the_length_of_a_words_vector_makes_no_difference_to_unit_ones(build, file, tmp_path):
+    longer = tmp_path / "longer.txt"
+    longer.write_text("4 3\nDogs 4 8 12\nrun 3 2 -1\ncat 0 8 0\nwombat 9 9 9\n")
+    for unit in (True, False):
+        one, other = (build("mean-vectors", texts=TEXTS, vectors=str(path), unit=unit) for path in (file, longer))
+        assert torch.equal(encode(one, "dogs run"), encode(other, "dogs run")) == unit
+
+
+def test_two_words_written_together_count_as_these(build, file):
+    encoder = build("mean-vectors", texts=TEXTS, vectors=file)
+    assert torch.equal(encode(encoder, "dogsrun"), encode(encoder, "dogs run"))
+    assert torch.equal(encode(encoder, "dogsrunx"), encode(encoder, ""))
+    cut = build("mean-vectors", texts=TEXTS, vectors=file, max_words=1)
+    assert torch.equal(encode(cut, "dogsrun"), encode(cut, "dogs"))
+
+
+COVERED = "encoder 'mean-vectors': 75.0% of the 4 words of the training texts have vectors (2 of 3 different ones)"
+FEWER = (
+    "encoder 'mean-vectors': 50.0% of the 4 words of the training texts have vectors (2 of 4 different ones);"
+    " the others are left out: do texts and vectors share their language?"
+)
+
+
+@pytest.mark.parametrize(
+    ("texts", "level", "line"),
+    [
+        (["Dogs run", "dogs bark"], "INFO", COVERED),
+        (["The dogs", "run away"], "WARNING", FEWER),
+        (["", "🐶"], "WARNING", "encoder 'mean-vectors': the training texts have no words"),
+    ],
+)
+def test_how_many_words_have_vectors_is_told(build, file, caplog, texts, level, line):
+    caplog.set_level("INFO", logger="dckt")
+    vectors = {"vectors": file} if level == "INFO" or texts[0] else {}
+    first = build("mean-vectors", texts=texts, vector_size=3, **vectors)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [(level, line)]
+    caplog.clear()
+    build("mean-vectors", state=first.state)
+    assert not caplog.records
 
 
 def test_texts_are_cut_at_max_words(build, file):
@@ -60,9 +143,10 @@ def test_training_texts_may_have_no_words(build):
     assert encoder.prepare([]).shape[0] == 0
 
 
-def test_a_saved_encoder_comes_back(build):
-    first = build("mean-vectors", texts=TEXTS, vector_size=6)
-    second = build("mean-vectors", state=json.loads(json.dumps(first.state)), seed=5, vector_size=6)
+@pytest.mark.parametrize("options", [{}, {"weights": "sif"}, {"weights": "none", "unit": False}])
+def test_a_saved_encoder_comes_back(build, options):
+    first = build("mean-vectors", texts=TEXTS, vector_size=6, **options)
+    second = build("mean-vectors", state=json.loads(json.dumps(first.state)), seed=5, vector_size=6, **options)
     second.module.load_state_dict(first.module.state_dict())
     assert torch.equal(encode(first, *TEXTS, "wombat"), encode(second, *TEXTS, "wombat"))
     assert (second.fingerprint, second.state) == (first.fingerprint, first.state)
@@ -76,6 +160,9 @@ def test_fingerprints_tell_apart(build, file, tmp_path):
             {"vector_size": 6},
             {"vector_size": 6, "normalize": False},
             {"vector_size": 6, "max_words": 9},
+            {"vector_size": 6, "unit": False},
+            {"vector_size": 6, "weights": "none"},
+            {"vector_size": 6, "weights": "sif"},
             {"vectors": file},
             {"vectors": str(tmp_path / "other.txt")},
         )
@@ -95,11 +182,18 @@ def test_real_vectors_bring_texts_of_a_class_together(build):
         pytest.skip("needs the optional data (DCKT_TEST_DATA)")
     pairs = load_manifest(folder)
     lines, labels = [pair.text for pair in pairs.pairs], torch.tensor(pairs.labels(pairs.pairs))
-    rows = encode(build("mean-vectors", texts=lines, vectors=str(vectors), max_words=1000), *lines)
+    plain = build("mean-vectors", texts=lines, vectors=str(vectors), max_words=1000, weights="none", unit=False)
+    rows = encode(plain, *lines)
     known = KeyedVectors.load_word2vec_format(str(vectors), binary=True)
-    for row, line in zip(rows[:20], lines[:20], strict=True):
-        mean = torch.tensor(known.get_mean_vector([w for w in words_of(line) if w in known], pre_normalize=False))
+    for row, line in list(zip(rows, lines, strict=True))[:20]:
+        words = words_of(line.replace("backwheel", "back wheel"))  # two of the words that the vectors have
+        mean = torch.tensor(known.get_mean_vector([w for w in words if w in known], pre_normalize=False))
         assert_same(row, mean / mean.norm(), terms=300)
+    weighted = encode(build("mean-vectors", texts=lines, vectors=str(vectors)), *lines)
+    assert 0.4 < nearest_of_the_class(rows, labels) < nearest_of_the_class(weighted, labels)
+
+
+def nearest_of_the_class(rows, labels):
+    """Share of texts whose nearest other text is of their class."""
     cosines = (rows @ rows.T).fill_diagonal_(-1)
-    same = (labels[cosines.argmax(dim=1)] == labels).double().mean().item()
-    assert same > 0.4
+    return (labels[cosines.argmax(dim=1)] == labels).double().mean().item()

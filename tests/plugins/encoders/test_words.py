@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dckt_core.base.errors import DataError
-from dckt_plugins.encoders.words import fold, learn_vectors, read_vectors, vocabulary, words_of
+from dckt_plugins.encoders.words import Vocabulary, fold, learn_vectors, read_vectors, vocabulary, words_of
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,33 @@ def test_a_limit_saves_the_work_beyond_it(monkeypatch):
     monkeypatch.setattr("dckt_plugins.encoders.words.fold", lambda word: folded.append(word) or word)
     assert words_of("word " * 1_000_000, 200) == ["word"] * 200
     assert len(folded) == 200
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------
+
+
+def test_known_words_and_those_that_two_of_them_make():
+    vocabulary = Vocabulary(["tv", "monitor", "t", "vmonitor", "dining", "table", "tab", "ledge", "le"])
+    assert vocabulary.read("A dining TABLE, a tv") == [4, 5, 0]
+    assert vocabulary.numbers("diningtable") == (4, 5)
+    assert vocabulary.numbers("tvmonitor") == (0, 1)  # no word of one letter takes part
+    assert vocabulary.numbers("tableledge") == (5, 7)
+    assert vocabulary.numbers("diningtvtable") == vocabulary.numbers("diningtables") == vocabulary.numbers("") == ()
+    assert vocabulary.read("diningtable tv", 2) == [4, 5]
+    assert Vocabulary(["tab", "ledge", "table", "dge"]).numbers("tabledge") == (2, 3)  # the longest first word
+    assert Vocabulary([]).read("tv") == []
+
+
+@given(
+    st.lists(st.sampled_from(["dog", "house", "cat", "doghouse", "catdoghouse", "x"]), max_size=9), st.integers(0, 9)
+)
+def test_numbers_are_those_of_words_and_never_more_than_the_limit(words, limit):
+    known = ["dog", "house", "cat"]
+    numbers = Vocabulary(known).read(" ".join(words), limit)
+    assert len(numbers) <= limit
+    read = [known[number] for number in numbers]
+    spelled = [part for word in words[:limit] for part in word.replace("doghouse", "dog house").split()]
+    assert read == [word for word in spelled if word in known][:limit] or "catdoghouse" in words
 
 
 # --- learning -------------------------------------------------------------------------------------------------
