@@ -25,7 +25,7 @@ from dckt_core.contract.pairs import SPLITS, Pair, PairSet
 from dckt_core.contract.protocols import DatasetContext
 from dckt_core.method.network import LAYERS
 from dckt_core.runs.model import load
-from dckt_core.runs.setup import resolve_config
+from dckt_core.runs.setup import Context, resolve_config
 from dckt_core.runs.train import train
 
 REGISTRY = discover(plugins=False)
@@ -138,7 +138,7 @@ def check(run: Run, sample: Sample, folder: Path) -> None:
         "sampler": {"name": sampler},
     }
     config = resolve_config(REGISTRY, flags=flags)
-    result = train(config, registry=REGISTRY, runs_dir=folder, cache_dir=sample.cache, name="run")
+    result = train(config, context=Context(REGISTRY, sample.cache), runs_dir=folder, name="run")
     for when in ("before", "after"):
         assert 0 < result.summary["test"]["map"][when]["mean"]["value"] <= 1
 
