@@ -36,7 +36,7 @@ def page() -> str:
             parts.append(f"## {name or 'general'}")
             if section is not Config:
                 parts.append(" ".join(str(inspect.getdoc(section)).split()))
-            head = ["key", "takes", *configs, ""]
+            head = ["key", "what", "takes", *configs]
             parts.append("\n".join(map(_line, [head, ["---"] * len(head), *rows])))
     return "\n\n".join(parts) + "\n"
 
@@ -68,9 +68,9 @@ def _rows(prefix: str, section: type[BaseModel], configs: list[Config]) -> Itera
             for inner in dict.fromkeys(inner for value in values for inner in value):
                 yield from _rows(_join(key, inner), kind, configs)
         elif _table(field.annotation) is None:
-            yield [f"`{key}`", takes, *map(_shown, values), " ".join(told.get(name, "").split())]
+            yield [f"`{key}`", " ".join(told.get(name, "").split()), takes, *map(_shown, values)]
     if section.model_config.get("extra") == "allow":
-        yield [f"`{prefix}...`", "options", *(_options(_at(config, prefix)) for config in configs), ""]
+        yield [f"`{prefix}...`", "", "options", *(_options(_at(config, prefix)) for config in configs)]
 
 
 def _at(config: Config, key: str) -> Any:
