@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +17,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dckt_core.contract.pairs import Pair
+    from dckt_core.evaluation.instances import Figure, Instances, InstanceSummary
     from dckt_core.evaluation.tasks import Evaluation, TaskSummary
-
-ROWS = {
-    "image_to_text": "image->text",
-    "text_to_image": "text->image",
-    "mean": "mean of both",
-    "image_to_image": "image->image",
-    "text_to_text": "text->text",
-    "image_to_all": "image->all",
-    "text_to_all": "text->all",
-}
-BY_CLASS = ("image_to_text", "text_to_image", "mean")
-"""What --per-class shows; --json has all tasks."""
 
 NAMED_AT_MOST = 5
 """Queries with no relevant item that the table names; --per-query and --json have them all."""
@@ -65,11 +54,13 @@ NAMED_AT_MOST = 5
 def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any) -> None:
     """Score RUN on a split of its target data set.
 
-    Mean average precision over the whole ranking by cosine; relevant = same class. Across media the query's own partner
-    is a legitimate hit; where the gallery holds the query itself, it is left out. Equal cosines keep the order of the
-    data set. Intervals are 95 % bootstrap intervals over queries, chance is the expectation of a random ranking.
-    The figures at a cut k are mAP, precision and recall among the k best. --json has precision-recall curves besides:
-    interpolated precision at 21 levels of recall, and mAP by class.
+    By class, over the pairs that have a label: mean average precision over the whole ranking by cosine; relevant = same
+    class. Across media the query's own partner is a legitimate hit; where the gallery holds the query itself, each
+    picture and each text is in it once, and the query's own not at all. By instance, over all pairs: recall, rank and
+    reciprocal rank of each picture's own texts and of each text's own pictures, the best-ranked one counting. Items of
+    equal cosine count in every order, in expectation. Intervals are 95 % bootstrap intervals over pictures, chance is
+    the expectation of a random ranking. The figures at a cut k are mAP, precision and recall among the k best. --json
+    has precision-recall curves besides: interpolated precision at 21 levels of recall, and mAP by class.
     """
     per_query = flags["per_query"]
     if per_query is not None and not per_query.absolute().parent.is_dir():
@@ -81,7 +72,8 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
     from dckt_core.base.device import find_device
     from dckt_core.base.errors import DataError
     from dckt_core.contract.protocols import Representation
-    from dckt_core.evaluation.tasks import CROSS_MEDIA, TASKS
+    from dckt_core.data.contents import contents_of
+    from dckt_core.evaluation.directions import DIRECTIONS, TASKS
     from dckt_core.evaluation.tasks import evaluate as evaluate_pairs
     from dckt_core.runs.model import load
 
@@ -106,8 +98,8 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
         )
         ids, cuts = [pair.id for pair in pairs], sorted(set(ks))
         how: dict[str, Any] = {"ks": cuts, "self_hit": flags["self_hit"], "classes": data.label_space}
-        tasks = CROSS_MEDIA if flags["tasks"] == "across" else tuple(TASKS)
-        evaluation = evaluate_pairs(view, labels, ids, tasks=tasks, **how)
+        tasks = DIRECTIONS if flags["tasks"] == "across" else tuple(TASKS)
+        evaluation = evaluate_pairs(view, labels, ids, tasks=tasks, **contents_of(pairs)._asdict(), **how)
     seed = model.config.seed
     if per_query is not None:
         _write_per_query(per_query, evaluation, pairs)
@@ -116,51 +108,113 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
         click.echo(json.dumps(about | evaluation.as_json(seed), ensure_ascii=False))
     else:
         title = f"{run}: {_what(flags['checkpoint'])} on {len(pairs)} {flags['split']} pairs"
-        _show(title, evaluation.summary(seed), per_class=flags["per_class"])
+        _show(title, evaluation, seed, per_class=flags["per_class"])
 
 
-def _show(title: str, summary: dict[str, TaskSummary], *, per_class: bool) -> None:
-    from rich.table import Table
-
+def _show(title: str, evaluation: Evaluation, seed: int, *, per_class: bool) -> None:
     from dckt_cli.screen import Screen
+    from dckt_core.evaluation.directions import MEAN, TITLES
 
-    console = Screen()
-    table, at_k = Table(), Table()
-    for growing, columns in ((table, ["mAP (95 % interval)", "chance"]), (at_k, ["k", "mAP", "precision", "recall"])):
-        growing.add_column("task")
-        for column in columns:
-            growing.add_column(column, justify="right", no_wrap=True)
-    rows = {name: text for name, text in ROWS.items() if name in summary}
-    for name, text in rows.items():
-        row, style = summary[name], "bold" if name == "mean" else None
-        table.add_row(text, _interval(row), _figure(row.chance), style=style)
-        for cut in row.at:
-            at_k.add_row(text, str(cut.k), *map(_figure, (cut.map, cut.precision, cut.recall)), style=style)
+    console, summary = Screen(), evaluation.summary(seed)
     click.echo(title)
-    console.print(table)
-    if at_k.row_count:
-        console.print(at_k)
-    if per_class:
-        console.print(_by_class(summary))
-    for name, text in rows.items():
-        ids = summary[name].unanswerable
-        if ids and name != "mean":
+    for line in _of_pairs(evaluation):
+        click.echo(line)
+    if summary:
+        console.print(_by_task(summary))
+        if evaluation.ks:
+            console.print(_at_cuts(summary))
+        if per_class:
+            console.print(_by_class(summary))
+    console.print(_by_instance(evaluation.instance_summary(seed)))
+    for name, row in ((name, summary[name]) for name in TITLES if name in summary and name != MEAN):
+        if row.left_out:
+            mean = row.left_out / len(evaluation.labelled)
+            click.echo(
+                f"{TITLES[name]}: what is in several pairs counts once, which leaves out {mean:.1f} items a query"
+            )
+        ids = row.unanswerable
+        if ids:
             more = f" and {len(ids) - NAMED_AT_MOST} more" if len(ids) > NAMED_AT_MOST else ""
             found = f"{len(ids)} {'query has' if len(ids) == 1 else 'queries have'}"
-            click.echo(
-                f"{text}: {found} no relevant item, left out of the means: {', '.join(ids[:NAMED_AT_MOST])}{more}"
-            )
+            named = ", ".join(ids[:NAMED_AT_MOST])
+            click.echo(f"{TITLES[name]}: {found} no relevant item, left out of the means: {named}{more}")
 
 
-def _by_class(summary: dict[str, TaskSummary]) -> Table:
+def _of_pairs(evaluation: Evaluation) -> Iterator[str]:
+    """What is to know of the pairs before the figures."""
+    pairs, items, equal = len(evaluation.ids), evaluation.items, evaluation.equal
+    if len(evaluation.labelled) < pairs:
+        yield f"{pairs - len(evaluation.labelled)} of {pairs} pairs have no label: they are in no figure by class"
+    if any(count < pairs for count in items.values()):
+        yield f"the pairs have {items['image']} different pictures and {items['text']} different texts"
+    yield (
+        f"equal representations: {equal['image']} of {items['image']} images, {equal['text']} of {items['text']} texts"
+        + ("; they count in every order" if any(equal.values()) else "")
+    )
+
+
+def _by_task(summary: Mapping[str, TaskSummary]) -> Table:
+    from dckt_core.evaluation.directions import MEAN
+
+    table = _table("task", "mAP (95 % interval)", "chance")
+    for name, title in _titles(summary):
+        row = summary[name]
+        table.add_row(title, _interval(row), _figure(row.chance), style="bold" if name == MEAN else None)
+    return table
+
+
+def _at_cuts(summary: Mapping[str, TaskSummary]) -> Table:
+    from dckt_core.evaluation.directions import MEAN
+
+    table = _table("task", "k", "mAP", "precision", "recall")
+    for name, title in _titles(summary):
+        for cut in summary[name].at:
+            figures = map(_figure, (cut.map, cut.precision, cut.recall))
+            table.add_row(title, str(cut.k), *figures, style="bold" if name == MEAN else None)
+    return table
+
+
+def _by_class(summary: Mapping[str, TaskSummary]) -> Table:
+    """mAP across media; --json has it for all tasks."""
+    from dckt_core.evaluation.directions import COLUMNS, MEAN, TITLES
+
+    table = _table("class", "queries", *(TITLES[name] for name in COLUMNS))
+    for label, first in summary[MEAN].classes.items():
+        table.add_row(label, str(first.queries), *(_figure(summary[name].classes[label].map) for name in COLUMNS))
+    return table
+
+
+def _by_instance(summary: Mapping[str, InstanceSummary]) -> Table:
+    from dckt_core.evaluation.directions import COLUMNS, MEAN, TITLES
+    from dckt_core.evaluation.instances import FIGURES, MEDIAN_RANK
+
+    table = _table("own partner", *(TITLES[name] for name in COLUMNS), "chance")
+    for figure, title in FIGURES.items():
+        form = ".1f" if figure == MEDIAN_RANK else ".3f"
+        found = [summary[name].figures[figure] for name in COLUMNS]
+        chance = summary[MEAN].figures[figure].chance
+        table.add_row(title, *(_estimate(one, form) for one in found), f"{chance:{form}}")
+    return table
+
+
+def _table(first: str, *columns: str) -> Table:
     from rich.table import Table
 
-    table = Table("class")
-    for column in ("queries", *(ROWS[name] for name in BY_CLASS)):
+    table = Table(first)
+    for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
-    for label, first in summary["mean"].classes.items():
-        table.add_row(label, str(first.queries), *(_figure(summary[name].classes[label].map) for name in BY_CLASS))
     return table
+
+
+def _titles(summary: Mapping[str, TaskSummary]) -> list[tuple[str, str]]:
+    from dckt_core.evaluation.directions import TITLES
+
+    return [(name, title) for name, title in TITLES.items() if name in summary]
+
+
+def _estimate(figure: Figure, form: str) -> str:
+    low, high = figure.interval
+    return f"{figure.value:{form}} ({low:{form}}-{high:{form}})"
 
 
 def _interval(row: TaskSummary) -> str:
@@ -174,25 +228,48 @@ def _figure(value: float | None) -> str:
 
 
 def _write_per_query(file: Path, evaluation: Evaluation, pairs: Sequence[Pair]) -> None:
-    """One row for each task and query; no AP stands where nothing is relevant."""
+    """One row for each task and query; no AP stands where nothing is relevant, no rank but across media."""
     from dckt_core.base.errors import UsageError
     from dckt_core.io.files import write_text
 
-    columns = ["task", "id", "label", "relevant", "ap", "chance"]
+    columns = ["task", "id", "label", "rank", "reciprocal_rank", "relevant", "ap", "chance"]
     columns += [f"{name}_at_{k}" for k in evaluation.ks for name in ("ap", "precision", "recall")]
+    ranks = {name: _ranks(one) for name, one in evaluation.instances.items()}
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    for name, task in evaluation.tasks.items():
-        found = task.ranking
-        at = [column for k in evaluation.ks for column in (found.at[k].ap, found.at[k].precision, found.at[k].recall)]
-        figures = zip(*(column.tolist() for column in (found.ap, task.chance, *at)), strict=True)
-        for pair, relevant, row in zip(pairs, found.relevant.tolist(), figures, strict=True):
-            writer.writerow([name, pair.id, pair.label, relevant, *(row if relevant else [""] * len(row))])
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    for name in dict.fromkeys([*evaluation.instances, *evaluation.tasks]):
+        by_class = _rows_by_class(evaluation, name) if name in evaluation.tasks else {}
+        for number, pair in enumerate(pairs):
+            figures = by_class.get(number, {}) | ranks.get(name, {}).get(number, {})
+            if figures:
+                writer.writerow({"task": name, "id": pair.id, "label": pair.label} | figures)
     try:
         write_text(file, stream.getvalue())
     except OSError as error:
         raise UsageError(f"{file}: cannot be written: {error.strerror or error}") from None
+
+
+def _ranks(found: Instances) -> dict[int, dict[str, Any]]:
+    """Of every pair, by its number."""
+    columns = (found.standings.rank(), found.standings.reciprocal_rank())
+    rows = zip(*(column[found.query].tolist() for column in columns), strict=True)
+    return {number: {"rank": rank, "reciprocal_rank": reciprocal} for number, (rank, reciprocal) in enumerate(rows)}
+
+
+def _rows_by_class(evaluation: Evaluation, name: str) -> dict[int, dict[str, Any]]:
+    """A task's figures of every labelled pair, by the pair's number."""
+    task = evaluation.tasks[name]
+    found = task.ranking
+    figures = {"ap": found.ap, "chance": task.chance}
+    for k in evaluation.ks:
+        cut = found.at[k]
+        figures |= {f"ap_at_{k}": cut.ap, f"precision_at_{k}": cut.precision, f"recall_at_{k}": cut.recall}
+    columns = zip(*(column.tolist() for column in figures.values()), strict=True)
+    return {
+        number: {"relevant": relevant} | (dict(zip(figures, row, strict=True)) if relevant else {})
+        for number, relevant, row in zip(evaluation.labelled.tolist(), found.relevant.tolist(), columns, strict=True)
+    }
 
 
 def _what(checkpoint: str) -> str:

@@ -11,7 +11,6 @@ from dckt_core.runs.layout import Layout
 if TYPE_CHECKING:
     from rich.console import Console
 
-DIRECTIONS = {"image_to_text": "image->text", "text_to_image": "text->image", "mean": "mean"}
 ROWS = {
     "chance": "chance",
     "before": "before transfer",
@@ -19,24 +18,32 @@ ROWS = {
     "after": "after transfer",
     "space": "common space",
 }
+MEASURES = {"map": "mAP", "mrr": "MRR"}
 AGAINST = {"before": "before transfer", "control": "the target-only control", "after": "the network after transfer"}
 
 
 def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
-    """Prints test mAP with 95 % intervals, where the run lies, and what to type next."""
+    """Prints test mAP with 95 % intervals, where the run lies, and what to type next.
+
+    Where no test pair has a label it is MRR, the mean reciprocal rank of each item's own partner.
+    """
     from rich.table import Table
 
     from dckt_cli.screen import Screen
+    from dckt_core.evaluation.directions import COLUMNS, TITLES
 
     test = summary["test"]
+    figures, measure = test["map"], MEASURES[test["kind"]]
+    if not figures:
+        figures = {what: {name: row["mrr"] for name, row in rows.items()} for what, rows in test["instances"].items()}
     console = Screen()
-    table = Table(title=f"mAP on the {summary['target']['test']} test pairs (95 % interval over queries)")
+    table = Table(title=f"{measure} on the {summary['target']['test']} test pairs (95 % interval over pictures)")
     table.add_column("representation")
-    for title in DIRECTIONS.values():
-        table.add_column(title, justify="right")
+    for direction in COLUMNS:
+        table.add_column(TITLES[direction], justify="right")
     for what, title in ROWS.items():
-        if what in test["map"]:
-            cells = [_cell(test["map"][what][direction]) for direction in DIRECTIONS]
+        if what in figures:
+            cells = [_cell(figures[what][direction]) for direction in COLUMNS]
             table.add_row(title, *cells, style="bold" if what == test["result"] else None)
     console.print(table)
     result = ROWS[test["result"]]
@@ -74,7 +81,7 @@ def _cell(value: Mapping[str, Any] | float) -> str:
 def _show_parts(console: Console, summary: Mapping[str, Any]) -> None:
     from rich.table import Table
 
-    table = Table(title="parts of the common space (mAP, mean of both directions)")
+    table = Table(title=f"parts of the common space ({MEASURES[summary['test']['kind']]}, mean of both directions)")
     for title in ("part", "weight", "alone", "adds"):
         table.add_column(title, justify="left" if title == "part" else "right")
     for name, scores in summary["test"]["parts"].items():

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 RUNS_DIR = click.option("--runs-dir", metavar="DIR", type=options.Place(), default=Path("runs"), show_default=True)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 NETWORKS = {"before": "before", "control": "control", "after": "after"}
-DIRECTIONS = {"image_to_text": "image->text", "text_to_image": "text->image", "mean": "mean"}
 
 
 @click.group()
@@ -161,6 +160,7 @@ def plot(ctx: click.Context, /, runs: tuple[Path, ...], output: Path | None) -> 
 
 def _row(record: RunRecord) -> dict[str, Any]:
     """A run in short, for JSON. A run that cannot be read says why in `error`."""
+    from dckt_core.evaluation.directions import COLUMNS
     from dckt_core.runs.record import lookup
 
     row: dict[str, Any] = {"name": record.name, "path": str(record.path), "status": record.status}
@@ -173,7 +173,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
             row[kind] = lookup(config, kind, "name")
         row |= {"preset": config.get("preset"), "seed": config.get("seed"), "seconds": lookup(summary, "seconds")}
         row["map"] = {
-            network: {direction: _as_json(record.map_of(network, direction)) for direction in DIRECTIONS}
+            network: {direction: _as_json(record.map_of(network, direction)) for direction in COLUMNS}
             for network in ("chance", *NETWORKS)
         }
         row["gain"] = {network: _as_json(record.gain_over(network)) for network in ("before", "control")}
@@ -200,12 +200,14 @@ def _show_map(console: Screen, records: list[RunRecord]) -> None:
     """mAP of every network of some runs, with intervals."""
     from rich.table import Table
 
+    from dckt_core.evaluation.directions import COLUMNS, TITLES
+
     table = Table("run", "target network", title="test mAP (95 % interval)", title_justify="left")
-    for title in DIRECTIONS.values():
-        table.add_column(title, justify="right")
+    for direction in COLUMNS:
+        table.add_column(TITLES[direction], justify="right")
     for record in records:
         for network in ("chance", *NETWORKS):
-            figures = [record.map_of(network, direction) for direction in DIRECTIONS]
+            figures = [record.map_of(network, direction) for direction in COLUMNS]
             if any(figures):
                 table.add_row(str(record.path), network, *["-" if it is None else _estimate(it) for it in figures])
     console.print(table)

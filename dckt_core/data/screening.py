@@ -147,10 +147,10 @@ def images_digest(pairs: Sequence[Pair]) -> str:
 
 def _digests(paths: Iterable[Path]) -> list[bytes]:
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(_digest, paths))
+        return list(pool.map(file_digest, paths))
 
 
-def _digest(path: Path) -> bytes:
+def file_digest(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()

@@ -1,41 +1,46 @@
-"""Retrieval metrics: average precision over a ranking by cosine, in chunks of queries.
+"""Average precision, precision and recall over a ranking by cosine, where relevant = same class.
 
-The ranking is by cosine, best first. Items of equal cosine keep the gallery's order, so that a figure never depends on
-chance; equal vectors count as equal in cosine, and a zero vector has cosine 0 to everything. Relevant = same class.
 With R relevant items, R_k of them among the first k:
 
     AP = (1/R) sum_k (R_k / k) rel_k, over the whole ranking; cut at k the sum ends there and R becomes min(R, k)
     precision@k = R_k / k, recall@k = R_k / R; in a gallery of fewer than k items k is its size
     interpolated precision at recall r = max over k with R_k / R >= r of R_k / k
 
+Items that tie (see `cosines`) have no order, so each figure is its expectation over all orders of tied items
+(McSherry and Najork, "Computing information retrieval performance measures efficiently in the presence of tied scores",
+ECIR 2008). Behind N items with R relevant ones among them, let n items tie, r of them relevant. The j-th of them is
+relevant with probability r/n, and then (j-1)(r-1)/(n-1) of those between are expected to be so too. Up to the m-th one
+they add to the sum of AP
+
+    (r/n) sum_{j=1..m} (1 + R + (j-1) (r-1)/(n-1)) / (N+j) = (r/n) ((1+R) h + (m - (N+1) h) (r-1)/(n-1)),
+
+h = H_{N+m} - H_N with the harmonic numbers H_i = 1 + 1/2 + .. + 1/i, and r m/n to the relevant items found.
+Interpolated precision is that of the expected ranking: R_k is what is expected among the first k.
+
 A query with no relevant item has no AP. Its figures here are 0, never NaN, and `Ranking.relevant` tells it apart.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_core.base.errors import DataError
-
-CHUNK_ENTRIES = 2**20
-"""Query-gallery pairs that a thread ranks at once where the caller does not say: 8 MiB for each array of them."""
-
-BOOTSTRAP_DRAWS = 2000
-
-BEHIND_ALL = -1.5
-"""In the place of a cosine, of an item that is no candidate."""
-
-JobT = TypeVar("JobT")
-DoneT = TypeVar("DoneT")
+from dckt_core.evaluation.cosines import (
+    AHEAD_OF_ALL,
+    Codes,
+    Gallery,
+    LeftOut,
+    check_rows,
+    chunk_size,
+    codes,
+    in_threads,
+    unit,
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,11 @@ class Ranking:
     ap: Tensor
     """Over the whole ranking, in [0, 1], float64."""
     relevant: Tensor
-    """How many relevant items the gallery holds, int64."""
+    """How many relevant items there are among the candidates, int64."""
+    candidates: Tensor
+    """How many items are ranked, int64."""
+    tied: Tensor
+    """Whether a relevant item ties with one that is not, so that the figures are expectations, bool."""
     at: Mapping[int, AtK] = field(default_factory=dict)
     """At each cut k that was asked for."""
     curve: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.float64))
@@ -68,7 +77,7 @@ def average_precisions(
     gallery_labels: Tensor,
     *,
     k: int | None = None,
-    leave_out: Tensor | None = None,
+    leave_out: tuple[Tensor, Tensor] | None = None,
     chunk: int | None = None,
 ) -> Tensor:
     """AP of each query [q], at k where there is one; 0 for a query with no relevant item. Arguments as `rank`."""
@@ -86,7 +95,8 @@ def rank(
     *,
     ks: Sequence[int] = (),
     levels: Sequence[float] = (),
-    leave_out: Tensor | None = None,
+    leave_out: tuple[Tensor, Tensor] | None = None,
+    first: Tensor | None = None,
     chunk: int | None = None,
 ) -> Ranking:
     """Ranks a gallery [g, c] for queries [q, c] and says how well. Memory is O(chunk x g).
@@ -96,8 +106,10 @@ def rank(
         gallery_labels: classes [g], int64.
         ks: also AP, precision and recall at these cuts, each 1 or more.
         levels: also interpolated precision at these levels of recall, each in [0, 1].
-        leave_out: gallery row [q] that is no candidate for each query (its own, within one medium), int64.
-        chunk: queries ranked at once; None for as many as `CHUNK_ENTRIES` allows.
+        leave_out: numbers of queries [q] and of gallery items [g], int64: an item of the query's number is no candidate
+            (within one medium, what the query shows).
+        first: gallery row [q] that leads each query's ranking whatever its cosine, int64.
+        chunk: queries ranked at once; None for as many as `cosines.CHUNK_ENTRIES` allows.
 
     Raises:
         DataError: a query or gallery row holds numbers that are not finite.
@@ -105,67 +117,154 @@ def rank(
     """
     if not all(0 <= level <= 1 for level in levels):
         raise ValueError(f"levels of recall must lie in [0, 1], not {list(levels)}")
-    _check(queries, gallery, query_labels, gallery_labels, ks, leave_out)
-    queries, gallery = (F.normalize(rows.double().cpu(), dim=1) for rows in (queries, gallery))
+    if ks and min(ks) < 1:
+        raise ValueError(f"k = {min(ks)} must be 1 or more")
+    aligned = {"query labels": (query_labels, queries), "gallery labels": (gallery_labels, gallery)}
+    if leave_out is not None:
+        aligned |= {"numbers of queries": (leave_out[0], queries), "numbers of the gallery": (leave_out[1], gallery)}
+    if first is not None:
+        aligned |= {"rows that lead": (first, queries)}
+    check_rows(queries, gallery, aligned)
+
+    queries, items = unit(queries), Gallery(unit(gallery))
     query_labels, gallery_labels = query_labels.cpu(), gallery_labels.cpu()
-    candidates = len(gallery) - (leave_out is not None)
-    repeated, original = _repeated_rows(gallery)
-    figures = torch.zeros(2 + 3 * len(ks) + len(levels), len(queries), dtype=torch.float64)
+    left_out = None if leave_out is None else LeftOut(*leave_out)
+    candidates = torch.full((len(queries),), len(items)) - (0 if left_out is None else left_out.counts)
+    harmonic = harmonic_numbers(len(items))
+    figures = torch.zeros(3 + 3 * len(ks) + len(levels), len(queries), dtype=torch.float64)
 
     def jobs() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         for label in torch.unique(query_labels).tolist():
             matches = gallery_labels == label
-            if candidates < 1 or not matches.any():
+            if not matches.any():
                 continue
-            for rows in torch.split((query_labels == label).nonzero().squeeze(1), chunk or _chunk(len(gallery))):
-                cosine = queries[rows] @ gallery.T
-                if len(repeated):
-                    cosine[:, repeated] = cosine[:, original]
-                if leave_out is not None:
-                    cosine.scatter_(1, leave_out.cpu()[rows, None], BEHIND_ALL)
+            for rows in torch.split((query_labels == label).nonzero().squeeze(1), chunk or chunk_size(len(items))):
+                cosine = items.cosines(queries[rows])
+                if first is not None:
+                    cosine.scatter_(1, first.cpu()[rows, None], AHEAD_OF_ALL)
+                if left_out is not None:
+                    left_out.mark(cosine, rows)
                 yield rows, cosine, matches
 
     def work(job: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         rows, cosine, matches = job
-        return rows, _figures(_positions(cosine, matches), candidates, ks, levels)
+        places = _places(codes(cosine), matches)
+        return rows, _figures(*places, candidates[rows], harmonic, ks, levels)
 
-    for rows, found in _in_threads(work, jobs()):
+    for rows, found in in_threads(work, jobs()):
         figures[:, rows] = found
-    ap, relevant, *cuts = figures
+    ap, relevant, tied, *cuts = figures
     at = {k: AtK(*cuts[3 * n : 3 * n + 3]) for n, k in enumerate(ks)}
-    return Ranking(ap, relevant.long(), at, figures[2 + 3 * len(ks) :].T)
+    return Ranking(ap, relevant.long(), candidates, tied.bool(), at, figures[3 + 3 * len(ks) :].T)
 
 
-def _repeated_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Numbers of rows [n, c] that equal an earlier one, and of the earliest such: int64, both of one length.
+@dataclass(frozen=True)
+class _Ties:
+    """Groups of tied items with both relevant and other ones among them, [t] each, int64."""
 
-    A matrix product may give equal rows values that differ in the last bits. Copied from one to the other, they tie
-    exactly, and the stated order of ties holds.
+    row: Tensor
+    """The query's, within the chunk."""
+    ahead: Tensor
+    """N: items before the group."""
+    found: Tensor
+    """R: relevant ones of those."""
+    size: Tensor
+    """n."""
+    relevant: Tensor
+    """r."""
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def among(self, candidates: Tensor) -> _Ties:
+        """Without the group of the items that are no candidates, of which each query [q] has so many."""
+        kept = self.ahead < candidates[self.row]
+        return _Ties(*(column[kept] for column in (self.row, self.ahead, self.found, self.size, self.relevant)))
+
+    def expected_gain(self, upto: Tensor, harmonic: Tensor) -> Tensor:
+        """What the first m = `upto` [t] of each group add to the sum of AP, in expectation: [t], float64."""
+        relevant, h = self.relevant.double(), harmonic[self.ahead + upto] - harmonic[self.ahead]
+        between = (relevant - 1) / (self.size - 1).clamp_min(1) * (upto - (self.ahead + 1) * h)
+        return relevant / self.size.clamp_min(1) * ((1 + self.found) * h + between)
+
+    def leading_gain(self, upto: Tensor, harmonic: Tensor) -> Tensor:
+        """The same where the relevant ones lead their group, as `_places` puts them."""
+        m = torch.minimum(upto, self.relevant)
+        return m + (self.found - self.ahead) * (harmonic[self.ahead + m] - harmonic[self.ahead])
+
+
+def _places(ranked: Codes, matches: Tensor) -> tuple[Tensor, _Ties]:
+    """Positions, from 1, of the R matching gallery items [g] in the ranking of each query [q, g] by its codes: [q, R],
+    ascending, the matching ones ahead of the others that they tie with; and where they do tie with others.
+
+    Sorting values is faster than sorting indices, so each takes along, as its last bit, whether it is a match.
     """
-    number = torch.arange(len(rows))
-    distinct, group = torch.unique(rows, dim=0, return_inverse=True)
-    earliest = number.new_full((len(distinct),), len(rows)).scatter_reduce_(0, group, number, "amin")[group]
-    repeated = (earliest != number).nonzero().squeeze(1)
-    return repeated, earliest[repeated]
+    size = ranked.shape[1]
+    ranked |= matches.numpy()
+    ranked.sort(axis=1)
+    row, place = np.divmod(np.flatnonzero((ranked & 1).astype(bool)), size)  # in each row the last match comes first
+    value = ranked[row, place]
+    total = len(value) // max(len(ranked), 1)
+    positions = torch.from_numpy(size - place).reshape(len(ranked), total).flip(1)
+
+    last = np.flatnonzero((ranked[row, np.maximum(place, 1) - 1] ^ value) == 1)  # each group's last match
+    starts = np.flatnonzero(np.r_[True, (value[1:] != value[:-1]) | (row[1:] != row[:-1])]) if len(last) else last
+    ends = np.r_[starts[1:], len(value)]
+    relevant = ends[np.searchsorted(starts, last)] - last
+    row, place, value = row[last], place[last], value[last]
+    end = place + relevant
+    tied = end - _first_equal(ranked, row, place, value ^ 1)
+    found = total - (last - row * total) - relevant
+    columns = (row, size - end, found, tied, relevant)
+    return positions, _Ties(*(torch.from_numpy(np.ascontiguousarray(column, np.int64)) for column in columns))
 
 
-def _figures(positions: Tensor, candidates: int, ks: Sequence[int], levels: Sequence[float]) -> Tensor:
-    """AP, R, then AP, precision and recall at each k, then precision at each level of recall, of rankings whose
-    matches stand at `positions` [q, R], ascending.
+def _first_equal(ranked: Codes, row: Codes, place: Codes, value: Codes) -> Codes:
+    """The first place in each of some rows, ascending, at which a value stands that also stands just before `place`."""
+    low, high = np.zeros_like(place), place
+    while (low < high).any():
+        middle = (low + high) // 2
+        less = ranked[row, middle] < value
+        low, high = np.where(less, middle + 1, low), np.where(less, high, middle)
+    return low
 
-    [2 + 3 len(ks) + len(levels), q].
+
+def _figures(
+    positions: Tensor,
+    ties: _Ties,
+    candidates: Tensor,
+    harmonic: Tensor,
+    ks: Sequence[int],
+    levels: Sequence[float],
+) -> Tensor:
+    """AP, R, whether there are ties, then AP, precision and recall at each k, then precision at each level of recall,
+    of rankings whose matches stand at `positions` [q, R], ascending and ahead of what they tie with.
+
+    [3 + 3 len(ks) + len(levels), q].
     """
-    present = positions <= candidates
+    ties = ties.among(candidates)
+    present = positions <= candidates[:, None]
     relevant = present.sum(dim=1).double()
     some = relevant.clamp_min(1)
     gains = torch.arange(1, positions.shape[1] + 1) / positions.double()
-    figures = [(gains * present).sum(dim=1) / some, relevant]
+
+    def mend(sums: Tensor, change: Tensor) -> Tensor:
+        return sums.index_add(0, ties.row, change) if len(ties) else sums
+
+    def sum_of_gains(upto: Tensor, among: Tensor) -> Tensor:
+        return mend((gains * among).sum(dim=1), ties.expected_gain(upto, harmonic) - ties.leading_gain(upto, harmonic))
+
+    tied = mend(torch.zeros_like(relevant), torch.ones(len(ties), dtype=torch.float64)) > 0
+    figures = [sum_of_gains(ties.size, present) / some, relevant, tied.double()]
     for k in ks:
-        cut = min(k, candidates)
-        near = positions <= cut
-        found = near.sum(dim=1).double()
-        figures += [(gains * near).sum(dim=1) / relevant.clamp(1, cut), found / cut, found / some]
+        cut = candidates.clamp(1, k)
+        near = positions <= torch.minimum(cut, candidates)[:, None]
+        upto = (cut[ties.row] - ties.ahead).clamp_min(0).minimum(ties.size)
+        more = ties.relevant * (upto / ties.size.double()) - torch.minimum(ties.relevant, upto)
+        found = mend(near.sum(dim=1).double(), more)
+        figures += [sum_of_gains(upto, near) / torch.minimum(some, cut), found / cut, found / some]
     if levels:
+        _mend_matches(gains, ties)
         best = (gains * present).flip(1).cummax(dim=1).values.flip(1)  # from each match on
     for level in levels:
         # The first match by which the recall is reached; 0.7 * 10 is a little more than 7.
@@ -174,123 +273,31 @@ def _figures(positions: Tensor, candidates: int, ks: Sequence[int], levels: Sequ
     return torch.stack(figures)
 
 
-def _positions(cosine: Tensor, matches: Tensor) -> Tensor:
-    """Positions, from 1, of the R matching gallery items [g] in the ranking of each query [q, g]: [q, R], ascending.
+def _mend_matches(precisions: Tensor, ties: _Ties) -> None:
+    """Sets the precision at each match [q, R] of a tied group to that at the first cut by which it is expected.
 
-    Sorting values is faster than sorting indices, so each value takes along, as its last bit, whether it is a match.
-    Only where a match and another item differ in nothing else does it matter who is who.
+    Along a group the expected precision only rises or only falls, so it is nowhere higher in between.
     """
-    size = cosine.shape[1]
-    tagged = (cosine.numpy() + 2).view(np.int64)  # of positive numbers, greater ones have greater bits
-    tagged &= ~1
-    tagged |= matches.numpy()
-    tagged.sort(axis=1)
-    row, place = np.divmod(np.flatnonzero((tagged & 1).astype(bool)), size)
-    behind = tagged[row, np.maximum(place, 1) - 1]
-    positions = torch.from_numpy(size - place).reshape(len(cosine), -1).flip(1)
-    for mixed in np.unique(row[(behind ^ tagged[row, place]) == 1]).tolist():
-        order = cosine[mixed].argsort(descending=True, stable=True)
-        positions[mixed] = matches[order].nonzero().squeeze(1) + 1
-    return positions
+    group = torch.arange(len(ties)).repeat_interleave(ties.relevant)
+    nth = 1 + torch.arange(len(group)) - (ties.relevant.cumsum(0) - ties.relevant)[group]
+    size, relevant, found = ties.size[group], ties.relevant[group], ties.found[group]
+    m = -(-nth * size // relevant)
+    precisions[ties.row[group], found + nth - 1] = (found + relevant * (m / size.double())) / (ties.ahead[group] + m)
 
 
-def _in_threads(work: Callable[[JobT], DoneT], jobs: Iterator[JobT]) -> Iterator[DoneT]:
-    """What comes of each job, in order. Jobs are made here, one more of them than torch has threads, and worked at in
-    those threads: numpy sorts on one core, and lets others do so meanwhile.
+def harmonic_numbers(size: int) -> Tensor:
+    """H_0 = 0, H_1 = 1, H_2 = 1 + 1/2, ... [size + 1], float64."""
+    return F.pad(1 / torch.arange(1, size + 1, dtype=torch.float64), (1, 0)).cumsum(0)
+
+
+def chance_ap(relevant: Tensor, candidates: Tensor | int, *, first: int = 0) -> Tensor:
+    """Expected AP [q], float64, of a random ranking of `candidates` items of which `relevant` [q] are relevant.
+
+    It is that of N tied items, of which f = `first` relevant ones lead every ranking (1 where the query finds itself):
+    behind them n = N - f items tie, r = R - f of them relevant. 0 where nothing is relevant.
     """
-    threads = torch.get_num_threads()
-    if threads == 1:
-        yield from map(work, jobs)
-        return
-    waiting: deque[Future[DoneT]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for job in jobs:
-            waiting.append(pool.submit(work, job))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        for future in waiting:
-            yield future.result()
-
-
-def _chunk(gallery: int) -> int:
-    return max(1, CHUNK_ENTRIES // gallery)
-
-
-def chance_ap(relevant: Tensor, gallery: int, *, k: int | None = None, first: int = 0) -> Tensor:
-    """Expected AP [q], float64, of a random ranking of `gallery` items of which `relevant` [q] are relevant.
-
-    Of the N items, f = `first` are relevant ones that lead every ranking (1 where the query finds itself). Behind
-    them lie n = N - f items, r = R - f of them relevant, in random order. Position i > f holds a relevant one with
-    probability r/n, and then each of the i-1-f between has been one with probability (r-1)/(n-1). So with a cut at k
-
-        min(R, k) E[AP] = f + (r/n) sum_{i=f+1..k} (1 + f + (i-1-f) (r-1)/(n-1)) / i.
-
-    0 where nothing is relevant.
-    """
-    n, cut = gallery - first, gallery if k is None else min(k, gallery)
-    place = torch.arange(first + 1, cut + 1, dtype=torch.float64)
-    sure = float(((1 + first) / place).sum())
-    between = float(((place - 1 - first) / place).sum())
-    r = relevant.double() - first
-    expected = first + r / max(n, 1) * (sure + between * (r - 1) / max(n - 1, 1))
-    return torch.where(relevant > 0, expected / relevant.clamp(1, max(cut, 1)), 0.0)
-
-
-def chance_map(query_labels: Tensor, gallery_labels: Tensor) -> float:
-    """Expected mAP of random rankings, over the queries [q] that have a relevant item in the gallery [g]; else 0."""
-    classes, counts = torch.unique(gallery_labels, return_counts=True)
-    relevant = ((query_labels[:, None] == classes) * counts).sum(dim=1)
-    answerable = relevant[relevant > 0]
-    return float(chance_ap(answerable, len(gallery_labels)).mean()) if len(answerable) else 0.0
-
-
-def bootstrap_interval(
-    values: Tensor, generator: torch.Generator, *, draws: int = BOOTSTRAP_DRAWS, coverage: float = 0.95
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of per-query values [q] or [q, ...] (rows are resampled).
-
-    With further dimensions the values of a row are averaged, so that a pair's image and text stay together.
-
-    Raises:
-        ValueError: there are no values.
-    """
-    if len(values) == 0:
-        raise ValueError("no interval without values")
-    rows = values.double().reshape(len(values), -1).mean(dim=1).cpu()
-    count = len(rows)
-    means = torch.empty(draws, dtype=torch.float64)
-    step = max(1, CHUNK_ENTRIES // count)
-    for start in range(0, draws, step):
-        part = means[start : start + step]
-        part[:] = rows[torch.randint(count, (len(part), count), generator=generator)].mean(dim=1)
-    tail = (1 - coverage) / 2
-    low, high = torch.quantile(means, torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
-    return low, high
-
-
-def _check(
-    queries: Tensor,
-    gallery: Tensor,
-    query_labels: Tensor,
-    gallery_labels: Tensor,
-    ks: Sequence[int],
-    leave_out: Tensor | None,
-) -> None:
-    if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
-        raise ValueError(f"queries {_shape(queries)} and gallery {_shape(gallery)} must be matrices of one width")
-    aligned = [("query labels", query_labels, queries), ("gallery labels", gallery_labels, gallery)]
-    if leave_out is not None:
-        aligned.append(("rows to leave out", leave_out, queries))
-    for name, numbers, rows in aligned:
-        if numbers.shape != rows.shape[:1]:
-            raise ValueError(f"{name} {_shape(numbers)} must be one for each of {len(rows)} rows")
-    if ks and min(ks) < 1:
-        raise ValueError(f"k = {min(ks)} must be 1 or more")
-    for name, rows in (("query", queries), ("gallery", gallery)):
-        if not torch.isfinite(rows).all():
-            bad = int((~torch.isfinite(rows).all(dim=1)).sum())
-            raise DataError(f"{bad} of {len(rows)} {name} rows hold numbers that are not finite: they cannot be ranked")
-
-
-def _shape(tensor: Tensor) -> Sequence[int]:
-    return list(tensor.shape)
+    candidates = torch.as_tensor(candidates).expand(relevant.shape)
+    ahead, size = torch.full_like(relevant, first), (candidates - first).clamp_min(0)
+    tied = _Ties(torch.arange(len(relevant)), ahead, ahead, size, relevant - first)
+    gain = tied.expected_gain(size, harmonic_numbers(int(candidates.max()) if len(relevant) else 0))
+    return torch.where(relevant > 0, (first + gain) / relevant.clamp_min(1), 0.0)

@@ -1,28 +1,38 @@
-"""mAP of a split across media, in both directions: what choices are made on, and what a run reports in the end."""
+"""How well a split is searched across media, in both directions: what choices are made on, and what a run reports."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from dckt_core.contract.protocols import Representation
+from dckt_core.data.contents import Contents, contents_of
 from dckt_core.data.domain import SplitData
-from dckt_core.evaluation.ranking import average_precisions, bootstrap_interval, chance_ap
+from dckt_core.evaluation.directions import COLUMNS, DIRECTIONS, MEAN
+from dckt_core.evaluation.instances import MRR, Instances, by_instance, mrr_gain, summarise
+from dckt_core.evaluation.intervals import bootstrap_interval
+from dckt_core.evaluation.items import alike
+from dckt_core.evaluation.ranking import average_precisions, chance_ap
 from dckt_core.evaluation.views import Encodes, represent
 
-DIRECTIONS = ("image_to_text", "text_to_image")
+Kind = Literal["map", "mrr"]
 
 
 @dataclass(frozen=True)
 class Score:
-    """mAP in [0, 1]."""
+    """A figure in [0, 1], the higher the better.
+
+    kind: `map`, mean average precision with relevant = same class, or `mrr`, the mean reciprocal rank of the pairs' own
+        partners, which needs no labels.
+    """
 
     image_to_text: float
     text_to_image: float
+    kind: Kind = "map"
 
     @property
     def mean(self) -> float:
@@ -30,44 +40,111 @@ class Score:
 
     def as_row(self, network: str) -> dict[str, float]:
         """The score as metrics of a network's: `target_map_mean` and so on."""
-        return {
-            f"{network}_map_image_to_text": self.image_to_text,
-            f"{network}_map_text_to_image": self.text_to_image,
-            f"{network}_map_mean": self.mean,
-        }
+        return {f"{network}_{self.kind}_{column}": getattr(self, column) for column in COLUMNS}
 
 
 def score(network: Encodes, data: SplitData, device: torch.device) -> Score:
-    """Scores what is in eval mode on a split; relevant = same class, the own pair is a legitimate hit."""
-    return Score(*pair_aps(represent(network, data, device), data.labels).mean(dim=0).tolist())
+    """Scores what is in eval mode on a split: mAP over its labelled pairs, where there are any, else MRR over all.
+
+    For the mAP relevant = same class; the own pair is a legitimate hit.
+    """
+    return score_view(represent(network, data, device), data.labels, contents_of(data.pairs))
+
+
+def score_view(view: Representation, labels: Tensor, contents: Contents) -> Score:
+    """`score` of the representations of pairs with these labels [N], -1 where there is none, and contents."""
+    if (labels >= 0).any():
+        return Score(*pair_aps(view, labels).mean(dim=0).tolist())
+    found = by_instance(view, *contents)
+    image, text = (float(found[name].standings.reciprocal_rank().mean()) for name in DIRECTIONS)
+    return Score(image, text, "mrr")
 
 
 def pair_aps(view: Representation, labels: Tensor) -> Tensor:
-    """AP of each pair's image against all texts and of its text against all images: [N, 2], float64."""
-    image = average_precisions(view.image, view.text, labels, labels)
-    text = average_precisions(view.text, view.image, labels, labels)
-    return torch.stack([image, text], dim=1)
-
-
-def compare(views: Mapping[str, Representation], labels: Tensor, generator: torch.Generator) -> dict[str, Any]:
-    """mAP of several networks on one split, by chance too, and what `after` gains over the others.
-
-    Intervals are 95 % bootstrap intervals over the split's pairs; a gain's is paired, on the pairs' differences. All
-    come from the same resamples, which are the generator's first: `dckt evaluate` draws them again.
+    """AP of each labelled pair's image against all labelled texts and of its text against all such images: [n, 2],
+    float64. Labels [N] below 0 say that there is none.
     """
-    start = generator.get_state()
+    some = labels >= 0
+    image, text, labels = view.image[some], view.text[some], labels[some]
+    return torch.stack(
+        [average_precisions(image, text, labels, labels), average_precisions(text, image, labels, labels)], dim=1
+    )
 
-    def estimate(values: Tensor) -> dict[str, Any]:
-        resamples = torch.Generator()
-        resamples.set_state(start)
-        return {"value": float(values.mean()), "interval": list(bootstrap_interval(values, resamples))}
 
-    aps = {name: pair_aps(view, labels) for name, view in views.items()}
-    counts = (labels == labels[:, None]).sum(dim=1)
-    chance = float(chance_ap(counts, len(labels)).mean())
-    table: dict[str, Any] = {"chance": dict.fromkeys((*DIRECTIONS, "mean"), chance)}
-    for name, values in aps.items():
-        columns = dict(zip(DIRECTIONS, values.unbind(dim=1), strict=True)) | {"mean": values}
-        table[name] = {column: estimate(data) for column, data in columns.items()}
-    gain = {name: estimate(aps["after"] - values) for name, values in aps.items() if name != "after"}
-    return {"map": table, "gain": gain}
+@dataclass(frozen=True)
+class Found:
+    """What one representation finds: the APs of the labelled pairs [n, 2], float64, and both directions by instance."""
+
+    aps: Tensor
+    instances: Mapping[str, Instances]
+
+
+class Comparison:
+    """Representations of one split beside one another, for `json.dumps`.
+
+    By class, over the labelled pairs, where there are any; by partner, over all of them. Intervals are 95 % bootstrap
+    intervals over the split's pictures; a gain's is paired, on the pictures' differences. All come from the same
+    resamples, which are the generator's first: `dckt evaluate` draws them again.
+
+    Args:
+        labels: classes [N], int64; -1 where there is none.
+        contents: which pairs share a picture or a text; by default none do.
+    """
+
+    def __init__(self, labels: Tensor, generator: torch.Generator, contents: Contents | None = None) -> None:
+        self.labels = labels
+        self.contents = contents or Contents(torch.arange(len(labels)), torch.arange(len(labels)))
+        self.kind: Kind = "map" if (labels >= 0).any() else "mrr"
+        """What gains are of."""
+        self._start = generator.get_state()
+
+    def look(self, view: Representation) -> Found:
+        """Ranks for one representation of the pairs."""
+        return Found(pair_aps(alike(view, *self.contents), self.labels), by_instance(view, *self.contents))
+
+    def tables(self, rows: Mapping[str, Found]) -> dict[str, Any]:
+        """`kind`; `map` by class of every row and by chance, empty where no pair has a label; `instances` likewise by
+        partner; `unlabelled`, how many pairs have no label.
+        """
+        by_instance = {name: summarise(one.instances, self._resamples()) for name, one in rows.items()}
+        chance = {column: row.chances() for column, row in next(iter(by_instance.values())).items()}
+        told = {name: {column: row.estimates() for column, row in table.items()} for name, table in by_instance.items()}
+        return {
+            "kind": self.kind,
+            "map": self._by_class(rows) if self.kind == "map" else {},
+            "instances": {"chance": chance} | told,
+            "unlabelled": int((self.labels < 0).sum()),
+        }
+
+    def figure(self, one: Found) -> dict[str, Any]:
+        """mAP, or MRR where no pair has a label, the mean of both directions."""
+        if self.kind == "map":
+            return self._estimate(one.aps)
+        figure = summarise(one.instances, self._resamples())[MEAN].figures[MRR]
+        return {"value": figure.value, "interval": list(figure.interval)}
+
+    def gain(self, one: Found, other: Found) -> dict[str, Any]:
+        """What the `figure` of one is above that of another, paired."""
+        if self.kind == "map":
+            return self._estimate(one.aps - other.aps)
+        value, span = mrr_gain(one.instances, other.instances, self._resamples())
+        return {"value": value, "interval": list(span)}
+
+    def _by_class(self, rows: Mapping[str, Found]) -> dict[str, Any]:
+        labels = self.labels[self.labels >= 0]
+        chance = float(chance_ap(torch.bincount(labels)[labels], len(labels)).mean())
+        table: dict[str, Any] = {"chance": dict.fromkeys(COLUMNS, chance)}
+        for name, one in rows.items():
+            columns = dict(zip(DIRECTIONS, one.aps.unbind(dim=1), strict=True)) | {MEAN: one.aps}
+            table[name] = {column: self._estimate(values) for column, values in columns.items()}
+        return table
+
+    def _estimate(self, values: Tensor) -> dict[str, Any]:
+        pictures = self.contents.pictures[self.labels >= 0]
+        span = bootstrap_interval(values, self._resamples(), clusters=pictures)
+        return {"value": float(values.mean()), "interval": list(span)}
+
+    def _resamples(self) -> torch.Generator:
+        again = torch.Generator()
+        again.set_state(self._start)
+        return again

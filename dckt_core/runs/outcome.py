@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from dckt_core.contract.protocols import Representation
+from dckt_core.data.contents import contents_of
 from dckt_core.data.domain import SplitData
-from dckt_core.evaluation.ranking import bootstrap_interval, chance_ap
-from dckt_core.evaluation.scoring import DIRECTIONS, pair_aps
+from dckt_core.evaluation.scoring import Comparison, Found
 from dckt_core.evaluation.views import Encodes, represent
 from dckt_core.method.space import Space
 
@@ -23,46 +21,34 @@ def score_test(
     device: torch.device,
     generator: torch.Generator,
 ) -> dict[str, Any]:
-    """The table of a run. Intervals are 95 % bootstrap intervals over pairs, all from the same resamples.
+    """The tables of a run. Intervals are 95 % bootstrap intervals over pictures, all from the same resamples.
 
     Args:
         networks: the method's, by `before`, `control` and `after`, as far as they were trained.
         space: the common space, where it is more than the network after transfer.
 
     Returns:
-        `map`: by chance, of every network and of the `space`; `gain`: what the result gains over the others, and
-        under `transfer` what transfer gave the network; `parts`: of the space, each alone and what it adds.
+        `map` and `instances`: by chance, of every network and of the `space`, by class and by partner; `gain`: what the
+        result gains over the others, and under `transfer` what transfer gave the network; `parts`: of the space, each
+        alone and what it adds. Gains and parts are told in mAP, or in MRR where no pair has a label, as `kind` says.
     """
-    start = generator.get_state()
-    labelled = data.labels >= 0
-    labels = data.labels[labelled]
+    comparison = Comparison(data.labels, generator, contents_of(data.pairs))
 
-    def aps(encodes: Encodes) -> Tensor:
-        view = represent(encodes, data, device)
-        return pair_aps(Representation(view.image[labelled], view.text[labelled]), labels)
+    def look(encodes: Encodes) -> Found:
+        return comparison.look(represent(encodes, data, device))
 
-    def estimate(values: Tensor) -> dict[str, Any]:
-        resamples = torch.Generator()
-        resamples.set_state(start)
-        return {"value": float(values.mean()), "interval": list(bootstrap_interval(values, resamples))}
-
-    rows = {name: aps(network) for name, network in networks.items()}
+    rows = {name: look(network) for name, network in networks.items()}
     if space is not None:
-        rows["space"] = aps(space)
+        rows["space"] = look(space)
     result = "space" if space is not None else "after"
-    chance = float(chance_ap((labels == labels[:, None]).sum(dim=1), len(labels)).mean())
-    table: dict[str, Any] = {"chance": dict.fromkeys((*DIRECTIONS, "mean"), chance)}
-    for name, values in rows.items():
-        columns = dict(zip(DIRECTIONS, values.unbind(dim=1), strict=True)) | {"mean": values}
-        table[name] = {column: estimate(data) for column, data in columns.items()}
-    gain = {name: estimate(rows[result] - values) for name, values in rows.items() if name != result}
+    gain = {name: comparison.gain(rows[result], row) for name, row in rows.items() if name != result}
     if result == "space" and "after" in rows:
-        gain["transfer"] = estimate(rows["after"] - rows["control" if "control" in rows else "before"])
+        gain["transfer"] = comparison.gain(rows["after"], rows["control" if "control" in rows else "before"])
     parts = {}
     if space is not None:
         names = list(space.description.weights)
         for name in names:
-            parts[name] = {"alone": estimate(aps(space.alone(name)))}
+            parts[name] = {"alone": comparison.figure(look(space.alone(name)))}
             if len(names) > 1:
-                parts[name]["adds"] = estimate(rows["space"] - aps(space.without([name])))
-    return {"result": result, "map": table, "gain": gain, "parts": parts}
+                parts[name]["adds"] = comparison.gain(rows["space"], look(space.without([name])))
+    return {"result": result, **comparison.tables(rows), "gain": gain, "parts": parts}

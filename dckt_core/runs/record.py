@@ -151,6 +151,10 @@ class RunRecord:
         """Mean test mAP after transfer less that of `before` or `control`, paired."""
         return self._estimate("gain", network)
 
+    def instances_of(self, network: str, figure: str, direction: str = "mean") -> Estimate | None:
+        """A test figure by instance, such as `mrr`: `FIGURES` of `dckt_core.evaluation.instances`."""
+        return self._estimate("instances", network, direction, figure)
+
     def _estimate(self, *keys: str) -> Estimate | None:
         value = lookup(self.summary, "test", *keys)
         if isinstance(value, (int, float)):

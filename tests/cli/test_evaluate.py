@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dckt_cli.main import main
+from dckt_core.evaluation.instances import FIGURES
 from tests.cli.conftest import TARGET, write_squares
 
 TASKS = ["image_to_text", "text_to_image", "image_to_image", "text_to_text", "image_to_all", "text_to_all"]
@@ -42,7 +43,11 @@ def test_the_table(run: str, capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert f"{run}: common space on 8 test pairs" in out
     names = ["image->text", "text->image", "mean of both", "image->image", "text->text", "image->all", "text->all"]
-    rows = [cells for line in out.splitlines() if (cells := re.split(r"\s{2,}", line.strip()))[0] in names]
+    rows = [
+        cells
+        for line in out.splitlines()
+        if (cells := re.split(r"\s{2,}", line.strip()))[0] in [*names, *FIGURES.values()]
+    ]
     keys = ["image_to_text", "text_to_image", "mean", *TASKS[2:]]
     expected, at_k = [], []
     for name, key in zip(names, keys, strict=True):
@@ -53,7 +58,18 @@ def test_the_table(run: str, capsys: Capture) -> None:
             [name, str(cut["k"]), *(f"{cut[column]:.3f}" for column in ("map", "precision", "recall"))]
             for cut in row["at"]
         ]
-    assert rows == expected + at_k
+    by_instance = []
+    found = told(capsys, run)["instances"]
+    for name, title in FIGURES.items():
+        figures_of = [found[key]["figures"][name] for key in keys[:3]]
+        form = ".1f" if name == "median_rank" else ".3f"
+        by_instance.append(
+            [title]
+            + [f"{one['value']:{form}} ({one['interval'][0]:{form}}-{one['interval'][1]:{form}})" for one in figures_of]
+            + [f"{figures_of[2]['chance']:{form}}"]
+        )
+    assert rows == expected + at_k + by_instance
+    assert "equal representations: 0 of 8 images, 0 of 8 texts" in out
     assert [row[1] for row in at_k] == ["1", "3"] * 7, "in order, whatever the order on the command line"
     assert main(["evaluate", run]) == 0
     assert "precision" not in capsys.readouterr().out
@@ -65,13 +81,14 @@ def test_every_query_on_its_own(run: str, capsys: Capture, tmp_path: Path) -> No
     with file.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert list(rows[0]) == [
-        "task", "id", "label", "relevant", "ap", "chance", "ap_at_3", "precision_at_3", "recall_at_3",
+        "task", "id", "label", "rank", "reciprocal_rank", "relevant", "ap", "chance",
+        "ap_at_3", "precision_at_3", "recall_at_3",
     ]  # fmt: skip
     assert [row["task"] for row in rows] == [task for task in TASKS for _ in range(8)]
     for task in TASKS:
         own = [row for row in rows if row["task"] == task]
         assert {row["id"].split("-")[0] for row in own} == {row["label"] for row in own} == set(TARGET)
-        means = {column: sum(float(row[column]) for row in own) / len(own) for column in list(rows[0])[4:]}
+        means = {column: sum(float(row[column]) for row in own) / len(own) for column in list(rows[0])[6:]}
         assert [figures[task]["map"], figures[task]["chance"]] == pytest.approx([means["ap"], means["chance"]])
         (cut,) = figures[task]["at"]
         at_3 = [means[f"{name}_at_3"] for name in ("ap", "precision", "recall")]
@@ -162,7 +179,7 @@ def test_the_two_tasks_across_media_alone(run: str, capsys: Capture) -> None:
 def test_classes_and_curves(run: str, capsys: Capture) -> None:
     answer = told(capsys, run)
     assert answer["recalls"] == [step / 20 for step in range(21)]
-    assert answer["ties"] == "items of equal cosine keep the order of the gallery"
+    assert answer["ties"] == "figures are expectations over all orders of items of equal cosine"
     task = answer["tasks"]["image_to_text"]
     assert len(task["curve"]) == 21
     assert {name: row["queries"] for name, row in task["classes"].items()} == {"green": 4, "red": 4}

@@ -21,9 +21,14 @@ def summary(**changes: Any) -> dict[str, Any]:
         "dropped": {"source": 0, "target": 0},
         "test": {
             "result": "after",
+            "kind": "map",
             "parts": {},
             "map": {"chance": chance, "before": columns, "control": columns, "after": columns},
             "gain": {"before": gain, "control": gain},
+            "instances": {
+                name: {column: {"mrr": one} for column in columns}
+                for name, one in (("chance", 0.07), ("before", estimate), ("control", estimate), ("after", estimate))
+            },
         },
     } | changes
 
@@ -37,6 +42,17 @@ def test_it_tells_mean_interval_and_what_to_type_next(capsys: pytest.CaptureFixt
     assert "dckt evaluate runs/a" in out
     assert "left out" not in out
     assert "Negative transfer" not in out
+
+
+def test_without_labelled_test_pairs_it_is_the_reciprocal_rank(capsys: pytest.CaptureFixture[str]) -> None:
+    told = summary()
+    told["test"] |= {"map": {}, "kind": "mrr"}
+    show_outcome(Path("runs/a"), told)
+    out = capsys.readouterr().out
+    assert "MRR on the 7 test pairs" in out
+    assert out.count("0.500 (0.400-0.600)") == 9
+    assert out.count("0.070") == 3
+    assert "gain of after transfer over before transfer: -0.020" in out
 
 
 @pytest.mark.parametrize(("preset", "advised"), [("paper", True), ("tuned", False)])

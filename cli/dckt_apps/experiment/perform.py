@@ -16,7 +16,8 @@ from dckt_apps.experiment.cells import Task
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import load_registry
 from dckt_core.contract.protocols import Representation
-from dckt_core.evaluation.scoring import Score, compare, pair_aps
+from dckt_core.data.contents import contents_of
+from dckt_core.evaluation.scoring import Comparison, score_view
 from dckt_core.io.files import write_text
 from dckt_core.io.json import write_json
 from dckt_core.runs.setup import Context, Setup
@@ -64,12 +65,13 @@ def _fit(name: str, task: Task, run_dir: Path, context: Context) -> None:
     started = time.monotonic()
     config, setup = task.config, Setup(task.config, context)
     setup.require_frozen(f"the baseline '{name}'")
-    samples = {split: Sample.of(data) for split, data in setup.domain("target").splits.items()}
+    splits = setup.domain("target").splits
+    samples = {split: Sample.of(data) for split, data in splits.items()}
     fitted = find_baseline(name)(samples["train"], samples["val"], generator_for(config.seed, f"baseline {name}"))
-    on_validation = pair_aps(_represent(fitted, samples["val"]), samples["val"].labels).mean(dim=0)
-    test = compare(
-        {"after": _represent(fitted, samples["test"])}, samples["test"].labels, generator_for(config.seed, "bootstrap")
-    )["map"]
+    reached = score_view(_represent(fitted, samples["val"]), samples["val"].labels, contents_of(splits["val"].pairs))
+    draws, contents = generator_for(config.seed, "bootstrap"), contents_of(splits["test"].pairs)
+    comparison = Comparison(samples["test"].labels, draws, contents)
+    tables = comparison.tables({name: comparison.look(_represent(fitted, samples["test"]))})
     run_dir.mkdir(parents=True, exist_ok=True)
     write_text(run_dir / "config.toml", config.to_toml())
     write_json(
@@ -77,8 +79,8 @@ def _fit(name: str, task: Task, run_dir: Path, context: Context) -> None:
         {
             "baseline": name,
             "choice": dict(fitted.choice),
-            "validation": {name: asdict(Score(*on_validation.tolist()))},
-            "test": {"map": {"chance": test["chance"], name: test["after"]}},
+            "validation": {name: asdict(reached)},
+            "test": tables,
             "seconds": round(time.monotonic() - started, 1),
         },
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from dckt_apps.experiment.cells import Cell
-from dckt_core.evaluation.scoring import DIRECTIONS
+from dckt_core.evaluation.directions import DIRECTIONS
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,17 @@ class Series:
 NETWORKS = ("source", "target", "control")
 
 
-def validation_map(metrics: Iterable[Measurement]) -> list[Series]:
-    """Validation mAP, mean of both directions, by iteration; the target network's begins before transfer, at 0."""
-    return _by_iteration(metrics, "validation", {f"{role}_map_mean": role for role in NETWORKS})
+def validation(metrics: Sequence[Measurement]) -> tuple[str, list[Series]]:
+    """Validation mAP, or MRR where no validation pair has a label, mean of both directions, by iteration; and which.
+
+    The target network's begins before transfer, at 0.
+    """
+    by_kind = {
+        title: _by_iteration(metrics, "validation", {f"{role}_{kind}_mean": role for role in NETWORKS})
+        for kind, title in (("map", "mAP"), ("mrr", "MRR"))
+    }
+    measure = "MRR" if by_kind["MRR"] else "mAP"
+    return measure, by_kind[measure]
 
 
 def selected(metrics: Iterable[Measurement], names: dict[str, str]) -> list[Series]:

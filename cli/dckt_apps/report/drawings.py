@@ -32,7 +32,7 @@ def _describe(line: Series) -> str:
 
 
 def intervals(outcome: Outcome) -> Markup:
-    """Mean test mAP of every network with its interval, and chance."""
+    """Mean test mAP, or MRR, of every network with its interval, and chance."""
     rows = []
     for row in outcome.rows:
         figure = row.figures.get("mean")
@@ -42,8 +42,8 @@ def intervals(outcome: Outcome) -> Markup:
         f"{row.name} {row.value:.3f}" + ("" if row.low is None else f" ({row.low:.3f} to {row.high:.3f})")
         for row in rows
     ]
-    alt = f"Dots with intervals: test mAP, mean of both directions. {', '.join(told)}."
-    drawn = interval_chart(rows, x="test mAP, mean of both directions", chance=outcome.chance)
+    alt = f"Dots with intervals: test {outcome.measure}, mean of both directions. {', '.join(told)}."
+    drawn = interval_chart(rows, x=f"test {outcome.measure}, mean of both directions", chance=outcome.chance)
     return Markup(inline_svg(drawn, name="outcome", alt=alt))
 
 

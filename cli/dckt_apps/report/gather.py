@@ -12,18 +12,20 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from dckt_apps.report.confusions import largest_confusions
 from dckt_apps.report.curriculum import Curriculum, curriculum
-from dckt_apps.report.curves import Series, discrepancies, losses, validation_map
+from dckt_apps.report.curves import Series, discrepancies, losses, validation
 from dckt_apps.report.material import Material, Missing, Seen, attempt, unwrap
-from dckt_apps.report.outcome import DIRECTIONS, Outcome, outcome
+from dckt_apps.report.outcome import NAMES_OF_DIRECTIONS, Outcome, outcome
 from dckt_apps.report.projection import Projection, evenly_spaced, principal_components
 from dckt_apps.report.queries import RESULTS, Query, example_queries
-from dckt_apps.report.retrieval import RECALLS, Results, largest_confusions, results
 from dckt_apps.report.setup import Setup, setup
 from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, silent
-from dckt_core.contract.specs import Modality
-from dckt_core.evaluation.ranking import average_precisions
+from dckt_core.evaluation.confusion import confusion, first_results
+from dckt_core.evaluation.directions import DIRECTIONS, TASKS
+from dckt_core.evaluation.ranking import Ranking, rank
+from dckt_core.evaluation.tasks import LEVELS
 from dckt_core.runs.model import Checkpoint
 from dckt_core.runs.record import RunRecord
 
@@ -38,8 +40,12 @@ CONFUSIONS_NAMED = 6
 
 @dataclass(frozen=True)
 class Curves:
-    """Learning curves, by what they measure."""
+    """Learning curves, by what they measure.
 
+    measure: what `validation` shows, `mAP` or `MRR`.
+    """
+
+    measure: str
     validation: list[Series]
     losses: Mapping[str, list[Series]]
 
@@ -107,7 +113,7 @@ class Report:
     domain_map: DomainMap | Missing
 
 
-SECTIONS = 8
+SECTIONS = 10
 """Steps of `gather` beside a look at each checkpoint, each of which may take a while."""
 
 
@@ -136,9 +142,9 @@ def gather(record: RunRecord, material: Material, progress: Progress = silent) -
         curves=step(lambda: _curves(record)),
         discrepancies=step(lambda: _discrepancies(record)),
         curriculum=step(lambda: curriculum(record, material)),
-        precision_recall=step(lambda: _precision_recall(ranked, material)),
-        confusion=result if isinstance(result, Missing) else _confusion(material, result),
-        queries=result if isinstance(result, Missing) else _queries(material.seen(final), result),
+        precision_recall=step(lambda: _precision_recall(ranked)),
+        confusion=step(lambda: _confusion(material, unwrap(result))),
+        queries=step(lambda: _queries(unwrap(result))),
         domain_map=step(lambda: _domain_map(material)),
     )
 
@@ -147,7 +153,7 @@ def _curves(record: RunRecord) -> Curves:
     if not record.metrics:
         raise DataError(f"{record.name} has no metrics.csv; the 'csv' observer writes it")
     return Curves(
-        validation_map(record.metrics),
+        *validation(record.metrics),
         {
             f"{term} loss, {title}": series
             for phase, title in (("pretrain", "pre-training"), ("transfer", "transfer"))
@@ -165,64 +171,64 @@ def _discrepancies(record: RunRecord) -> list[Series]:
 
 
 @dataclass(frozen=True)
-class _Ranked:
-    """Both directions' rankings of some test pairs, the `rows`; APs of these [n]."""
+class _Asked:
+    """The test pairs under one checkpoint, of which those of some rows [q] are asked and all are candidates.
 
+    rankings: by direction.
+    """
+
+    seen: Seen
     rows: Tensor
-    results: Mapping[str, Results]
-    aps: Mapping[str, Tensor]
+    rankings: Mapping[str, Ranking]
 
 
-def _rankings(material: Material, checkpoint: Checkpoint) -> _Ranked:
+def _rankings(material: Material, checkpoint: Checkpoint) -> _Asked:
     seen = material.seen(checkpoint)
-    rows = evenly_spaced(len(seen.pairs), MAX_QUERIES)
-    sides = {"image_to_text": (seen.view.image, seen.view.text), "text_to_image": (seen.view.text, seen.view.image)}
-    labels, classes = seen.labels, int(seen.labels.max()) + 1
-    return _Ranked(
-        rows,
-        {
-            direction: results(queries[rows], gallery, labels[rows], labels, classes=classes, k=RESULTS)
-            for direction, (queries, gallery) in sides.items()
-        },
-        {
-            direction: average_precisions(queries[rows], gallery, labels[rows], labels)
-            for direction, (queries, gallery) in sides.items()
-        },
-    )
+    rows, labels = evenly_spaced(len(seen.pairs), MAX_QUERIES), seen.labels
+    rankings = {
+        direction: rank(*_sides(seen, rows, direction), labels[rows], labels, levels=LEVELS) for direction in DIRECTIONS
+    }
+    return _Asked(seen, rows, rankings)
 
 
-def _precision_recall(ranked: Mapping[Checkpoint, _Ranked | Missing], material: Material) -> PrecisionRecall:
-    final = material.checkpoints[-1]
-    after = unwrap(ranked[final])
-    had = {name: found for name, found in ranked.items() if isinstance(found, _Ranked)}
+def _sides(seen: Seen, rows: Tensor, direction: str) -> tuple[Tensor, Tensor]:
+    """Representations of the queries [q, D] of some rows, and of the gallery [n, D]."""
+    media = {"image": seen.view.image, "text": seen.view.text}
+    task = TASKS[direction]
+    return media[task.query][rows], media[task.gallery]
+
+
+def _precision_recall(ranked: Mapping[Checkpoint, _Asked | Missing]) -> PrecisionRecall:
+    *_, final = ranked.values()
+    result = unwrap(final)
+    had = {name: found for name, found in ranked.items() if isinstance(found, _Asked)}
     curves = {
         direction: [
-            Series(name, RECALLS.tolist(), found.results[direction].precision.tolist()) for name, found in had.items()
+            Series(name, LEVELS, found.rankings[direction].curve.mean(dim=0).tolist()) for name, found in had.items()
         ]
-        for direction in after.results
+        for direction in DIRECTIONS
     }
-    return PrecisionRecall(_titled(curves), len(after.rows), len(material.seen(final).pairs))
+    return PrecisionRecall(_titled(curves), len(result.rows), len(result.seen.pairs))
 
 
-def _confusion(material: Material, ranked: _Ranked) -> Confusion:
-    classes = material.target().classes
+def _confusion(material: Material, asked: _Asked) -> Confusion:
+    classes, labels = material.target().label_space, asked.seen.labels
     shares, largest = {}, {}
-    for direction, found in ranked.results.items():
-        matrix = torch.zeros(len(classes), len(classes), dtype=torch.float64)
-        size = len(found.confusion)
-        matrix[:size, :size] = found.confusion
-        shares[direction] = matrix
-        worst = largest_confusions(matrix, CONFUSIONS_NAMED)
-        largest[direction] = [(classes[asked], classes[got], share) for asked, got, share in worst]
+    for direction in DIRECTIONS:
+        sides = _sides(asked.seen, asked.rows, direction)
+        shares[direction] = confusion(*sides, labels[asked.rows], labels, classes=len(classes))
+        worst = largest_confusions(shares[direction], CONFUSIONS_NAMED)
+        largest[direction] = [(classes[query], classes[got], share) for query, got, share in worst]
     return Confusion(classes, _titled(shares), _titled(largest))
 
 
-def _queries(seen: Seen, ranked: _Ranked) -> Queries:
+def _queries(asked: _Asked) -> Queries:
     examples = {}
-    for direction, found in ranked.results.items():
-        medium: Modality = "image" if direction == "image_to_text" else "text"
-        examples[direction] = example_queries(medium, seen.pairs, ranked.rows, ranked.aps[direction], found.top)
-    return Queries(_titled(examples), len(ranked.rows))
+    for direction in DIRECTIONS:
+        top = first_results(*_sides(asked.seen, asked.rows, direction), RESULTS)
+        aps = asked.rankings[direction].ap
+        examples[direction] = example_queries(TASKS[direction].query, asked.seen.pairs, asked.rows, aps, top)
+    return Queries(_titled(examples), len(asked.rows))
 
 
 def _domain_map(material: Material) -> DomainMap:
@@ -233,4 +239,4 @@ def _domain_map(material: Material) -> DomainMap:
 
 
 def _titled(by_direction: Mapping[str, T]) -> dict[str, T]:
-    return {DIRECTIONS[direction]: value for direction, value in by_direction.items()}
+    return {NAMES_OF_DIRECTIONS[direction]: value for direction, value in by_direction.items()}

@@ -1,4 +1,7 @@
-"""What transfer gave: test mAP of every network, and in words what the intervals allow to say."""
+"""What transfer gave: the test figures of every network, and in words what the intervals allow to say.
+
+By class mAP, or, where no test pair has a label, the mean reciprocal rank (MRR) of each item's own partner.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dckt_core.base.errors import DataError
+from dckt_core.evaluation.directions import COLUMNS, TITLES
+from dckt_core.evaluation.instances import FIGURES, MRR
 from dckt_core.runs.record import Estimate, RunRecord, lookup
 
-DIRECTIONS = {"image_to_text": "image → text", "text_to_image": "text → image", "mean": "mean of both"}
+NAMES_OF_DIRECTIONS = {name: TITLES[name].replace("->", " → ") for name in COLUMNS}
 NAMES = {
     "before": "before transfer",
     "control": "target-only control",
@@ -19,14 +24,17 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Row:
-    """A network's test mAP, by direction.
+    """A representation's test figures.
 
-    network: `before`, `control` or `after`.
+    network: `before`, `control`, `after` or `space`.
+    figures: mAP or MRR by direction.
+    instances: by the names of `FIGURES`, the mean of both directions; empty where the run has none.
     """
 
     network: str
     name: str
     figures: Mapping[str, Estimate]
+    instances: Mapping[str, Estimate]
 
 
 @dataclass(frozen=True)
@@ -34,37 +42,47 @@ class Outcome:
     """What a finished run came to.
 
     Attributes:
+        measure: what the figures are, `mAP` or `MRR`.
         rows: of the networks that the run has, in the order of training.
         gains: what `after` has more than each other network, paired, by that network's name.
         findings: sentences.
         iteration: that validation kept; 0 is before transfer.
+        chance_of_instances: as `Row.instances`, of random rankings.
     """
 
+    measure: str
     rows: list[Row]
     chance: float | None
     gains: Mapping[str, Estimate]
     findings: list[str]
     test_pairs: int | None
     iteration: int | None
+    chance_of_instances: Mapping[str, Estimate]
 
 
 def outcome(record: RunRecord) -> Outcome:
     """Raises DataError where the run is not finished, or its summary is none."""
     if record.summary is None:
         raise DataError(f"the run is not finished; it is {record.status}")
+    by_class = any(record.map_of(network) for network in NAMES)
+    measure = "mAP" if by_class else "MRR"
+
+    def figure_of(network: str, direction: str = "mean") -> Estimate | None:
+        return record.map_of(network, direction) if by_class else record.instances_of(network, MRR, direction)
+
+    def instances_of(network: str) -> dict[str, Estimate]:
+        return _there({name: record.instances_of(network, name) for name in FIGURES})
+
     rows = []
     for network in NAMES:
-        found = {direction: record.map_of(network, direction) for direction in DIRECTIONS}
-        figures = {direction: figure for direction, figure in found.items() if figure is not None}
+        figures = _there({direction: figure_of(network, direction) for direction in COLUMNS})
         if figures:
-            rows.append(Row(network, NAMES[network], figures))
+            rows.append(Row(network, NAMES[network], figures, instances_of(network)))
     if not rows:
-        raise DataError(f"{record.path / 'summary.json'}: tells of no test mAP")
-    chance = record.map_of("chance")
-    gains = {
-        NAMES[name]: gain for name in ("control", "before", "after") if (gain := record.gain_over(name)) is not None
-    }
-    findings = [_verdict(name, gain) for name, gain in gains.items()]
+        raise DataError(f"{record.path / 'summary.json'}: tells of no test figures")
+    chance = figure_of("chance")
+    gains = _there({NAMES[name]: record.gain_over(name) for name in ("control", "before", "after")})
+    findings = [_verdict(name, gain, measure) for name, gain in gains.items()]
     if record.summary.get("negative_transfer"):
         findings.append("On validation the control scores higher: negative transfer. Here, prefer the target alone.")
     said = lookup(record.summary, "space", "left_out")
@@ -75,12 +93,18 @@ def outcome(record: RunRecord) -> Outcome:
     if left_out:
         findings.append(f"Of the common space, validation left out: {' and '.join(left_out)}.")
     tests = lookup(record.summary, "target", "test")
-    return Outcome(rows, None if chance is None else chance.value, gains, findings, tests, iteration)
+    by_chance = None if chance is None else chance.value
+    return Outcome(measure, rows, by_chance, gains, findings, tests, iteration, instances_of("chance"))
 
 
-def _verdict(other: str, gain: Estimate) -> str:
+def _there(figures: Mapping[str, Estimate | None]) -> dict[str, Estimate]:
+    """Those that there are."""
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def _verdict(other: str, gain: Estimate, measure: str) -> str:
     """What a paired difference and its interval say, and no more than that."""
-    size = f"{abs(gain.value):.3f} mAP"
+    size = f"{abs(gain.value):.3f} {measure}"
     what = {"before transfer": "the network before transfer"}.get(other, f"the {other}")
     if gain.interval is None:
         return f"{'Above' if gain.value > 0 else 'Below'} {what} by {size}."

@@ -13,8 +13,9 @@ from dckt_apps.report import drawings
 from dckt_apps.report.curves import Series
 from dckt_apps.report.gather import Report
 from dckt_apps.report.material import Missing
-from dckt_apps.report.outcome import DIRECTIONS, signed
+from dckt_apps.report.outcome import NAMES_OF_DIRECTIONS, signed
 from dckt_core import __version__
+from dckt_core.evaluation.instances import FIGURES
 from dckt_core.runs.record import Estimate
 
 MATRIX_CLASSES = 40
@@ -43,7 +44,8 @@ def render(report: Report) -> str:
         report=report,
         style=Markup(style),
         version=__version__,
-        directions=DIRECTIONS,
+        directions=NAMES_OF_DIRECTIONS,
+        by_instance=FIGURES,
         matrix_classes=MATRIX_CLASSES,
         charts=_charts(report),
     )
@@ -56,9 +58,11 @@ def _charts(report: Report) -> dict[str, Any]:
         charts["outcome"] = drawings.intervals(report.outcome)
     if not isinstance(report.curves, Missing):
         if report.curves.validation:
+            measure = report.curves.measure
             charts["validation"] = drawings.lines(
-                "validation", "validation mAP", report.curves.validation, x="iteration", y="mAP, mean of both"
-            )
+                "validation", f"validation {measure}", report.curves.validation, x="iteration",
+                y=f"{measure}, mean of both",
+            )  # fmt: skip
         charts["losses"] = drawings.loss_charts(report.curves.losses)
     if not isinstance(report.discrepancies, Missing):
         charts["discrepancies"] = drawings.lines(
@@ -87,9 +91,9 @@ def _charts(report: Report) -> dict[str, Any]:
     return charts
 
 
-def _estimate(figure: Estimate, sign: bool = False) -> Markup:
+def _estimate(figure: Estimate, sign: bool = False, places: int = 3) -> Markup:
     """A figure, and its interval in smaller letters."""
-    form: Callable[[float], str] = signed if sign else "{:.3f}".format
+    form: Callable[[float], str] = signed if sign else f"{{:.{places}f}}".format
     value = Markup("<b>{}</b>").format(form(figure.value))
     if figure.interval is None:
         return value

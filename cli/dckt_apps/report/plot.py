@@ -8,7 +8,7 @@ from dataclasses import replace
 from matplotlib.figure import Figure
 
 from dckt_apps.report.charts import Panel, panels
-from dckt_apps.report.curves import Series, discrepancies, losses, selected, validation_map
+from dckt_apps.report.curves import Series, discrepancies, losses, selected, validation
 from dckt_core.base.errors import DataError
 from dckt_core.runs.record import Measurement, RunRecord
 
@@ -39,18 +39,13 @@ def learning_curves(records: Sequence[RunRecord]) -> Figure:
 def _charts(metrics: Sequence[Measurement]) -> list[Panel]:
     kept = selected(metrics, {"kept_share": "kept"})
     semantic = losses(metrics, "semantic", "transfer")
+    measure, scores = validation(metrics)
     return [
-        Panel("validation mAP", validation_map(metrics), "iteration", "mAP, mean of both directions"),
+        Panel(f"validation {measure}", scores, "iteration", f"{measure}, mean of both directions"),
         Panel("target pairs kept", kept, "iteration", "share"),
         Panel("semantic loss in transfer", semantic, "update", "cross-entropy", log_y=True),
         Panel("discrepancy", discrepancies(metrics), "iteration", "mean of the updates"),
     ]
-
-
-def _together(same: Sequence[Panel], names: Sequence[str]) -> list[Series]:
-    """A line for each run that has one."""
-    lines = [_one(panel, name) for panel, name in zip(same, names, strict=True)]
-    return [line for line in lines if line.x]
 
 
 def _one(panel: Panel, name: str) -> Series:

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from dckt_apps.report.pictures import Picture, embed
-from dckt_core.contract.pairs import Pair
-from dckt_core.contract.specs import Modality
+from dckt_core.contract.pairs import Medium, Pair
 
 QUERIES = 6
 RESULTS = 5
@@ -53,7 +52,7 @@ class Query:
 
 
 def example_queries(
-    medium: Modality, pairs: Sequence[Pair], rows: Tensor, aps: Tensor, top: Tensor, *, count: int = QUERIES
+    medium: Medium, pairs: Sequence[Pair], rows: Tensor, aps: Tensor, top: Tensor, *, count: int = QUERIES
 ) -> list[Query]:
     """Queries at evenly spaced places of their order by AP, the best one first and the worst one last.
 
@@ -65,7 +64,7 @@ def example_queries(
     """
     order = aps.argsort(descending=True, stable=True).tolist()
     places = torch.linspace(0, len(order) - 1, min(count, len(order)), dtype=torch.float64).round().int().tolist()
-    other: Modality = "text" if medium == "image" else "image"
+    other: Medium = "text" if medium == "image" else "image"
     queries = []
     for place in places:
         asked = pairs[int(rows[order[place]])]
@@ -78,7 +77,7 @@ def example_queries(
     return queries
 
 
-def _item(medium: Modality, pair: Pair) -> Item:
+def _item(medium: Medium, pair: Pair) -> Item:
     if medium == "image":
         return Item(pair.id, pair.label or "", embed(pair.image_item.path), None)
     return Item(pair.id, pair.label or "", None, pair.text)

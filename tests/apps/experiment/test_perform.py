@@ -78,7 +78,8 @@ def test_a_baseline_leaves_a_summary_like_a_run_s(
         (values["image_to_text"]["value"] + values["text_to_image"]["value"]) / 2
     )
     assert values["text_to_image"]["value"] > said["test"]["map"]["chance"]["mean"]
-    assert said["validation"]["nearest-class-mean"].keys() == {"image_to_text", "text_to_image"}
+    assert said["validation"]["nearest-class-mean"].keys() == {"image_to_text", "text_to_image", "kind"}
+    assert set(said["test"]["instances"]) == {"chance", "nearest-class-mean"}
 
 
 def test_a_baseline_on_an_encoder_that_trains_along_says_why_not(

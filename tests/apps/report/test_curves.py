@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dckt_apps.report.curves import Series, discrepancies, losses, selected, validation_map
+from dckt_apps.report.curves import Series, discrepancies, losses, selected, validation
 from dckt_core.runs.record import Measurement
 
 
@@ -15,7 +15,13 @@ def test_validation_begins_before_transfer() -> None:
         ("validation", 1, 30, "target_map_mean", 0.6),
         ("validation", 1, 30, "control_map_mean", 0.55),
     )
-    assert validation_map(metrics) == [Series("target", [0, 1], [0.5, 0.6]), Series("control", [1], [0.55])]
+    assert validation(metrics) == ("mAP", [Series("target", [0, 1], [0.5, 0.6]), Series("control", [1], [0.55])])
+
+
+def test_validation_without_labels_says_what_it_is() -> None:
+    metrics = rows(("validation", 0, 0, "target_mrr_mean", 0.2), ("validation", 1, 30, "target_mrr_mean", 0.3))
+    assert validation(metrics) == ("MRR", [Series("target", [0, 1], [0.2, 0.3])])
+    assert validation([]) == ("mAP", [])
 
 
 def test_discrepancies_are_means_of_an_iteration_in_the_order_of_the_layers() -> None:

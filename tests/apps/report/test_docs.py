@@ -20,9 +20,9 @@ def test_the_page_lists_every_section_under_its_name() -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     from dckt_apps.report.gather import MAX_QUERIES
     from dckt_apps.report.material import MAP_PAIRS
-    from dckt_apps.report.retrieval import RECALLS
+    from dckt_core.evaluation.tasks import LEVELS
 
     page = (ROOT / "docs/report.md").read_text(encoding="utf-8")
     assert f"more than {MAX_QUERIES:,} test pairs" in page
     assert f"shows {MAP_PAIRS} pairs of each domain" in page
-    assert f"at {len(RECALLS)} levels of recall" in page
+    assert f"at {len(LEVELS)} levels of recall" in page

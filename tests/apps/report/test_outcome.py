@@ -8,6 +8,7 @@ import pytest
 
 from dckt_apps.report.outcome import outcome
 from dckt_core.base.errors import DataError
+from dckt_core.evaluation.instances import FIGURES
 from dckt_core.runs.record import Estimate, read_run
 
 
@@ -43,7 +44,27 @@ def test_no_more_is_said_than_the_interval_allows(tmp_path: Path, low: float, hi
     assert found.findings[0].startswith(said)
     assert found.chance == 0.1
     assert found.test_pairs == 40
+    assert found.measure == "mAP"
     assert [(row.network, row.figures) for row in found.rows] == [("after", {"mean": Estimate(0.6, (0.5, 0.7))})]
+
+
+def test_figures_by_instance_stand_beside_and_alone_where_no_pair_has_a_label(tmp_path: Path) -> None:
+    told = summary(0.1, 0.2)
+    one = {"value": 0.25, "interval": [0.2, 0.3]}
+    directions = ("image_to_text", "text_to_image", "mean")
+    told["test"]["instances"] = {
+        "chance": {direction: dict.fromkeys(FIGURES, 0.05) for direction in directions},
+        "after": {direction: dict.fromkeys(FIGURES, one) for direction in directions},
+    }
+    both = outcome(read_run(write_run(tmp_path / "both", told)))
+    assert both.rows[0].instances == dict.fromkeys(FIGURES, Estimate(0.25, (0.2, 0.3)))
+    assert both.chance_of_instances == dict.fromkeys(FIGURES, Estimate(0.05))
+    assert both.measure == "mAP"
+    told["test"] |= {"map": {}, "gain": {"control": {"value": 0.02, "interval": [0.01, 0.03]}}}
+    alone = outcome(read_run(write_run(tmp_path / "alone", told)))
+    assert (alone.measure, alone.chance) == ("MRR", 0.05)
+    assert alone.rows[0].figures == dict.fromkeys(directions, Estimate(0.25, (0.2, 0.3)))
+    assert alone.findings[0].startswith("Better than the target-only control by 0.020 MRR")
 
 
 @pytest.mark.parametrize(

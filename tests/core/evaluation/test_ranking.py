@@ -1,7 +1,10 @@
-"""AP against hand-worked cases, a brute-force oracle and scikit-learn; chance against random rankings."""
+"""AP against hand-worked cases, all orders of tied items and scikit-learn; chance against random rankings."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from itertools import groupby, permutations, product
 from typing import Any
 
 import pytest
@@ -12,7 +15,8 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from dckt_core.base.errors import DataError
-from dckt_core.evaluation.ranking import _positions, average_precisions, bootstrap_interval, chance_ap, chance_map, rank
+from dckt_core.evaluation.cosines import Gallery, codes, unit
+from dckt_core.evaluation.ranking import average_precisions, chance_ap, rank
 from tests.support.tolerance import assert_same
 
 RIGHT, WRONG = 1, 0
@@ -61,70 +65,180 @@ def test_precision_and_recall_at_k_by_hand(k: int, precision: float, recall: flo
     assert ranking.ap.tolist() == average_precisions(**line_up([0, 1, 1, 0, 1])).tolist(), "k cuts only what is at k"
 
 
+# --- ties: the mean over all orders ---------------------------------------------------------------------------
+
+
+def figures_of(relevance: Sequence[int], k: int) -> list[float]:
+    """AP, AP@k, precision@k and recall@k of one order, by the definition."""
+    total, cut = sum(relevance), min(k, len(relevance))
+    gains = [sum(relevance[: i + 1]) / (i + 1) if relevance[i] else 0.0 for i in range(len(relevance))]
+    found = sum(relevance[:cut])
+    return [sum(gains) / max(total, 1), sum(gains[:cut]) / max(min(total, cut), 1), found / cut, found / max(total, 1)]
+
+
+def over_all_orders(groups: Sequence[Sequence[int]], k: int) -> list[float]:
+    """Means of `figures_of` over all orders of the items within each group, the groups staying in line."""
+    orders = [sum(order, ()) for order in product(*(list(permutations(group)) for group in groups))]
+    return torch.tensor([figures_of(order, k) for order in orders], dtype=torch.float64).mean(dim=0).tolist()
+
+
+def by_pairs(groups: Sequence[Sequence[int]], k: int) -> list[float]:
+    """The same for groups of any size, from the probability that two places both hold a relevant item."""
+    places = [(len(group), sum(group), number) for number, group in enumerate(groups) for _ in group]
+
+    def both(one: int, other: int) -> float:
+        size, relevant, group = places[one]
+        likely = relevant / size
+        if one == other:
+            return likely
+        if places[other][2] != group:
+            return likely * places[other][1] / places[other][0]
+        return likely * (relevant - 1) / (size - 1)
+
+    total, cut = sum(map(sum, groups)), min(k, len(places))
+    gains = [math.fsum(both(i, j) for j in range(i + 1)) / (i + 1) for i in range(len(places))]
+    found = math.fsum(both(i, i) for i in range(cut))
+    return [
+        math.fsum(gains) / max(total, 1),
+        math.fsum(gains[:cut]) / max(min(total, cut), 1),
+        found / cut,
+        found / max(total, 1),
+    ]
+
+
+def tied_line_up(groups: Sequence[Sequence[int]], order: Sequence[int]) -> dict[str, Tensor]:
+    """One query and a gallery that it ranks in groups of equal rows; the gallery holds its items in some order."""
+    angles = torch.linspace(0.1, 1.4, len(groups), dtype=torch.float64).repeat_interleave(
+        torch.tensor([len(group) for group in groups])
+    )[list(order)]
+    return {
+        "queries": torch.tensor([[1.0, 0.0]], dtype=torch.float64),
+        "gallery": torch.stack([angles.cos(), angles.sin()], dim=1),
+        "query_labels": torch.tensor([RIGHT]),
+        "gallery_labels": torch.tensor([item for group in groups for item in group])[list(order)],
+    }
+
+
+def told(problem: dict[str, Tensor], k: int, **how: Any) -> list[float]:
+    ranking = rank(**problem, ks=[k], **how)
+    at_k = ranking.at[k]
+    return [float(column) for column in (ranking.ap, at_k.ap, at_k.precision, at_k.recall)]
+
+
+small_groups = st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=4), min_size=1, max_size=3).filter(
+    lambda groups: math.prod(math.factorial(len(group)) for group in groups) <= 600
+)
+groups_of_any_size = st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=12), min_size=1, max_size=6)
+
+
+@given(groups=small_groups, k=st.integers(1, 13), data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_figures_are_means_over_all_orders_of_what_ties(groups: list[list[int]], k: int, data: st.DataObject) -> None:
+    order = data.draw(st.permutations(range(sum(map(len, groups)))))
+    expected = over_all_orders(groups, k)
+    assert by_pairs(groups, k) == pytest.approx(expected, abs=1e-12)
+    assert told(tied_line_up(groups, order), k) == pytest.approx(expected, abs=1e-12)
+
+
+@given(groups=groups_of_any_size, k=st.integers(1, 50), data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_the_order_of_the_gallery_is_of_no_account(groups: list[list[int]], k: int, data: st.DataObject) -> None:
+    order = data.draw(st.permutations(range(sum(map(len, groups)))))
+    problem = tied_line_up(groups, order)
+    assert told(problem, k) == pytest.approx(by_pairs(groups, k), abs=1e-12)
+    mixed = any(0 < sum(group) < len(group) for group in groups)
+    assert rank(**problem).tied.tolist() == [mixed]
+
+
+def test_ties_by_hand() -> None:
+    """A relevant item ties with another one: it is first or second, and behind another relevant one second or third."""
+    assert told(tied_line_up([[1, 0]], [0, 1]), 1) == [3 / 4, 1 / 2, 1 / 2, 1 / 2]
+    expected = [(1 + (1 + 2 / 3) / 2) / 2, (1 + 1 / 2) / 2, 3 / 4, 3 / 4]
+    assert told(tied_line_up([[1], [1, 0]], [2, 0, 1]), 2) == pytest.approx(expected, abs=1e-15)
+
+
+@pytest.mark.parametrize("classes", [5, 20, 100])
+def test_a_constant_representation_scores_chance(classes: int) -> None:
+    """In whatever order the file has its classes; one that keeps the file's order would see half as much again."""
+    labels = torch.arange(400) * classes // 400
+    same = torch.full((400, 7), 1 / 7)
+    for order in (torch.arange(400), torch.randperm(400, generator=torch.Generator().manual_seed(0))):
+        shuffled = labels[order]
+        ranking = rank(same, same, shuffled, shuffled, ks=[5], levels=[0.0, 0.5, 1.0])
+        assert ranking.tied.all()
+        assert_same(ranking.ap, chance_ap(ranking.relevant, 400), terms=400, scale=1)
+        assert_same(ranking.at[5].precision, ranking.relevant.double() / 400, terms=5, scale=1)
+        assert_same(ranking.curve, (ranking.relevant.double() / 400)[:, None].expand(-1, 3), terms=400)
+
+
+def test_precision_at_recall_is_that_of_the_expected_ranking() -> None:
+    """[1], [1 0 0 1], [0]: among the first 1, 2, ... are expected 1, 3/2, 2, 5/2 and 3 that are relevant, of 3."""
+    curve = rank(**tied_line_up([[1], [1, 0, 0, 1], [0]], range(6)), levels=[0.0, 1 / 3, 0.5, 2 / 3, 0.9, 1.0]).curve
+    assert curve.tolist() == [pytest.approx([1.0, 1.0, 2 / 3, 2 / 3, 3 / 5, 3 / 5])]
+
+
 # --- against other implementations ----------------------------------------------------------------------------
 
 
-def oracle(queries: Tensor, gallery: Tensor, query_labels: Tensor, gallery_labels: Tensor, k: int, own: Any) -> Any:
+def oracle(
+    queries: Tensor, gallery: Tensor, query_labels: Tensor, gallery_labels: Tensor, k: int, leave_out: Any, first: Any
+) -> Tensor:
     """The definition, item by item: AP, AP@k, precision@k, recall@k and R of each query."""
     figures = []
     for row, (query, label) in enumerate(zip(queries.tolist(), query_labels.tolist(), strict=True)):
         scored = []
         for place, item in enumerate(gallery.tolist()):
-            if own is not None and place == int(own[row]):
+            if leave_out is not None and leave_out[0][row] == leave_out[1][place]:
                 continue
             norms = sum(a * a for a in query) ** 0.5 * sum(b * b for b in item) ** 0.5
             dot = sum(a * b for a, b in zip(query, item, strict=True))
-            scored.append((round(-dot / norms if norms else 0.0, 12), place))
-        relevance = [int(gallery_labels[place]) == label for _, place in sorted(scored)]
-        total, cut = sum(relevance), min(k, len(relevance))
-        gains = [sum(relevance[: i + 1]) / (i + 1) for i in range(len(relevance)) if relevance[i]]
-        at_k = [sum(relevance[: i + 1]) / (i + 1) for i in range(cut) if relevance[i]]
-        figures.append(
-            (
-                sum(gains) / max(total, 1),
-                sum(at_k) / max(min(total, cut), 1),
-                sum(relevance[:cut]) / cut,
-                sum(relevance[:cut]) / max(total, 1),
-                total,
-            )
-        )
+            cosine = 9.0 if first is not None and place == int(first[row]) else dot / norms if norms else 0.0
+            scored.append((-round(cosine, 12), int(gallery_labels[place]) == label))
+        groups = [[int(hit) for _, hit in tied] for _, tied in groupby(sorted(scored), key=lambda pair: pair[0])]
+        found = by_pairs(groups, k) if groups else [0.0] * 4
+        figures.append([*found, sum(map(sum, groups))])
     return torch.tensor(figures, dtype=torch.float64).T
 
 
 @st.composite
 def problems(draw: Any) -> dict[str, Any]:
-    """Small integer vectors: many ties, equal rows, zero rows; sometimes with the own row left out."""
+    """Small integer vectors: many ties, equal rows, zero rows; sometimes some left out, or one in front."""
     width = draw(st.integers(1, 4))
     count = draw(st.integers(2, 12))
-    alone = draw(st.booleans())
     rows = st.lists(st.integers(-2, 3), min_size=width, max_size=width)
     gallery = torch.tensor(draw(st.lists(rows, min_size=count, max_size=count)), dtype=torch.float32)
     labels = torch.tensor(draw(st.lists(st.integers(0, 3), min_size=count, max_size=count)))
-    if alone:
-        own = torch.tensor(draw(st.permutations(range(count))))
-        return {"queries": gallery[own], "gallery": gallery, "query_labels": labels[own], "gallery_labels": labels,
-                "leave_out": own}  # fmt: skip
     asked = draw(st.integers(1, 6))
     queries = torch.tensor(draw(st.lists(rows, min_size=asked, max_size=asked)), dtype=torch.float32)
     query_labels = torch.tensor(draw(st.lists(st.integers(0, 3), min_size=asked, max_size=asked)))
-    return {"queries": queries, "gallery": gallery, "query_labels": query_labels, "gallery_labels": labels,
-            "leave_out": None}  # fmt: skip
+
+    def numbers(length: int, most: int) -> Tensor:
+        return torch.tensor(draw(st.lists(st.integers(0, most), min_size=length, max_size=length)))
+
+    special = draw(st.sampled_from(["nothing", "left out", "first"]))
+    return {
+        "queries": queries,
+        "gallery": gallery,
+        "query_labels": query_labels,
+        "gallery_labels": labels,
+        "leave_out": (numbers(asked, 4), numbers(count, 4)) if special == "left out" else None,
+        "first": numbers(asked, count - 1) if special == "first" else None,
+    }
 
 
 @given(problem=problems(), k=st.integers(1, 15), chunk=st.integers(1, 8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_equals_the_definition(problem: dict[str, Any], k: int, chunk: int) -> None:
     # Rows of one direction but of different lengths differ in the last bits once they are normalised: rounding in the
     # oracle makes ties of them, so here each direction is given one length.
     for name in ("queries", "gallery"):
         problem[name] = torch.tensor([_shortest(row) for row in problem[name].int().tolist()], dtype=torch.float32)
     ranking = rank(**problem, ks=[k], chunk=chunk)
-    given = {name: problem[name] for name in ("queries", "gallery", "query_labels", "gallery_labels")}
-    ap, ap_at_k, precision, recall, relevant = oracle(**given, k=k, own=problem["leave_out"])
+    ap, ap_at_k, precision, recall, relevant = oracle(**problem, k=k)
     assert ranking.relevant.tolist() == relevant.long().tolist()
     # Two directions may have equal cosines to a query in exact arithmetic only; such queries are left to the others.
     for row in range(len(ap)):
-        if _is_clear(given["queries"][row], given["gallery"]):
+        if _is_clear(problem["queries"][row], problem["gallery"]):
             at_k = ranking.at[k]
             got = [ranking.ap, at_k.ap, at_k.precision, at_k.recall]
             assert [float(column[row]) for column in got] == pytest.approx(
@@ -140,8 +254,9 @@ def test_precision_at_recall_is_the_best_from_there_on(seed: int, queries: int, 
     asked = torch.randint(3, (queries,), generator=generator)
     labels = torch.randint(3, (size,), generator=generator)
     without = torch.randint(size, (queries,), generator=generator) if own else None
+    leave_out = None if without is None else (without, torch.arange(size))
     levels = [step / 10 for step in range(11)]
-    curve = rank(rows, gallery, asked, labels, levels=levels, leave_out=without).curve
+    curve = rank(rows, gallery, asked, labels, levels=levels, leave_out=leave_out).curve
     assert curve.shape == (queries, 11)
     for query in range(queries):
         order = torch.cosine_similarity(rows[query].double(), gallery.double()).argsort(descending=True).tolist()
@@ -154,8 +269,6 @@ def test_precision_at_recall_is_the_best_from_there_on(seed: int, queries: int, 
 
 
 def _shortest(row: list[int]) -> list[int]:
-    import math
-
     common = math.gcd(*row) or 1
     return [value // common for value in row]
 
@@ -184,41 +297,67 @@ def test_equals_scikit_learn_without_ties(seed: int, queries: int, gallery: int,
         assert float(aps[row]) == pytest.approx(expected, abs=1e-12)
 
 
-# --- ties, zero vectors, chunks -------------------------------------------------------------------------------
+# --- equal rows, zero vectors, chunks -------------------------------------------------------------------------
 
 
-def test_ties_keep_the_gallery_order() -> None:
-    queries, gallery = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [1.0, 0.0]])
-    for labels, expected in (([0, 0, 1, 0], 1.0), ([0, 0, 0, 1], 1 / 2), ([1, 0, 0, 0], 1 / 3), ([0, 1, 0, 0], 1 / 4)):
-        assert average_precisions(queries, gallery, torch.tensor([1]), torch.tensor(labels)).tolist() == [expected]
-
-
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(("width", "count"), [(100, 55), (123, 175), (20, 301)])
-def test_equal_vectors_tie_exactly_wherever_they_stand(width: int, count: int) -> None:
+def test_equal_vectors_tie_exactly_wherever_they_stand(width: int, count: int, threads: int) -> None:
     """In a plain matrix product they do not: the last bits depend on the column."""
     generator = torch.Generator().manual_seed(0)
     rows = torch.rand(count, width, generator=generator).softmax(dim=1)
     gallery = torch.cat([rows, rows, rows])
-    labels = torch.cat([torch.zeros(count), torch.ones(count), torch.full((count,), 2.0)]).long()
-    # Every vector stands there three times, of class 0, 1 and 2 in this order: class 2 is at places 3, 6, 9 ...
-    for wanted, first in ((0, 1), (1, 2), (2, 3)):
-        aps = average_precisions(rows, gallery, torch.full((count,), wanted), labels)
-        expected = sum(i / (first + 3 * (i - 1)) for i in range(1, count + 1)) / count
-        assert_same(aps, torch.full_like(aps, expected), terms=count)
+    labels = torch.arange(3).repeat_interleave(count)
+    # Every vector stands there three times, once of each class: each place of three holds a class by a third.
+    places = torch.arange(1, 3 * count + 1, dtype=torch.float64)
+    expected = float((((places - 1) // 3 + 1) / places).mean())
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        for chunk in (19, None):
+            for wanted in range(3):
+                aps = average_precisions(rows, gallery, torch.full((count,), wanted), labels, chunk=chunk)
+                assert_same(aps, torch.full_like(aps, expected), terms=count)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_equal_items_have_equal_cosines_to_the_last_bit() -> None:
+    generator = torch.Generator().manual_seed(1)
+    rows = torch.rand(67, 33, generator=generator)
+    copies = torch.randint(67, (500,), generator=generator)
+    gallery = Gallery(unit(rows[copies]))
+    for queries in torch.split(unit(torch.rand(20, 33, generator=generator)), 3):
+        cosine = gallery.cosines(queries)
+        first = torch.stack([(copies == copy).nonzero()[0, 0] for copy in copies])
+        assert torch.equal(cosine, cosine[:, first])
+
+
+def test_cosines_that_rounding_cannot_tell_apart_tie() -> None:
+    near = torch.tensor([[1.0, 1 - 2.0**-53, 0.5, 0.5 - 2.0**-40, 0.0, 2.0**-60, -1.0]], dtype=torch.float64)
+    ranked = codes(near)[0].tolist()
+    assert ranked[0] == ranked[1]
+    assert ranked[4] == ranked[5]
+    assert ranked == sorted(ranked[:4], reverse=True) + ranked[4:]
+    assert len(set(ranked)) == 5
+    assert all(code > 0 and code % 2 == 0 for code in ranked)
 
 
 def test_a_zero_vector_has_cosine_zero_to_all() -> None:
     gallery = torch.tensor([[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]])
     labels = torch.tensor([0, 1, 0])
     assert average_precisions(torch.tensor([[1.0, 0.0]]), gallery, torch.tensor([1]), labels).tolist() == [1 / 2]
-    assert average_precisions(torch.zeros(1, 2), gallery, torch.tensor([1]), labels).tolist() == [1 / 2]
+    anywhere = (1 + 1 / 2 + 1 / 3) / 3
+    found = average_precisions(torch.zeros(1, 2), gallery, torch.tensor([1]), labels)
+    assert found.tolist() == pytest.approx([anywhere])
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 7, 100, None])
 def test_chunks_change_nothing(chunk: int | None) -> None:
     generator = torch.Generator().manual_seed(3)
     rows, labels = torch.randn(37, 8, generator=generator), torch.randint(4, (37,), generator=generator)
-    own = torch.arange(37)
+    own = (torch.arange(37), torch.arange(37) // 2)
+    rows[20:30] = rows[5]
     whole = rank(rows, rows, labels, labels, ks=[5, 9], leave_out=own, chunk=37)
     parts = rank(rows, rows, labels, labels, ks=[5, 9], leave_out=own, chunk=chunk)
     assert torch.equal(whole.ap, parts.ap)
@@ -232,7 +371,8 @@ def test_chunks_change_nothing(chunk: int | None) -> None:
 def test_threads_change_nothing(threads: int) -> None:
     generator = torch.Generator().manual_seed(5)
     rows, labels = torch.randn(90, 8, generator=generator), torch.randint(4, (90,), generator=generator)
-    given: dict[str, Any] = {"ks": [5], "leave_out": torch.arange(90), "chunk": 7}
+    rows[40:60] = rows[3]
+    given: dict[str, Any] = {"ks": [5], "leave_out": (torch.arange(90), torch.arange(90)), "chunk": 7}
     before = torch.get_num_threads()
     alone = rank(rows, rows, labels, labels, **given)
     try:
@@ -244,34 +384,22 @@ def test_threads_change_nothing(threads: int) -> None:
     assert torch.equal(alone.at[5].recall, together.at[5].recall)
 
 
-def test_cosines_that_differ_in_the_last_bit_are_told_apart() -> None:
-    """A match is tagged in a bit of its cosine, which must cost no order."""
-    cosines = torch.tensor([[1 - 2.0**-53, 1.0, 2.0**-60, 0.0, -(2.0**-55), 0.0]], dtype=torch.float64)
-    for wanted in ([0], [1], [2, 5], [3, 4], [0, 4, 5]):
-        matches = torch.zeros(6, dtype=torch.bool)
-        matches[wanted] = True
-        order = cosines[0].argsort(descending=True, stable=True)
-        expected = (matches[order].nonzero().squeeze(1) + 1).tolist()
-        assert _positions(cosines.clone(), matches).tolist() == [expected]
-
-
 @pytest.mark.parametrize("entries", [1, 700, 10_000])
 def test_memory_is_bounded_by_the_chunk(monkeypatch: pytest.MonkeyPatch, entries: int) -> None:
     """No more query-gallery pairs are held at once than said, or than one query has."""
-    from dckt_core.evaluation import ranking as metrics
-
     generator = torch.Generator().manual_seed(3)
     rows, labels = torch.randn(130, 8, generator=generator), torch.randint(2, (130,), generator=generator)
     seen: list[int] = []
-    positions = metrics._positions
+    cosines = Gallery.cosines
 
-    def spy(cosine: Tensor, matches: Tensor) -> Tensor:
-        seen.append(cosine.numel())
-        return positions(cosine, matches)
+    def spy(gallery: Gallery, queries: Tensor) -> Tensor:
+        found = cosines(gallery, queries)
+        seen.append(found.numel())
+        return found
 
     whole = average_precisions(rows, rows, labels, labels)
-    monkeypatch.setattr(metrics, "_positions", spy)
-    monkeypatch.setattr(metrics, "CHUNK_ENTRIES", entries)
+    monkeypatch.setattr(Gallery, "cosines", spy)
+    monkeypatch.setattr("dckt_core.evaluation.cosines.CHUNK_ENTRIES", entries)
     assert torch.equal(average_precisions(rows, rows, labels, labels), whole)
     assert max(seen) <= max(entries, 130)
     assert sum(seen) == 130 * 130
@@ -290,8 +418,9 @@ def test_the_cosine_ignores_length() -> None:
 
 def test_the_only_item_left_out_leaves_nothing_to_find() -> None:
     one, label = torch.tensor([[1.0, 2.0]]), torch.tensor([0])
-    ranking = rank(one, one, label, label, ks=[3], leave_out=torch.tensor([0]))
+    ranking = rank(one, one, label, label, ks=[3], levels=[0.5], leave_out=(label, label))
     assert (ranking.ap.tolist(), ranking.relevant.tolist()) == ([0.0], [0])
+    assert (ranking.candidates.tolist(), ranking.tied.tolist(), ranking.curve.tolist()) == ([0], [False], [[0.0]])
     assert ranking.at[3].ap.tolist() == [0.0]
 
 
@@ -327,8 +456,10 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         average_precisions(rows, torch.ones(3, 4), labels, labels)
     with pytest.raises(ValueError, match=r"gallery labels \[2\] must be one for each of 3 rows"):
         average_precisions(rows, rows, labels, labels[:2])
-    with pytest.raises(ValueError, match="rows to leave out"):
-        average_precisions(rows, rows, labels, labels, leave_out=torch.tensor([0]))
+    with pytest.raises(ValueError, match=r"numbers of queries \[1\] must be one for each of 3 rows"):
+        rank(rows, rows, labels, labels, leave_out=(torch.tensor([0]), labels))
+    with pytest.raises(ValueError, match=r"rows that lead \[1\] must be"):
+        rank(rows, rows, labels, labels, first=torch.tensor([0]))
     with pytest.raises(ValueError, match="k = 0 must be 1 or more"):
         average_precisions(rows, rows, labels, labels, k=0)
 
@@ -339,20 +470,15 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
 @given(gallery=st.integers(1, 7), data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_chance_is_the_mean_over_all_rankings(gallery: int, data: st.DataObject) -> None:
-    from itertools import permutations
-
     relevant = data.draw(st.integers(1, gallery))
     first = data.draw(st.integers(0, 1))
-    k = data.draw(st.one_of(st.none(), st.integers(1, gallery + 2)))
-    cut = gallery if k is None else min(k, gallery)
     behind = [1] * (relevant - first) + [0] * (gallery - relevant)
     values = []
     for order in permutations(behind):
         row = [1] * first + list(order)
-        gains = sum(sum(row[: i + 1]) / (i + 1) for i in range(cut) if row[i])
-        values.append(gains / min(relevant, cut))
+        values.append(figures_of(row, gallery)[0])
     expected = sum(values) / len(values)
-    assert float(chance_ap(torch.tensor([relevant]), gallery, k=k, first=first)) == pytest.approx(expected, abs=1e-12)
+    assert float(chance_ap(torch.tensor([relevant]), gallery, first=first)) == pytest.approx(expected, abs=1e-12)
 
 
 def test_chance_agrees_with_random_rankings_of_a_large_gallery() -> None:
@@ -365,53 +491,16 @@ def test_chance_agrees_with_random_rankings_of_a_large_gallery() -> None:
             torch.randn(40, 9, generator=generator), torch.randn(150, 9, generator=generator), queries, labels
         )
         means.append(float(aps[queries < 7].mean()))
+    counts = torch.bincount(labels, minlength=8)[queries[queries < 7]]
+    expected = float(chance_ap(counts, 150).mean())
     observed = torch.tensor(means, dtype=torch.float64)
     error = float(observed.std()) / len(means) ** 0.5
-    assert abs(float(observed.mean()) - chance_map(queries, labels)) < 4 * error
+    assert abs(float(observed.mean()) - expected) < 4 * error
     assert error < 0.002, "the comparison is a sharp one"
 
 
 def test_chance_without_anything_relevant() -> None:
     assert chance_ap(torch.tensor([0, 1]), 1).tolist() == [0.0, 1.0]
     assert chance_ap(torch.tensor([0]), 0).tolist() == [0.0]
-    assert chance_map(torch.tensor([1, 1]), torch.tensor([0, 0])) == 0.0
-
-
-# --- intervals ------------------------------------------------------------------------------------------------
-
-
-def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
-    generator = torch.Generator().manual_seed(0)
-    trials, covered = 300, 0
-    for _ in range(trials):
-        sample = torch.rand(80, generator=generator, dtype=torch.float64) ** 2
-        low, high = bootstrap_interval(sample, generator, draws=400)
-        covered += low <= 1 / 3 <= high
-    assert 0.90 <= covered / trials <= 0.985
-
-
-def test_the_interval_has_the_width_of_the_normal_one() -> None:
-    sample = torch.randn(500, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    low, high = bootstrap_interval(sample, torch.Generator().manual_seed(2))
-    width = 2 * 1.96 * float(sample.std()) / 500**0.5
-    assert high - low == pytest.approx(width, rel=0.08)
-    assert (low + high) / 2 == pytest.approx(float(sample.mean()), abs=0.1 * width)
-
-
-def test_same_generator_same_interval_and_blocks_of_draws_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = torch.rand(50, 2, generator=torch.Generator().manual_seed(5))
-    first = bootstrap_interval(values, torch.Generator().manual_seed(7))
-    monkeypatch.setattr("dckt_core.evaluation.ranking.CHUNK_ENTRIES", 333)
-    assert bootstrap_interval(values, torch.Generator().manual_seed(7)) == first
-    assert bootstrap_interval(values, torch.Generator().manual_seed(8)) != first
-
-
-def test_rows_stay_together() -> None:
-    """Values that cancel within each row leave nothing to vary."""
-    up = torch.rand(30, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
-    assert bootstrap_interval(torch.stack([up, 1 - up], dim=1), torch.Generator()) == pytest.approx((0.5, 0.5))
-
-
-def test_no_interval_without_values() -> None:
-    with pytest.raises(ValueError, match="no interval without values"):
-        bootstrap_interval(torch.empty(0), torch.Generator())
+    assert chance_ap(torch.tensor([2, 1, 0]), torch.tensor([2, 2, 5])).tolist() == [1.0, 0.75, 0.0]
+    assert chance_ap(torch.empty(0).long(), 3).tolist() == []
