@@ -87,10 +87,9 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
             progress=progress,
         )
         data = model.target()
-        pairs = data.labelled(flags["split"])
+        pairs = data.split(flags["split"])
         if not pairs:
-            lack = "has no labelled pair" if data.split(flags["split"]) else "is empty"
-            raise DataError(f"{data.origin}: split '{flags['split']}' {lack}")
+            raise DataError(f"{data.origin}: split '{flags['split']}' is empty")
         labels = torch.tensor(data.labels(pairs), dtype=torch.int64)
         view = Representation(
             model.encode_images([pair.image_item for pair in pairs], cache=True),
@@ -146,7 +145,9 @@ def _of_pairs(evaluation: Evaluation) -> Iterator[str]:
     if len(evaluation.labelled) < pairs:
         yield f"{pairs - len(evaluation.labelled)} of {pairs} pairs have no label: they are in no figure by class"
     if any(count < pairs for count in items.values()):
-        yield f"the pairs have {items['image']} different pictures and {items['text']} different texts"
+        counts = [f"{count} different {name}{'' if count == 1 else 's'}"
+                  for name, count in (("picture", items["image"]), ("text", items["text"]))]  # fmt: skip
+        yield f"the pairs have {' and '.join(counts)}"
     yield (
         f"equal representations: {equal['image']} of {items['image']} images, {equal['text']} of {items['text']} texts"
         + ("; they count in every order" if any(equal.values()) else "")

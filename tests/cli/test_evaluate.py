@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from dckt_cli.main import main
 from dckt_core.evaluation.instances import FIGURES
-from tests.cli.conftest import TARGET, write_squares
+from tests.cli.conftest import SIZES, TARGET, write_squares
 
 TASKS = ["image_to_text", "text_to_image", "image_to_image", "text_to_text", "image_to_all", "text_to_all"]
 Capture = pytest.CaptureFixture[str]
@@ -188,3 +189,91 @@ def test_classes_and_curves(run: str, capsys: Capture) -> None:
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("green")]
     figures = [answer["tasks"][name]["classes"]["green"]["map"] for name in [*TASKS[:2], "mean"]]
     assert [line.split() for line in lines] == [["green", "4", *(f"{figure:.3f}" for figure in figures)]]
+
+
+# --- data sets as people have them ----------------------------------------------------------------------------
+
+
+def changed(folder: Path, change: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> str:
+    """The target data set in another folder, each record of it made into some others."""
+    write_squares(folder, TARGET, SIZES)
+    rows = [json.loads(line) for line in (folder / "pairs.jsonl").read_text().splitlines()]
+    rows = [made for row in rows for made in (change(row) if row["split"] == "test" else [row])]
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(folder)
+
+
+def test_texts_that_say_nothing_score_chance_though_the_file_is_sorted_by_class(
+    run: str, capsys: Capture, tmp_path: Path
+) -> None:
+    folder = changed(tmp_path / "silent", lambda row: [row | {"text": "..."}])
+    answer = told(capsys, run, "--target", folder)
+    assert answer["equal"]["text"] == 0, "they are one text"
+    assert answer["items"] == {"image": 8, "text": 1}
+    task = answer["tasks"]["image_to_text"]
+    assert task["map"] == pytest.approx(task["chance"], abs=1e-12)
+    assert task["tied"] == 8
+    assert answer["tasks"]["text_to_text"]["map"] is None, "there is no other text to find"
+    assert main(["evaluate", run, "--target", folder, "--quiet"]) == 0
+    assert "the pairs have 8 different pictures and 1 different text" in capsys.readouterr().out
+
+
+def test_words_that_nobody_knows_make_equal_representations_which_are_counted(
+    run: str, capsys: Capture, tmp_path: Path
+) -> None:
+    folder = changed(tmp_path / "unknown", lambda row: [row | {"text": f"{row['id'].replace('-', 'x')}"}])
+    answer = told(capsys, run, "--target", folder)
+    assert answer["equal"] == {"image": 0, "text": 8}
+    assert answer["tasks"]["image_to_text"]["map"] == pytest.approx(answer["tasks"]["image_to_text"]["chance"])
+    found = answer["instances"]["image_to_text"]["figures"]
+    assert all(figure["value"] == pytest.approx(figure["chance"]) for figure in found.values())
+    assert main(["evaluate", run, "--target", folder, "--quiet"]) == 0
+    assert "equal representations: 0 of 8 images, 8 of 8 texts; they count in every order" in capsys.readouterr().out
+
+
+def test_a_picture_with_several_captions_is_one_picture(run: str, capsys: Capture, tmp_path: Path) -> None:
+    home = tmp_path / "captioned"
+
+    def captions(row: dict[str, Any]) -> list[dict[str, Any]]:
+        copy = f"copy-{row['image']}"
+        (home / copy).write_bytes((home / row["image"]).read_bytes())
+        return [row, row | {"id": row["id"] + "-b", "image": copy, "text": "what a " + row["text"]}]
+
+    folder = changed(home, captions)
+    answer = told(capsys, run, "--target", folder)
+    assert (answer["pairs"], answer["items"]) == (16, {"image": 8, "text": 16})
+    assert answer["tasks"]["image_to_image"]["left_out"] == 16 * 8
+    assert answer["instances"]["image_to_text"]["queries"] == 8
+    assert answer["instances"]["text_to_image"]["gallery"] == 8
+    assert main(["evaluate", run, "--target", folder, "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "the pairs have 8 different pictures and 16 different texts" in out
+    assert "image->image: what is in several pairs counts once, which leaves out 8.0 items a query" in out
+
+
+def test_pairs_without_a_label(run: str, capsys: Capture, tmp_path: Path) -> None:
+    some = changed(tmp_path / "some", lambda row: [row | {"label": None if row["id"].endswith("0") else row["label"]}])
+    answer, whole = told(capsys, run, "--target", some), told(capsys, run)
+    assert (answer["pairs"], answer["labelled"]) == (8, 6)
+    assert answer["instances"] == whole["instances"]
+    assert answer["tasks"]["mean"]["classes"]["red"]["queries"] == 3
+    file = tmp_path / "queries.csv"
+    assert main(["evaluate", run, "--target", some, "--per-query", str(file), "--quiet"]) == 0
+    assert "2 of 8 pairs have no label: they are in no figure by class" in capsys.readouterr().out
+    with file.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 2 * 8 + 4 * 6
+    assert {row["ap"] for row in rows if row["id"].endswith("0")} == {""}
+    assert all(float(row["rank"]) >= 1 for row in rows if row["task"] == "text_to_image")
+
+
+def test_no_labels_at_all(run: str, capsys: Capture, tmp_path: Path) -> None:
+    none = changed(tmp_path / "none", lambda row: [row | {"label": None}])
+    answer = told(capsys, run, "--target", none)
+    assert (answer["labelled"], answer["tasks"]) == (0, {})
+    assert answer["instances"] == told(capsys, run)["instances"]
+    assert main(["evaluate", run, "--target", none, "--per-class", "--k", "3", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "8 of 8 pairs have no label" in out
+    assert "mAP" not in out
+    assert "recall@10" in out
