@@ -9,13 +9,12 @@ The format is stated in docs/data.md.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 from dckt_core.base.errors import did_you_mean
 from dckt_core.contract.pairs import Pair, PairSet
-from dckt_core.io.text import check_inside, read_text, shown
+from dckt_core.io.text import check_inside, parse_toml, read_text, shown
 
 CLASSES_NAME = "classes.toml"
 
@@ -34,11 +33,7 @@ def read_names(folder: Path, pairs: Sequence[Pair]) -> tuple[Names, list[str]]:
         return {}, []
     try:
         check_inside(os.path.realpath(folder), CLASSES_NAME, "list")
-        said = tomllib.loads(read_text(file))
-    except RecursionError:
-        return {}, ["not TOML that anybody wrote: nested too deeply"]
-    except tomllib.TOMLDecodeError as error:
-        return {}, [f"not TOML: {' '.join(str(error).split())}"]
+        said = parse_toml(read_text(file))
     except ValueError as error:
         return {}, [str(error)]
     training = [pair for pair in pairs if pair.split == "train"]

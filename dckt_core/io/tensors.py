@@ -118,10 +118,5 @@ def weights_digest(module: nn.Module) -> str:
     return tensors_digest(module.state_dict())
 
 
-def checkpoint_file(run_dir: Path, what: str) -> Path:
-    """Where a run keeps the weights of a network: `before`, `after`, `control`, `source`, `source-before`, others."""
-    return run_dir / "checkpoints" / f"{what}.safetensors"
-
-
 def _checksum(tensors: Mapping[str, Tensor], about: str) -> str:
     return hashlib.sha256(f"{tensors_digest(tensors)} {about}".encode()).hexdigest()

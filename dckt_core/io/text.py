@@ -105,7 +105,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"not TOML: {one_line(str(error))}") from None
     except RecursionError:
-        raise ValueError("not TOML: nested too deeply") from None
+        raise ValueError("not TOML that anybody wrote: nested too deeply") from None
 
 
 def check_inside(root: str, path: str, what: str) -> None:

@@ -28,7 +28,6 @@ from dckt_core.io.files import LOCK, Hold, hold, is_held, sweep, sync_folder, um
 from dckt_core.runs.layout import Layout
 
 _NAME = re.compile(r"[\w][\w.+-]*", re.ASCII)
-DROPPED = "dropped.jsonl"
 _BUSY = "another training is at work in this run"
 _UNFINISHED = ".new"
 _PACKAGES = ("dckt", "torch", "torchvision", "triton", "accelerate", "gensim", "numpy", "pillow", "safetensors")

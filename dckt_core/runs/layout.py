@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dckt_core.contract.pairs import Medium
+
 
 class Layout:
     """The paths of everything that one training leaves behind.
@@ -33,7 +35,11 @@ class Layout:
         self.checkpoints = path / "checkpoints"
 
     def checkpoint(self, what: str) -> Path:
-        """The weights of a network: `before`, `after`, `control`, `source`, `source-before`; or of an encoder that
-        learnt from texts: `text_encoder`.
+        """Weights of a network: `before`, `after`, `control`, `source`, `source-before`; or what the parts of the
+        common space have learnt: `space`.
         """
         return self.checkpoints / f"{what}.safetensors"
+
+    def encoder(self, medium: Medium) -> Path:
+        """Weights of a frozen encoder that learnt from the texts at hand."""
+        return self.checkpoint(f"{medium}_encoder")

@@ -29,7 +29,6 @@ from dckt_core.evaluation.views import VIEW_BATCH
 from dckt_core.io.files import write_text
 from dckt_core.io.json import read_record
 from dckt_core.io.tensors import (
-    checkpoint_file,
     load_tensors,
     load_weights,
     save_tensors,
@@ -40,6 +39,7 @@ from dckt_core.io.tensors import (
 from dckt_core.method.network import DomainNetwork
 from dckt_core.method.space import Description as SpaceDescription
 from dckt_core.method.space import Space
+from dckt_core.runs.layout import Layout
 from dckt_core.runs.setup import ROLES, Context, Setup, make_networks, moved
 
 MODEL_FORMAT = 1
@@ -77,7 +77,7 @@ def save_model(run_dir: Path, setup: Setup) -> None:
     """`model.json`, and the weights of frozen encoders that learnt from the texts at hand."""
     for medium, encoder in setup.encoders.items():
         if encoder.state is not None and not encoder.trainable:
-            save_weights(_encoder_file(run_dir, medium), encoder.module)
+            save_weights(Layout(run_dir).encoder(medium), encoder.module)
     description = Description(
         format=MODEL_FORMAT,
         classes={role: pair_set.classes for role, pair_set in setup.pair_sets.items()},
@@ -88,12 +88,13 @@ def save_model(run_dir: Path, setup: Setup) -> None:
         },
         images={role: images_digest(_used(role, pair_set)) for role, pair_set in setup.pair_sets.items()},
     )
-    write_text(run_dir / "model.json", json.dumps(asdict(description), ensure_ascii=False))
+    write_text(Layout(run_dir).model, json.dumps(asdict(description), ensure_ascii=False))
 
 
 def save_space(run_dir: Path, space: Space) -> None:
     """The common space: what its parts learnt, and which of them count."""
-    save_tensors(_space_file(run_dir), space.tensors(), asdict(space.description), kind=SPACE_KIND, format=SPACE_FORMAT)
+    file = Layout(run_dir).checkpoint("space")
+    save_tensors(file, space.tensors(), asdict(space.description), kind=SPACE_KIND, format=SPACE_FORMAT)
 
 
 def check_model(run_dir: Path, setup: Setup) -> None:
@@ -303,10 +304,11 @@ def load(
     run_dir = Path(run)
     if not run_dir.is_dir():
         raise DataError(f"{run_dir}: no such run")
-    if not (run_dir / "summary.json").exists():
+    files = Layout(run_dir)
+    if not files.summary.exists():
         raise DataError(f"{run_dir}: not a finished run")
     described = _read_model(run_dir)
-    config = moved(read_config(run_dir / "config.toml"), source=source, target=target)
+    config = moved(read_config(files.config), source=source, target=target)
     states = {medium: described.encoders[medium].state for medium in MEDIA}
     context = Context(registry or load_registry(), cache_dir or default_cache_dir(), progress)
     setup = Setup(config, context, device=torch.device(device), states=states)
@@ -314,16 +316,17 @@ def load(
     networks = _Networks(run_dir, setup, described)
     space: Encodes
     if checkpoint == "result":
-        tensors, facts = load_tensors(_space_file(run_dir), kind=SPACE_KIND, format=SPACE_FORMAT)
-        description = _read_space(run_dir, facts)
+        file = files.checkpoint("space")
+        tensors, facts = load_tensors(file, kind=SPACE_KIND, format=SPACE_FORMAT)
+        description = _read_space(file, facts)
         built = PartContext(seed=config.seed, networks=networks)
         try:
             space = Space.load(setup.parts, built, description, tensors)
         except DataError as error:
             raise DataError(f"{run_dir}: {error}") from None
     else:
-        if not checkpoint_file(run_dir, checkpoint).exists():
-            if checkpoint == "control" and checkpoint_file(run_dir, "after").exists():
+        if not files.checkpoint(checkpoint).exists():
+            if checkpoint == "control" and files.checkpoint("after").exists():
                 raise DataError(f"{run_dir}: has no control, because it was trained with transfer.control = false")
             raise DataError(f"{run_dir}: has no network '{checkpoint}', because it trained none")
         networks = _Networks(run_dir, setup, described, checkpoint)
@@ -342,13 +345,13 @@ def _load_encoders(run_dir: Path, setup: Setup, described: Description) -> None:
     try:
         encoders = setup.encoders
     except DataError as error:
-        raise DataError(f"{error} (as {run_dir / 'config.toml'} has it; change it there if it was moved)") from None
+        raise DataError(f"{error} (as {Layout(run_dir).config} has it; change it there if it was moved)") from None
     for medium, encoder in encoders.items():
         saved = described.encoders[medium]
         if saved.state is None and encoder.fingerprint != saved.fingerprint:
             raise DataError(f"{run_dir}: its {medium} encoder had other weights or another preprocessing than this one")
         if saved.state is not None and not encoder.trainable:
-            load_weights(_encoder_file(run_dir, medium), encoder.module)
+            load_weights(Layout(run_dir).encoder(medium), encoder.module)
 
 
 class _Networks(Mapping[Role, DomainNetwork]):
@@ -368,7 +371,7 @@ class _Networks(Mapping[Role, DomainNetwork]):
             setup = self._setup
             image, text = setup.encoders["image"], setup.encoders["text"]
             network = make_networks(setup.config, image, text, {role: len(self._described.classes[role])})[role]
-            load_weights(checkpoint_file(self._run_dir, self._files[role]), network)
+            load_weights(Layout(self._run_dir).checkpoint(self._files[role]), network)
             self.read[role] = network.to(setup.device).eval()
         return self.read[role]
 
@@ -379,23 +382,15 @@ class _Networks(Mapping[Role, DomainNetwork]):
         return len(self._files)
 
 
-def _read_space(run_dir: Path, facts: Mapping[str, Any]) -> SpaceDescription:
+def _read_space(file: Path, facts: Mapping[str, Any]) -> SpaceDescription:
     try:
         said: SpaceDescription = TypeAdapter(SpaceDescription).validate_python(dict(facts))
         if not said.weights or not said.weights.keys() <= said.widths.keys():
             raise ValueError("its parts do not fit together")
     except ValueError:
-        raise DataError(f"{_space_file(run_dir)}: not the common space of a run") from None
+        raise DataError(f"{file}: not the common space of a run") from None
     return said
 
 
 def _read_model(run_dir: Path) -> Description:
-    return read_record(run_dir / "model.json", "the description of a model", Description, format=MODEL_FORMAT)
-
-
-def _encoder_file(run_dir: Path, medium: Medium) -> Path:
-    return run_dir / "checkpoints" / f"{medium}_encoder.safetensors"
-
-
-def _space_file(run_dir: Path) -> Path:
-    return run_dir / "checkpoints" / "space.safetensors"
+    return read_record(Layout(run_dir).model, "the description of a model", Description, format=MODEL_FORMAT)

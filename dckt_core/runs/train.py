@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Sequence
@@ -26,20 +25,20 @@ from dckt_core.engine.snapshot import Snapshot, SnapshotFolder
 from dckt_core.engine.stopping import stopping
 from dckt_core.evaluation.scoring import Score, pair_aps
 from dckt_core.io.files import write_text
-from dckt_core.io.json import write_json
-from dckt_core.io.tensors import checkpoint_file, load_weights, save_weights
+from dckt_core.io.json import write_json, write_lines
+from dckt_core.io.tensors import load_weights, save_weights
 from dckt_core.method.loop import Trainer
 from dckt_core.method.network import DomainNetwork
 from dckt_core.method.space import Space
 from dckt_core.method.state import Outcome
 from dckt_core.runs.folder import (
-    DROPPED,
     RunFolder,
     check_begun,
     check_name,
     default_name,
     environment,
 )
+from dckt_core.runs.layout import Layout
 from dckt_core.runs.model import check_model, save_model, save_space
 from dckt_core.runs.outcome import score_test
 from dckt_core.runs.setup import ROLES, Context, Setup
@@ -84,7 +83,7 @@ def resume(run_dir: Path, *, context: Context) -> Result:
         Otherwise as `train`.
     """
     check_begun(run_dir)
-    config = read_config(run_dir / "config.toml")
+    config = read_config(Layout(run_dir).config)
     with Engine(config.device, config.precision) as engine:
         folder = RunFolder.reopen(run_dir) if engine.is_main else None
         engine.wait()
@@ -113,12 +112,13 @@ class _Job:
     def describe(self, run_dir: Path) -> None:
         """Writes what the run is, before it begins."""
         setup = self.setup
-        write_text(run_dir / "config.toml", setup.config.to_toml())
-        write_json(run_dir / "env.json", {"started": self.started.isoformat(timespec="seconds"), **environment()})
+        files = Layout(run_dir)
+        write_text(files.config, setup.config.to_toml())
+        write_json(files.environment, {"started": self.started.isoformat(timespec="seconds"), **environment()})
         save_model(run_dir, setup)
         if setup.config.on_error == "skip":
             rows = [{"role": role, **row.as_json()} for role in ROLES for row in setup.screened(role).dropped]
-            write_text(run_dir / DROPPED, "".join(f"{json.dumps(row)}\n" for row in rows))
+            write_lines(files.dropped, rows)
 
     def run(self, run_dir: Path, folder: RunFolder | None, *, resumed: bool = False) -> Result:
         """Trains; `folder` is None on processes that do not write."""
@@ -129,7 +129,7 @@ class _Job:
                 check_model(run_dir, self.setup)
             observers = self.setup.observers(run_dir)
             summary = self._work(run_dir, folder, observers, resumed)
-            write_json(run_dir / "summary.json", summary)
+            write_json(folder.files.summary, summary)
             SnapshotFolder(folder.snapshots).clear()
             for observer in observers:
                 observer.on_end(summary)
@@ -149,11 +149,11 @@ class _Job:
     ) -> Outcome:
         """The published method."""
         setup = self.setup
-        snapshots = SnapshotFolder(run_dir / "checkpoints", setup.config.checkpoints_kept)
+        snapshots = SnapshotFolder(Layout(run_dir).checkpoints, setup.config.checkpoints_kept)
 
         def save(what: str, network: DomainNetwork) -> None:
             if folder is not None:
-                save_weights(checkpoint_file(run_dir, what), network)
+                save_weights(Layout(run_dir).checkpoint(what), network)
 
         def keep(snapshot: Snapshot) -> None:
             if folder is None:
@@ -250,7 +250,7 @@ class _Job:
     def _trained(self, run_dir: Path, what: str, role: Role) -> DomainNetwork:
         """A network as it was kept."""
         network = self.setup.networks((role,))[role]
-        load_weights(checkpoint_file(run_dir, what), network)
+        load_weights(Layout(run_dir).checkpoint(what), network)
         return network.to(self.setup.device).eval()
 
     def _fit_space(self, networks: dict[Role, DomainNetwork]) -> tuple[Space, Score | None]:

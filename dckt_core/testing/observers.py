@@ -12,15 +12,13 @@ from typing import Any
 from dckt_core.contract.guards import GuardedObserver
 from dckt_core.contract.protocols import ObserverContext
 from dckt_core.contract.specs import ObserverSpec
+from dckt_core.runs.layout import Layout
 from dckt_core.testing.rules import Subject
 
 Event = tuple[str, tuple[Any, ...]]
 """Name of a method and its arguments."""
 
 SUMMARY = {"preset": "paper", "seed": 0, "test": {"map": {"after": {"mean": {"value": 0.5}}}}, "seconds": 1.5}
-
-OF_THE_RUN = ("config.toml", "env.json", "model.json", "checkpoints/after.safetensors")
-"""Files of a run folder that are dckt's own."""
 
 
 def assert_observer_ok(spec: ObserverSpec[Any], options: Any = None) -> None:
@@ -54,14 +52,15 @@ class _Check:
     def run(self, live: Callable[[GuardedObserver, Path], None]) -> None:
         """A life in a run folder of its own, whose other files stay as they are."""
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            (folder / "checkpoints").mkdir()
-            for file in OF_THE_RUN:
-                (folder / file).write_text(f"what {file} holds")
-            live(self.build(folder), folder)
-            for file in OF_THE_RUN:
-                whole = (folder / file).is_file() and (folder / file).read_text() == f"what {file} holds"
-                self.require(whole, f"it changes {file}, which is the run's own")
+            files = Layout(Path(name))
+            files.checkpoints.mkdir()
+            of_the_run = [files.config, files.environment, files.model, files.checkpoint("after")]
+            for file in of_the_run:
+                file.write_text(f"what {file} holds")
+            live(self.build(files.path), files.path)
+            for file in of_the_run:
+                whole = file.is_file() and file.read_text() == f"what {file} holds"
+                self.require(whole, f"it changes {file.relative_to(files.path)}, which is the run's own")
 
     def build(self, folder: Path) -> GuardedObserver:
         with self.subject.blamed("build"):

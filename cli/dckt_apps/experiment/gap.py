@@ -17,8 +17,9 @@ from dckt_core.contract.discovery import Registry
 from dckt_core.contract.pairs import Role
 from dckt_core.data.domain import SplitData
 from dckt_core.evaluation.views import layer_outputs
-from dckt_core.io.tensors import checkpoint_file, load_weights
+from dckt_core.io.tensors import load_weights
 from dckt_core.method.network import LAYERS, DomainNetwork
+from dckt_core.runs.layout import Layout
 from dckt_core.runs.model import Checkpoint, load
 from dckt_core.runs.setup import ROLES
 
@@ -77,8 +78,9 @@ def layer_rows(
     data = {role: _drawn(model.setup.domain(role).train, pairs, seed) for role in ROLES}
     networks = model.setup.networks()
     weights = model.config.loss.attachments()
+    kept = Layout(Path(run_dir))
     files_of: dict[Checkpoint, dict[Role, Path]] = {
-        checkpoint: {"source": checkpoint_file(run_dir, of_source), "target": checkpoint_file(run_dir, checkpoint)}
+        checkpoint: {"source": kept.checkpoint(of_source), "target": kept.checkpoint(checkpoint)}
         for checkpoint, of_source in SOURCE_OF.items()
     }
     there = {name: files for name, files in files_of.items() if all(file.exists() for file in files.values())}

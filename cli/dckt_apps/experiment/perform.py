@@ -20,6 +20,7 @@ from dckt_core.data.contents import contents_of
 from dckt_core.evaluation.scoring import Comparison, score_view
 from dckt_core.io.files import write_text
 from dckt_core.io.json import write_json
+from dckt_core.runs.layout import Layout
 from dckt_core.runs.setup import Context, Setup
 from dckt_core.runs.train import resume, train
 
@@ -55,7 +56,7 @@ def perform(task: Task, *, runs_dir: Path, context: Context) -> None:
     run_dir = runs_dir / task.key
     if task.baseline is not None:
         _fit(task.baseline, task, run_dir, context)
-    elif (run_dir / "config.toml").is_file():
+    elif Layout(run_dir).config.is_file():
         resume(run_dir, context=context)
     else:
         train(task.config, context=context, runs_dir=runs_dir, name=task.key)
@@ -73,9 +74,10 @@ def _fit(name: str, task: Task, run_dir: Path, context: Context) -> None:
     comparison = Comparison(samples["test"].labels, draws, contents)
     tables = comparison.tables({name: comparison.look(_represent(fitted, samples["test"]))})
     run_dir.mkdir(parents=True, exist_ok=True)
-    write_text(run_dir / "config.toml", config.to_toml())
+    files = Layout(run_dir)
+    write_text(files.config, config.to_toml())
     write_json(
-        run_dir / "summary.json",
+        files.summary,
         {
             "baseline": name,
             "choice": dict(fitted.choice),

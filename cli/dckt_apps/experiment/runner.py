@@ -29,6 +29,7 @@ from dckt_core.contract.discovery import Registry
 from dckt_core.engine.stopping import stopping
 from dckt_core.io.files import held, write_text
 from dckt_core.io.json import read_json
+from dckt_core.runs.layout import Layout
 from dckt_core.runs.setup import ROLES, Context, Setup
 
 Summary = Mapping[str, Any]
@@ -132,14 +133,14 @@ def _record(now: Standing, task: Task, cells: list[Cell], fault: str | None, *, 
     if fault is not None or summary is None:
         now.failures[task.key] = fault or "it left no summary"
         if not keep_checkpoints:
-            for aside in run_dir.parent.glob(f"{task.key}.failed-*/checkpoints"):
-                shutil.rmtree(aside, ignore_errors=True)
+            for aside in run_dir.parent.glob(f"{task.key}.failed-*"):
+                shutil.rmtree(Layout(aside).checkpoints, ignore_errors=True)
         for cell in cells:
             logger.warning("%s failed: %s", cell, now.failures[task.key])
         return
     now.summaries[task.key] = summary
     if not keep_checkpoints:
-        shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)
+        shutil.rmtree(Layout(run_dir).checkpoints, ignore_errors=True)
     for cell in cells:
         value = summary["test"]["map"][cell.network(summary)]["mean"]["value"]
         logger.info("%s: test mAP %.3f, %.0f s", cell, value, summary["seconds"])
@@ -153,7 +154,7 @@ def _write(plan: Plan, now: Standing) -> None:
 
 def _read_summary(run_dir: Path) -> Summary | None:
     """None where the task is not done."""
-    file = run_dir / "summary.json"
+    file = Layout(run_dir).summary
     try:
         return read_json(file, "the summary of a run") if file.exists() else None
     except DataError as error:

@@ -23,7 +23,7 @@ from dckt_core.data.domain import SplitData
 from dckt_core.data.inputs import inputs_for
 from dckt_core.data.screening import pairs_digest
 from dckt_core.evaluation.views import layer_outputs, represent
-from dckt_core.io.tensors import checkpoint_file, load_weights
+from dckt_core.io.tensors import load_weights
 from dckt_core.runs.model import Checkpoint, TrainedModel, load
 from dckt_core.runs.record import RunRecord, lookup
 from dckt_core.runs.setup import Context, Setup, make_networks, moved
@@ -142,12 +142,12 @@ class Material:
     def checkpoints(self) -> list[Checkpoint]:
         """What there is to look at, the result last."""
         networks: list[Checkpoint] = ["before", "control", "after"]
-        found = [name for name in networks if checkpoint_file(self.record.path, name).exists()]
+        found = [name for name in networks if self.record.files.checkpoint(name).exists()]
         return found if lookup(self.record.summary, "test", "result") == "after" else [*found, "result"]
 
     @cached_property
     def _setup(self) -> Setup:
-        config = moved(read_config(self.record.path / "config.toml"), **self._locations)
+        config = moved(read_config(self.record.files.config), **self._locations)
         return Setup(
             config, Context(self._registry, self._cache_dir, self._progress), device=torch.device(self._device)
         )
@@ -190,7 +190,7 @@ class Material:
         classes = len(self.record.model["classes"]["source"])  # `load` has checked that they are there
         image, text = model.encoder("image"), model.encoder("text")
         network = make_networks(model.config, image, text, {"source": classes})["source"]
-        load_weights(checkpoint_file(self.record.path, "source"), network)
+        load_weights(self.record.files.checkpoint("source"), network)
         split = self._split(model, pairs, torch.zeros(len(pairs), dtype=torch.int64))
         return layer_outputs(network.to(model.device).eval(), split, COMMON_LAYER, model.device)
 

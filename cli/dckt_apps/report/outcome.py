@@ -79,7 +79,7 @@ def outcome(record: RunRecord) -> Outcome:
         if figures:
             rows.append(Row(network, NAMES[network], figures, instances_of(network)))
     if not rows:
-        raise DataError(f"{record.path / 'summary.json'}: tells of no test figures")
+        raise DataError(f"{record.files.summary}: tells of no test figures")
     chance = figure_of("chance")
     gains = _there({NAMES[name]: record.gain_over(name) for name in ("control", "before", "after")})
     findings = [_verdict(name, gain, measure) for name, gain in gains.items()]
