@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("dckt_core", "dckt_kernels", "plugins/dckt_plugins", "cli/dckt_apps", "cli/dckt_cli")
+PACKAGES = ("dckt_core", "dckt_kernels", "plugins", "cli")
 OF_UNIX_ALONE = {"crypt", "fcntl", "grp", "posix", "pty", "pwd", "resource", "spwd", "syslog", "termios", "tty"}
 """Modules of the standard library that Windows has not."""
 

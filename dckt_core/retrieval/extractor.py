@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,14 @@ import torch
 from pydantic_core import to_jsonable_python
 from torch import Tensor
 
-from dckt_core.base.errors import PluginError
-from dckt_core.contract.discovery import Registry, blame
+from dckt_core.contract.discovery import Registry
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import Medium
 from dckt_core.contract.protocols import Encoder, EncoderContext
 from dckt_core.data.features import forward
 from dckt_core.io.tensors import weights_digest
 from dckt_core.runs.model import TrainedModel
+from dckt_core.runs.plugins import make_encoder
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,7 @@ def by_encoder(
     """
     registered = registry.find("encoder", name)
     options = parse_options(registered.spec, said, where=f"encoder '{name}'")
-    with blame(registered):
-        encoder = registered.spec.build(options, EncoderContext(seed=seed, cache_dir=cache_dir, texts=texts))
-        if not isinstance(encoder, Encoder):
-            raise PluginError(f"build must return an Encoder, not {type(encoder).__name__}")
-    encoder = replace(encoder, plugin=str(registered))
+    encoder = make_encoder(registered, options, EncoderContext(seed=seed, cache_dir=cache_dir, texts=texts))
     module = encoder.module.to(device).eval()
     weights = weights_digest(module)
     provenance = {
