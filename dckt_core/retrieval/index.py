@@ -6,7 +6,6 @@ stopped goes on where it was when the same is asked for once more.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -28,6 +27,7 @@ from dckt_core.retrieval.extract import BATCH, extract, extraction_key
 from dckt_core.retrieval.extractor import by_run
 from dckt_core.retrieval.gallery import Item
 from dckt_core.retrieval.index_folder import (
+    ENCODING,
     HEADER,
     Galleries,
     Header,
@@ -42,7 +42,6 @@ from dckt_core.retrieval.searcher import Searcher
 from dckt_core.retrieval.shards import Extraction, is_extraction, open_extraction
 from dckt_core.runs.model import TrainedModel, load
 
-ENCODING = ".encoding"
 BUSY = "another process is changing it"
 
 EXACT = "exact"
@@ -97,7 +96,7 @@ def build_index(
         step: dict[str, Any] = {"did": "build", "added": _provenance(extractions)}
         if plugin.name != EXACT:
             step["recall_at_10"] = _recall(galleries, extractions, header.seed)
-        _write(out, header, galleries, step, extractions)
+        write(out, header, galleries, step, extractions)
     return Searcher(model, galleries, str(out))
 
 
@@ -128,7 +127,7 @@ def add_to_index(
         galleries = read_galleries(path, header, model.context.registry)
         extractions = _encode(model, str(location), medium, list(galleries), path, encoding)
         told = _add(header, galleries, extractions, model.context.registry)
-        _write(path, header, galleries, {"did": "add", "added": _provenance(extractions)}, extractions)
+        write(path, header, galleries, {"did": "add", "added": _provenance(extractions)}, extractions)
     return told
 
 
@@ -202,17 +201,6 @@ def check_model(path: Path, made: Made, model: TrainedModel) -> None:
     """Raises DataError where an index was made by another model."""
     if model.fingerprint != made.fingerprint:
         raise DataError(f"{path}: made by another model than {model.run_dir} ('{model.checkpoint}') is now")
-
-
-def _write(
-    path: Path,
-    header: Header,
-    galleries: Galleries,
-    step: Mapping[str, Any],
-    extractions: Mapping[Medium, Extraction],
-) -> None:
-    write(path, header, galleries, step, {medium: extraction.dropped() for medium, extraction in extractions.items()})
-    shutil.rmtree(path / ENCODING, ignore_errors=True)
 
 
 def _encode(

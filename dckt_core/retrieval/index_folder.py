@@ -4,6 +4,7 @@
     contents-1/
       image/            items.jsonl and dropped.jsonl, as an extraction has them, and vectors/, which the index itself
       text/             writes
+    .encoding/          extractions: what a build or an addition that is not done yet has encoded so far
 
 A change writes contents anew beside the old ones, then `index.json`, then the old ones go: whoever stops on the way,
 the index is the one before or the one after. Nothing in it is a pickle.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,11 @@ from dckt_core.contract.protocols import IndexContext
 from dckt_core.io.files import sync_folder
 from dckt_core.io.json import read_lines, read_record, write_json, write_lines
 from dckt_core.retrieval.gallery import Gallery, new_gallery
-from dckt_core.retrieval.shards import DROPPED
+from dckt_core.retrieval.shards import DROPPED, Extraction
 from dckt_core.runs.model import Checkpoint
 
 FORMAT = 1
-HEADER = "index.json"
+HEADER, ENCODING = "index.json", ".encoding"
 
 Galleries = dict[Medium, Gallery]
 
@@ -122,13 +123,13 @@ def write(
     header: Header,
     galleries: Galleries,
     step: Mapping[str, Any],
-    dropped: Mapping[Medium, Iterable[dict[str, Any]]],
+    extractions: Mapping[Medium, Extraction],
 ) -> None:
     """Puts galleries in the place of those that the header has told of so far, at once. The folder must be held.
 
     Args:
         step: what was done, for the history.
-        dropped: what was left out on the way.
+        extractions: what was added.
     """
     contents = path / f"contents-{1 + int(header.contents.rpartition('-')[2] or 0)}"
     shutil.rmtree(contents, ignore_errors=True)  # left by a change that was stopped
@@ -136,7 +137,8 @@ def write(
         gallery.save(contents / medium)
         before = path / header.contents / medium / DROPPED
         rows = list(read_lines(before, "what was left out")) if before.exists() else []
-        if rows := [*rows, *dropped.get(medium, ())]:
+        rows += extractions[medium].dropped() if medium in extractions else []
+        if rows:
             write_lines(contents / medium / DROPPED, rows)
     _flush(contents)
     counts = {medium: len(gallery) for medium, gallery in galleries.items()}
@@ -145,6 +147,7 @@ def write(
     for old in path.glob("contents-*"):
         if old != contents:
             shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(path / ENCODING, ignore_errors=True)
 
 
 def _flush(folder: Path) -> None:
