@@ -2,15 +2,20 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+JOBS ?= auto
+EXTRAS ?= $(if $(CI),test,dev)
+STAMP := $(VENV)/.installed-$(EXTRAS)
 
-.PHONY: demo test test-slow test-lowest reliability check docs site pictures clean
+.PHONY: demo test numerics test-slow test-lowest reliability check docs site pictures clean
 
 demo: $(STAMP)  ## install, then the main job on the embedded sample data
 	$(BIN)/dckt train --encoder vgg19 --sampler ap-progressive
 
-test: $(STAMP) check  ## install, then every check
-	$(BIN)/python -m pytest
+test: $(STAMP) check  ## install, then every check; EXTRAS=test tests all extras, too
+	$(BIN)/python -m pytest -n $(JOBS)
+
+numerics: $(STAMP)  ## the tests of sums as other processors add them up, with one thread and two
+	$(BIN)/python tests/numerics.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -45,7 +50,7 @@ $(VENV)/.docs: $(STAMP)
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "dckt needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar off -e '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar off -e '.[$(EXTRAS)]'
 	touch $(STAMP)
 
 clean:

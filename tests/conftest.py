@@ -14,6 +14,8 @@ import hypothesis
 import pytest
 import rich.style  # noqa: F401  # draws from Python's global generator when it is imported, once
 
+from tests.support.needs import ABSENT
+
 hypothesis.settings.register_profile("dckt", deadline=None)  # no test is timed: another machine is busier
 hypothesis.settings.load_profile("dckt")
 
@@ -58,6 +60,34 @@ def leaves_no_traces() -> Iterator[None]:
     assert not changed, f"the test leaves os.environ changed: {changed}"
     drawn = [name for name, state in _random_states().items() if states.get(name, state) != state]
     assert not drawn, f"the test draws from the global generator of {drawn}"
+
+
+LEFT_OUT: dict[str, int] = {}
+"""Parts that this machine lacks, and how many tests (or whole files) each left out."""
+
+
+def _count_left_out(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if reason.startswith(ABSENT):
+            part = reason.removeprefix(ABSENT)
+            LEFT_OUT[part] = LEFT_OUT.get(part, 0) + 1
+
+
+pytest_runtest_logreport = pytest_collectreport = _count_left_out
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where CI is set, nothing may be left out."""
+    if LEFT_OUT and os.environ.get("CI") and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if LEFT_OUT:
+        parts = ", ".join(f"{part} ({count})" for part, count in sorted(LEFT_OUT.items()))
+        how = "`make test EXTRAS=dev,test` and `apt install chromium` bring all parts"
+        terminalreporter.write_line(f"Left out for want of {parts}. {how}.", red=bool(os.environ.get("CI")), bold=True)
 
 
 def install(target: Path, folders: Iterable[Path]) -> None:

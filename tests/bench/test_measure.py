@@ -14,6 +14,7 @@ from dckt_bench import measure
 from dckt_bench.measure import LIMIT, Setting, check, run
 from dckt_bench.providers import PROVIDERS
 from dckt_bench.workloads import Pairs, parse
+from tests.support.needs import absent
 
 SETTING = Setting(torch.device("cpu"), torch.float32, seconds=0.0)
 
@@ -23,7 +24,7 @@ def test_every_provider_computes_what_it_says(name: str) -> None:
     """The two that call a C++ compiler are checked by the benchmark itself, before it times them."""
     provider = PROVIDERS[name]
     if provider.missing:
-        pytest.skip(f"{provider.missing} is not installed")
+        absent(provider.missing)
     note, errors = check(provider, parse("12x7"), Setting(torch.device("cpu"), torch.float64))
     assert note == ""
     assert set(errors) == {"value_error", "gradient_error"}

@@ -17,6 +17,7 @@ from dckt_cli.main import main
 from dckt_core.io.tensors import WEIGHTS, WEIGHTS_FORMAT, save_tensors
 from dckt_core.retrieval.index_folder import read_header
 from dckt_core.runs.model import load
+from tests.support.needs import part
 from tests.support.tolerance import SMALL, assert_same
 
 Capture = pytest.CaptureFixture[str]
@@ -226,7 +227,7 @@ def test_vectors_that_were_extracted_before(run: str, built: Path, capsys: Captu
 def test_recall_of_an_approximate_index_is_told(
     run: str, built: Path, capsys: Capture, tmp_path: Path, name: str, option: str
 ) -> None:
-    pytest.importorskip(name)
+    part(name)
     out = tmp_path / "index"
     build = ["index", run, "--gallery", "target", "-o", str(out), "--index", name, "--index-opt", option, "--quiet"]
     assert main(build) == 0

@@ -27,8 +27,8 @@ from tests.conftest import DCKT
 from tests.support.browser import CONTRAST, Browser, open_browser, until
 from tests.support.tolerance import SMALL, assert_same
 
-pytest.importorskip("fastapi")
-pytest.importorskip("uvicorn")
+pytest.importorskip("fastapi", reason="absent: fastapi")
+pytest.importorskip("uvicorn", reason="absent: uvicorn")
 
 from dckt_apps.serve.app import Limits, make_app
 from dckt_core.retrieval.index import open_index

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.needs import part
 from tests.support.pages import ROOT, tool
 
 SKETCH = '''
@@ -39,7 +40,7 @@ def bare(): ...
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pages, built as `make site` does."""
-    pytest.importorskip("mkdocs", reason="no mkdocs: pip install 'dckt[docs]'")
+    part("mkdocs")
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -70,12 +71,12 @@ def test_the_reference_shows_signatures_and_docstrings(site: Path) -> None:
 
 @pytest.mark.slow
 def test_every_public_name_has_a_docstring_and_a_page() -> None:
-    pytest.importorskip("griffe", reason="no griffe: pip install 'dckt[docs]'")
+    part("griffe")
     assert list(tool("public_names").complaints()) == []
 
 
 def test_what_lacks_a_docstring_is_noticed(tmp_path: Path) -> None:
-    griffe = pytest.importorskip("griffe", reason="no griffe: pip install 'dckt[docs]'")
+    griffe = part("griffe")
     (tmp_path / "sketch.py").write_text(SKETCH)
     module = griffe.load("sketch", search_paths=[tmp_path])
     undocumented = tool("public_names").undocumented

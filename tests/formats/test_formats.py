@@ -15,6 +15,8 @@ from tests.formats.make import SNAPSHOT, STOPPED_AFTER
 from tests.support.tolerance import SMALL, assert_same
 from tests.support.trainings import ending, trainer
 
+pytestmark = pytest.mark.numerics
+
 HERE = Path(__file__).parent
 FORMATS = sorted(HERE.glob("format-*"))
 

@@ -11,6 +11,8 @@ from dckt_kernels import mk_mmd, mk_mmd_many, resolve_backend
 from tests.support.tolerance import assert_same
 from tests.support.yardstick import Rows, value_and_gradients
 
+pytestmark = pytest.mark.numerics
+
 SIZES = [(9, 7, 5), (30, 30, 64), (4, 11, 3)]
 
 

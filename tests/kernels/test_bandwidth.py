@@ -9,6 +9,8 @@ from dckt_kernels import mean_distance_bandwidth, mk_mmd
 from tests.support.tolerance import assert_same
 from tests.support.yardstick import Rows
 
+pytestmark = pytest.mark.numerics
+
 
 @pytest.mark.parametrize("offset", [0.0, 100.0, 1000.0])
 def test_float32_with_an_offset(rows: Rows, offset: float) -> None:

@@ -11,6 +11,8 @@ from dckt_kernels import closed_form, mk_mmd, panels
 from tests.support.tolerance import assert_same
 from tests.support.yardstick import PROMISED, Rows, assert_exact, relative_errors, value_and_gradients
 
+pytestmark = pytest.mark.numerics
+
 SHAPES = [(1, 1, 1), (1, 5, 3), (2, 2, 4), (41, 37, 127), (16, 33, 8), (64, 64, 256), (17, 16, 1)]
 
 

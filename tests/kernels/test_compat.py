@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from dckt_kernels import compat
+from tests.support.needs import part
 from tests.support.tolerance import assert_same
 from tests.support.yardstick import Rows
+
+pytestmark = pytest.mark.numerics
 
 MOST_KERNELS = 5  # of those whose sum is taken, each at most 1
 
@@ -86,7 +89,7 @@ def test_pytorch_adapt_formula(rows: Rows, scales: tuple[float, ...], bandwidth:
 
 @pytest.mark.parametrize("scales", SCALES, ids=len)
 def test_pytorch_adapt_itself(rows: Rows, scales: tuple[float, ...]) -> None:
-    layers = pytest.importorskip("pytorch_adapt.layers", exc_type=ImportError)
+    layers = part("pytorch_adapt.layers")
     loss = layers.MMDLoss(kernel_scales=torch.tensor(scales, dtype=torch.float64), mmd_type="quadratic")
     assert_alike(rows(9, 7, 5, dtype=torch.float64), lambda x, y: compat.pytorch_adapt_mmd(x, y, scales), loss)
 
@@ -106,7 +109,7 @@ def test_geomloss_formula(rows: Rows) -> None:
 
 
 def test_geomloss_itself(rows: Rows) -> None:
-    package = pytest.importorskip("geomloss")
+    package = part("geomloss")
     loss = package.SamplesLoss("gaussian", blur=1.5, backend="tensorized")
     assert_alike(rows(9, 7, 5, dtype=torch.float64), lambda x, y: compat.geomloss_mmd(x, y, 1.5), loss)
 

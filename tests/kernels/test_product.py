@@ -21,6 +21,8 @@ from dckt_kernels.product import full_precision, product
 from tests.support.tolerance import assert_same
 from tests.support.yardstick import PROMISED, Rows, relative_errors
 
+pytestmark = pytest.mark.numerics
+
 needs_onednn = pytest.mark.skipif(not module.onednn_is_faster(), reason="oneDNN is not used on this processor")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,8 @@ from torch import Tensor
 from dckt_kernels import mean_distance_bandwidth, mk_mmd
 from tests.support.tolerance import assert_same, rounding
 from tests.support.yardstick import value_and_gradients
+
+pytestmark = pytest.mark.numerics
 
 sizes = st.integers(min_value=1, max_value=12)
 seeds = st.integers(min_value=0, max_value=10_000)

@@ -10,6 +10,8 @@ import torch
 from dckt_kernels import mk_mmd
 from tests.support.tolerance import assert_same
 
+pytestmark = pytest.mark.numerics
+
 X = [[0.0, 1.0], [2.0, -1.0], [0.5, 0.5]]
 Y = [[1.0, 1.0], [-1.0, 0.0]]
 U = [1.0, 2.0, 0.5]

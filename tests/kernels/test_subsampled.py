@@ -12,6 +12,8 @@ from dckt_kernels import mean_distance_bandwidth, mk_mmd, subsampled
 from tests.support.tolerance import assert_same
 from tests.support.yardstick import Rows
 
+pytestmark = pytest.mark.numerics
+
 
 def kernel(a: Tensor, b: Tensor, sigma: float) -> float:
     distance = float((a - b).square().sum())

@@ -19,6 +19,7 @@ from dckt_plugins.indexes.approximate import FORMAT, KIND, STRUCTURE
 from dckt_plugins.indexes.catalogue import FaissOptions, USearchOptions
 from dckt_plugins.indexes.exact import ExactIndex
 from tests.support import box
+from tests.support.needs import part
 
 FAISS, USEARCH = box.spec("index", "faiss"), box.spec("index", "usearch")
 CHOICES = [
@@ -32,7 +33,7 @@ each = pytest.mark.parametrize(("package", "spec", "options"), CHOICES)
 
 
 def made(package: str, spec: Any, options: Any, dim: int = 24) -> Any:
-    pytest.importorskip(package)
+    part(package)
     return spec.build(options, IndexContext(dim=dim, seed=0))
 
 
@@ -45,7 +46,7 @@ def clusters(count: int, dim: int = 24, seed: int = 0) -> Tensor:
 
 @each
 def test_it_keeps_the_contract(package: str, spec: Any, options: Any) -> None:
-    pytest.importorskip(package)
+    part(package)
     assert_index_ok(spec, options)
 
 

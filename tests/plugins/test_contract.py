@@ -19,6 +19,7 @@ from dckt_core.contract.discovery import HOOKS, Registered, discover
 from dckt_core.contract.options import parse_options
 from dckt_core.testing import CHECKS
 from tests.support import folders
+from tests.support.needs import absent
 
 REGISTRY = discover(plugins=False)
 KINDS = [spec.kind for spec in HOOKS.values()]
@@ -80,5 +81,5 @@ def test_the_contract(entry: Registered, chosen: dict[str, Any], tmp_path: Path)
         CHECKS[entry.kind](entry.spec, options, **where)
     except UsageError as error:
         if "is not installed" in str(error):
-            pytest.skip(str(error))
+            absent(entry.spec.name)
         raise

@@ -30,6 +30,7 @@ def rows(ids: list[list[str]]) -> list[list[int]]:
     return [[int(id_[1:]) for id_ in found] for found in ids]
 
 
+@pytest.mark.numerics
 def test_by_hand() -> None:
     spec = box.spec("index", "exact")
     index = spec.build(spec.options(), IndexContext(dim=2, seed=0))
@@ -40,6 +41,7 @@ def test_by_hand() -> None:
     assert_same(cosines, expected, terms=2)
 
 
+@pytest.mark.numerics
 @given(seed=st.integers(0, 10_000), size=st.integers(1, 90), dim=st.integers(1, 40), k=st.integers(1, 100))
 @settings(max_examples=60, deadline=None)
 def test_equals_a_full_sort_in_any_chunks(seed: int, size: int, dim: int, k: int) -> None:

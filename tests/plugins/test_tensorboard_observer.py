@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from dckt_core.contract.protocols import ObserverContext
 from dckt_core.testing import assert_observer_ok
 from tests.support import box
+from tests.support.needs import part
 
-pytest.importorskip("tensorboard")
+part("tensorboard")
 SPEC = box.spec("observer", "tensorboard")
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
+from tests.support.needs import absent, part
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -91,10 +91,10 @@ class Browser:
 @contextmanager
 def open_browser() -> Iterator[Browser]:
     """Headless Chromium, driven by playwright. Skips the test where one of them is missing."""
-    driver = pytest.importorskip("playwright.sync_api")
+    driver = part("playwright.sync_api")
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
-        pytest.skip("no Chromium on this machine")
+        absent("Chromium")
     flags = ["--no-sandbox"] if os.geteuid() == 0 else []  # it refuses to run as root otherwise
     with driver.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=flags)

@@ -13,6 +13,7 @@ from dckt_core.base.rng import generator_for
 from tests.support.tolerance import assert_same
 
 
+@pytest.mark.numerics
 def test_it_is_the_field_s_principal_components_up_to_sign() -> None:
     rows = torch.randn(40, 6, generator=generator_for(0, "test")) * torch.tensor([1.0, 5.0, 2.0, 0.1, 1.0, 3.0])
     found = principal_components(rows)

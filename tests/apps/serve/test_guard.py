@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("starlette")
+pytest.importorskip("starlette", reason="absent: starlette")
 
 from dckt_apps.serve.guard import HEADERS, LOOPBACK, Guard
 

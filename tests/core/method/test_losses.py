@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 
 from dckt_core.method.losses import domain_loss, pair_loss, semantic_loss, transfer_loss
 from tests.support import tiny
 from tests.support.tolerance import assert_same
+
+pytestmark = pytest.mark.numerics
 
 
 def outputs(seed: int):

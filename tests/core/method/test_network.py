@@ -9,6 +9,8 @@ from dckt_core.method.network import DomainNetwork
 from tests.support import tiny
 from tests.support.tolerance import assert_same, path_terms
 
+pytestmark = pytest.mark.numerics
+
 
 def network(**changes: object) -> DomainNetwork:
     image, text = tiny.encoders()

@@ -15,6 +15,8 @@ from dckt_plugins.discrepancies.adversarial import Discriminators, ReverseGradie
 from dckt_plugins.discrepancies.catalogue import AdversarialOptions
 from tests.support.tolerance import assert_same
 
+pytestmark = pytest.mark.numerics
+
 HIDDEN = AdversarialOptions().hidden
 
 

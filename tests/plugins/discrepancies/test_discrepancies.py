@@ -18,6 +18,8 @@ from dckt_plugins.discrepancies.coral import coral
 from dckt_plugins.discrepancies.jmmd import joint_mmd
 from tests.support.tolerance import assert_same
 
+pytestmark = pytest.mark.numerics
+
 
 def rows(n: int, d: int, *, seed: int = 0, shift: float = 0.0) -> Tensor:
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + shift

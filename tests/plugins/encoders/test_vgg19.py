@@ -52,6 +52,7 @@ def weights(torchvisions, tmp_path_factory):
     return path
 
 
+@pytest.mark.numerics
 @torch.no_grad()
 def test_pool5_is_torchvisions(build, pictures, torchvisions, weights):
     encoder = build("vgg19", weights=str(weights), size=SIZE)

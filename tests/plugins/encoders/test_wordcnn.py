@@ -43,6 +43,7 @@ def by_hand(module, numbers):
     return torch.cat(values) * bool(numbers)
 
 
+@pytest.mark.numerics
 @torch.no_grad()
 def test_features_are_max_over_time_of_windows():
     generator = torch.Generator().manual_seed(0)
@@ -56,6 +57,7 @@ def test_features_are_max_over_time_of_windows():
     assert_same(module(table), torch.stack([by_hand(module, numbers) for numbers in rows]), terms=5 * 6)
 
 
+@pytest.mark.numerics
 def test_neither_padding_nor_the_rest_of_the_batch_matters(build, encoder):
     lines = ["dogs", "two dogs run", "a cat " * 40, "", "犬が海辺を走る"]
     together = encode(encoder, *lines)

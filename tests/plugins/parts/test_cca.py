@@ -14,6 +14,8 @@ from dckt_core.io.tensors import load_weights, save_weights
 from dckt_plugins.parts.cca import Correlation
 from tests.support.tolerance import assert_same
 
+pytestmark = pytest.mark.numerics
+
 
 def pairs(seed: int = 0, n: int = 300) -> tuple[Tensor, Tensor]:
     """Features [n, 6] and [n, 4] that share two hidden values."""
