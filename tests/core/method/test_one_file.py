@@ -94,15 +94,16 @@ def weights(network: torch.nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in network.state_dict().items()}
 
 
-def domains() -> dict[str, Any]:
+def domains(classes: int = 3) -> dict[str, Any]:
+    """Source and target, the latter of so many classes."""
     return {
         "source": tiny.domain("source", classes=4, per_class=6),
-        "target": tiny.domain("target", classes=3, per_class=5),
+        "target": tiny.domain("target", classes=classes, per_class=5),
     }
 
 
-def by_engine(config: Config, sampler: GuardedSampler, discrepancy: GuardedDiscrepancy) -> Trained:
-    members, recorder, saved = domains(), Recorder(), {}
+def by_engine(config: Config, sampler: GuardedSampler, discrepancy: GuardedDiscrepancy, classes: int = 3) -> Trained:
+    members, recorder, saved = domains(classes), Recorder(), {}
     networks = tiny.networks(config, members["source"], members["target"])
     start = {role: weights(network) for role, network in networks.items()}
     trainer = Trainer(
@@ -121,7 +122,7 @@ def by_engine(config: Config, sampler: GuardedSampler, discrepancy: GuardedDiscr
     return Trained(start, end | final, recorder.selections)
 
 
-def by_one_file(one_file: ModuleType, config: Config, monkeypatch: pytest.MonkeyPatch) -> Trained:
+def by_one_file(one_file: ModuleType, config: Config, monkeypatch: pytest.MonkeyPatch, classes: int = 3) -> Trained:
     selections: list[list[int]] = []
     select: Callable[..., Tensor] = one_file.select
 
@@ -131,7 +132,7 @@ def by_one_file(one_file: ModuleType, config: Config, monkeypatch: pytest.Monkey
         return rows
 
     monkeypatch.setattr(one_file, "select", remembering)
-    members, settings = domains(), settings_of(one_file, config)
+    members, settings = domains(classes), settings_of(one_file, config)
     splits = {role: member.train for role, member in members.items()}
     splits["validation"] = members["target"].splits["val"]
     networks = {
@@ -163,14 +164,30 @@ def test_the_engine_trains_the_same_to_the_last_bit(
     plain = by_one_file(one_file, config, monkeypatch)
     assert plain.selections == engine.selections
     assert 0 < min(map(len, plain.selections)) < 15, "no choice was made"
-    for found, expected in ((plain.start, engine.start), (plain.end, engine.end)):
-        assert found.keys() == expected.keys()
-        for network, values in expected.items():
-            assert list(found[network]) == list(values)
-            different = [name for name, value in values.items() if not torch.equal(found[network][name], value)]
-            assert not different, network
+    assert_identical(plain.start, engine.start)
+    assert_identical(plain.end, engine.end)
     before, after, control = (plain.end[name]["fc9.0.weight"] for name in ("before", "after", "control"))
     assert not torch.equal(before, after) and not torch.equal(control, after)
+
+
+def assert_identical(found: Mapping[str, Mapping[str, Tensor]], expected: Mapping[str, Mapping[str, Tensor]]) -> None:
+    assert found.keys() == expected.keys()
+    for network, values in expected.items():
+        assert list(found[network]) == list(values)
+        different = [name for name, value in values.items() if not torch.equal(found[network][name], value)]
+        assert not different, network
+
+
+def test_of_iterations_that_score_the_same_both_keep_the_first(
+    one_file: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is one class everything is found at once, and always."""
+    config = tiny.config(**UPDATES)
+    _, discrepancy = tiny.guarded(None, one_file.mmd)
+    engine = by_engine(config, Plugins(config, box.registry()).sampler(), discrepancy, classes=1)
+    plain = by_one_file(one_file, config, monkeypatch, classes=1)
+    assert_identical(plain.end, engine.end)
+    assert not torch.equal(plain.end["after"]["fc8.0.weight"], plain.end["last target"]["fc8.0.weight"])
 
 
 @pytest.mark.numerics
