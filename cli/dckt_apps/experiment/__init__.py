@@ -3,7 +3,7 @@
 plan.py        what is to be compared, from a TOML file
 cells.py       the plan's single trainings, each known by a hash of its whole configuration
 runner.py      trains those that are not done, and keeps the table and the report up to date
-workers.py     processes, each on one training at a time
+workers.py     processes, one for each training
 perform.py     one training, or one baseline
 material.py    the data of a training without the training
 baselines/     methods without a source, on the same frozen features

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -27,7 +25,7 @@ from dckt_core.runs.train import resume, train
 
 @dataclass(frozen=True)
 class Performer:
-    """Makes a process ready for tasks; called once in each. `perform` is what it gives back, all but the task.
+    """`perform` for a process of its own: can be pickled, and sets the process up.
 
     Attributes:
         plugins: False: only what ships in the box.
@@ -39,10 +37,10 @@ class Performer:
     plugins: bool
     threads: int
 
-    def __call__(self) -> Callable[[Task], None]:
+    def __call__(self, task: Task) -> None:
         torch.set_num_threads(self.threads)
         context = Context(load_registry(plugins=self.plugins), self.cache_dir)
-        return partial(perform, runs_dir=self.runs_dir, context=context)
+        perform(task, runs_dir=self.runs_dir, context=context)
 
 
 def perform(task: Task, *, runs_dir: Path, context: Context) -> None:

@@ -1,17 +1,18 @@
-"""Tasks in processes of their own, each on one task at a time. A process that dies costs its task alone."""
+"""Tasks in processes, each in one of its own: one that dies costs its task alone, and what it held goes with it."""
 
 from __future__ import annotations
 
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from dckt_core.base.errors import DcktError, StoppedError, describe
 from dckt_core.base.progress import logger
@@ -27,85 +28,61 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 def work(
     tasks: Iterable[T],
-    prepare: Callable[[], Callable[[T], object]],
+    perform: Callable[[T], object],
     *,
     processes: int,
     threads: int = 1,
     ready: Callable[[T], object] = lambda task: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[T, str | None]]:
-    """Performs tasks, and yields each as it ends with what went wrong, or None.
+    """Performs tasks, so many at a time, and yields each as it ends with what went wrong, or None.
 
     Args:
-        prepare: called once in each process; what it gives back performs a task. It is pickled, as tasks are.
+        perform: called with a task in a process; both are pickled.
         threads: of each process.
-        ready: called with a task before a process is given it.
+        ready: called with a task before its process is started.
         stop: asked now and then. Once it is true the processes are sent SIGTERM, which a training answers with a
             checkpoint; when they have ended, so does the iterator.
     """
     waiting = deque(tasks)
-    workers: list[_Worker[T]] = []
+    running: list[_Running[T]] = []
     try:
-        while not stop() and (waiting or any(worker.busy for worker in workers)):
-            while waiting and len(workers) < processes:
-                workers.append(_Worker(prepare, threads))
-            for worker in workers:
-                if waiting and not worker.busy:
-                    ready(waiting[0])
-                    worker.give(waiting.popleft())
-            heard = wait([worker.connection for worker in workers if worker.busy], timeout=POLL_SECONDS)
-            for worker in [worker for worker in workers if worker.connection in heard]:
-                task, fault = worker.hear()
-                if worker.gone:
-                    workers.remove(worker)
-                yield task, fault
+        while not stop() and (waiting or running):
+            while waiting and len(running) < processes:
+                ready(waiting[0])
+                running.append(_Running(perform, waiting.popleft(), threads))
+            ended = wait([one.connection for one in running], timeout=POLL_SECONDS)
+            for one in [one for one in running if one.connection in ended]:
+                running.remove(one)
+                yield one.task, one.fault()
     finally:
-        for worker in workers:
-            worker.dismiss()
-        for worker in workers:
-            worker.process.join()
+        for one in running:
+            one.process.terminate()
+        for one in running:
+            one.process.join()
 
 
-class _Worker(Generic[T]):
-    """A process, as its parent sees it."""
+class _Running(Generic[T]):
+    """A task and its process, as the parent sees them."""
 
-    def __init__(self, prepare: Callable[[], Callable[[T], object]], threads: int) -> None:
+    def __init__(self, perform: Callable[[T], object], task: T, threads: int) -> None:
+        self.task = task
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, prepare))
-        with _environment(dict.fromkeys(THREAD_VARIABLES, str(threads))):
-            self.process.start()
+        self.process = context.Process(target=_serve, args=(theirs, threads, pickle.dumps((perform, task))))
+        self.process.start()
         theirs.close()
-        self.gone = False
-        self._tasks: list[T] = []  # the one that it is at, or none
 
-    @property
-    def busy(self) -> bool:
-        return bool(self._tasks)
-
-    def give(self, task: T) -> None:
-        self._tasks.append(task)
-        try:
-            self.connection.send(task)
-        except OSError:  # it is gone; `hear` will find out
-            return
-
-    def hear(self) -> tuple[T, str | None]:
-        """The task that ended, and what went wrong with it."""
-        task = self._tasks.pop()
-        try:
-            fault: str | None = self.connection.recv()
-        except (EOFError, OSError):
-            self.gone = True
-            self.process.join()
-            fault = f"its process ended: {_how(self.process.exitcode)}"
-        return task, fault
-
-    def dismiss(self) -> None:
-        """Asks for an end: of an idle process at once, of a busy one by SIGTERM."""
-        if self.busy:
-            self.process.terminate()
-        self.connection.close()
+    def fault(self) -> str | None:
+        """What went wrong, once there is something to hear; the process is gone then."""
+        with self.connection:
+            try:
+                fault: str | None = self.connection.recv()
+            except (EOFError, OSError):
+                self.process.join()
+                fault = f"its process ended: {_how(self.process.exitcode)}"
+        self.process.join()
+        return fault
 
 
 def _how(code: int | None) -> str:
@@ -114,48 +91,27 @@ def _how(code: int | None) -> str:
     return f"exit code {code}"
 
 
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Variables that a process started in the block finds set."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 # --- in the process -------------------------------------------------------------------------------------------
 
 
-def _serve(connection: Connection, prepare: Callable[[], Callable[[Any], object]]) -> None:
-    """Performs the tasks that come, until no more do."""
+def _serve(connection: Connection, threads: int, pickled: bytes) -> None:
+    """Performs a task, and sends what went wrong or None."""
     os.setpgrp()  # a Ctrl-C in the terminal reaches the parent alone, who passes it on once
     _end_with_parent()
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     logger.addHandler(logging.NullHandler())  # a run's lines are in its log.jsonl
-    perform = prepare()
-    while True:
-        try:
-            task = connection.recv()
-        except (EOFError, OSError):
-            return
-        fault = None
-        try:
-            perform(task)
-        except StoppedError:
-            return
-        except DcktError as error:
-            fault = str(error)
-        except Exception as error:
-            fault = describe(error)
-        try:
-            connection.send(fault)
-        except OSError:  # nobody listens any more
-            return
+    perform, task = pickle.loads(pickled)  # now, because this loads the numerical libraries
+    fault = None
+    try:
+        perform(task)
+    except StoppedError:
+        return
+    except DcktError as error:
+        fault = str(error)
+    except Exception as error:
+        fault = describe(error)
+    with suppress(OSError):  # nobody listens any more
+        connection.send(fault)
 
 
 def _end_with_parent() -> None:

@@ -53,7 +53,7 @@ def run(squares: Path, registry: Registry, tmp_path: Path, monkeypatch: pytest.M
 
     def work(
         tasks: Iterable[Task],
-        prepare: Callable[[], Callable[[Task], object]],
+        perform: Callable[[Task], object],
         *,
         ready: Callable[[Task], object],
         stop: Callable[[], bool],
@@ -64,7 +64,7 @@ def run(squares: Path, registry: Registry, tmp_path: Path, monkeypatch: pytest.M
                 return
             ready(task)
             try:
-                prepare()(task)
+                perform(task)
                 yield task, None
             except DcktError as error:
                 yield task, str(error)
