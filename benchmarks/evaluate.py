@@ -1,10 +1,11 @@
 """mAP of all rankings: dckt against torchmetrics' RetrievalMAP and two loops that are copied a lot.
 
-python benchmarks/evaluate.py [--threads 1] [--clock cpu] [--sizes 1000,2000,5000] [--large 0]
+python benchmarks/evaluate.py [--threads 1] [--clock cpu] [--sizes 1000,2000,5000] [--large 0] [--ties]
 
 N queries rank a gallery of N; 20 classes, representations of 20 values as class probabilities have them. Seconds are
 processor time, of all threads, or with `--clock wall` what a user waits; the best of a few rounds in one process. All
-must find the same mAP. `--large N` measures dckt alone, by both clocks, with its memory beyond the inputs.
+must find the same mAP. `--large N` measures dckt alone, by both clocks, with its memory beyond the inputs. `--ties`
+measures dckt alone on galleries of few different items, whose ties are scored by their expectation, and by instance.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import torch.nn.functional as F
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
+from dckt_core.contract.protocols import Representation
+from dckt_core.evaluation.instances import by_instance
 from dckt_core.evaluation.ranking import rank
 
 CLASSES = DIM = 20
@@ -123,6 +126,30 @@ def compare(size: int, clock: Callable[[], float]) -> None:
         print(f"{name:>20} {seconds:9.3f} s  {seconds / own:7.1f} x dckt's", flush=True)
 
 
+def tied(size: int, clock: Callable[[], float]) -> None:
+    """Galleries in which a tenth of the items are copies, all are copies of 200, or of one."""
+    image, text, labels = problem(size)
+    pairs = torch.arange(size)
+    sources = {
+        "no ties": pairs,
+        "a tenth copied": torch.cat([pairs[size // 10 :], pairs[: size // 10] + size // 2]),
+        "200 different": pairs % 200,
+        "constant": torch.zeros_like(pairs),
+    }
+    own = best(dckt, (image, text, labels), 5, clock)
+    for name, rows in sources.items():
+        seconds = best(dckt, (image, text[rows], labels), 5, clock)
+        print(f"{size:6} x {size:<6} {name:>16} {seconds:9.3f} s  {seconds / own:5.2f} x that without ties", flush=True)
+
+    def instances(image: Tensor, text: Tensor, labels: Tensor) -> float:
+        return float(by_instance(Representation(image, text), pairs, pairs)["image_to_text"].standings.rank().mean())
+
+    seconds = best(instances, (image, text, labels), 5, clock) / 2  # of both directions
+    print(
+        f"{size:6} x {size:<6} {'by instance':>16} {seconds:9.3f} s  {seconds / own:5.2f} x that of the mAP", flush=True
+    )
+
+
 def held(field: str) -> float:
     """Megabytes of this process: VmRSS now, VmHWM at most since the last reset."""
     found = re.search(rf"{field}:\s+(\d+)", Path("/proc/self/status").read_text())
@@ -151,13 +178,14 @@ def main() -> None:
     parser.add_argument("--clock", choices=tuple(CLOCKS), default="cpu")
     parser.add_argument("--sizes", default="1000,2000,5000")
     parser.add_argument("--large", type=int, default=0)
+    parser.add_argument("--ties", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     if given.large:
         alone(given.large)
     else:
         for size in given.sizes.split(","):
-            compare(int(size), CLOCKS[given.clock])
+            (tied if given.ties else compare)(int(size), CLOCKS[given.clock])
 
 
 if __name__ == "__main__":

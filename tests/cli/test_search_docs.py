@@ -44,14 +44,14 @@ def home(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 def test_the_commands(home: Path, capsys: Capture) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 10
+    assert len(lines) == 8
     for line in lines:
         command, *words = shlex.split(line)
         assert command == "dckt"
         assert main([*words, "--quiet"]) == 0, line
     out = capsys.readouterr().out
     told = [line for line in out.splitlines() if line.startswith("{")]
-    assert len(told) == 4, "--json: one image, a batch of two, an evaluation"
+    assert len(told) == 3, "--json: one image, a batch of two"
     assert json.loads((home / "photos.index" / "index.json").read_text())["counts"] == {"image": 8 + 10 - 1}
 
 
