@@ -83,7 +83,7 @@ def test_classes_are_those_of_the_target_network(home: Path, tmp_path: Path) -> 
     texts = [pair.text_item for pair in model.target().pairs]
     device = torch.device("cpu")
     inputs = inputs_for(model.encoder("text"), texts, device=device, batch=8, cache_dir=tmp_path / "cache")
-    probabilities = model.space.target.represent(None, inputs[torch.arange(len(texts))]).text
+    probabilities = model.networks["target"].represent(None, inputs[torch.arange(len(texts))]).text
     assert model.predict_texts(texts) == [model.classes[row.index(max(row))] for row in probabilities.tolist()]
     photos = sorted(Path("photos").iterdir())
     columns = model.encode_images(photos).argmax(dim=1)
