@@ -1,4 +1,4 @@
-"""`dckt experiment`: arms x seeds x shots x data sets, with intervals and paired contrasts."""
+"""`dckt experiment`: arms x seeds x rungs x data sets, with intervals and paired contrasts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @options.as_json()
 @click.pass_context
 def experiment(ctx: click.Context, /, **flags: Any) -> int:
-    """Compare ways of training over seeds, numbers of pairs and data sets.
+    """Compare ways of training over seeds, data sets and what a target offers, from nothing to all labels.
 
     The same command goes on with an experiment that was stopped or killed. It leaves results.csv and report.md.
     """

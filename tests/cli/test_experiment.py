@@ -70,7 +70,7 @@ def test_a_failed_cell_is_named_and_the_exit_code_says_so(in_home: Path, capsys:
     said = json.loads(told.out)
     assert (said["cells"], said["done"]) == (4, 1)
     ((cell, fault),) = said["failed"].items()
-    assert cell == "diverges on squares, 4 shots, seed 0"
+    assert cell == "diverges on squares, rung 4, seed 0"
     assert "transfer iteration 1 of 2" in fault
     assert f"{cell} failed: {fault}" in told.err
 

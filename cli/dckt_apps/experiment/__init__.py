@@ -1,4 +1,4 @@
-"""Experiments: arms x seeds x shots x data sets, run by `dckt experiment`, with intervals and paired contrasts.
+"""Experiments: arms x seeds x rungs x data sets, run by `dckt experiment`, with intervals and paired contrasts.
 
 plan.py        what is to be compared, from a TOML file
 cells.py       the plan's single trainings, each known by a hash of its whole configuration

@@ -17,7 +17,7 @@ from dckt_core.contract.discovery import Registry
 from dckt_core.runs.plugins import Plugins
 from dckt_core.runs.setup import resolve_config
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key; counts up where the same configuration comes to train otherwise."""
 
 CHANGES_NO_RESULT = ("preset", "observers", "checkpoint_minutes", "checkpoints_kept")
@@ -55,15 +55,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of the table: an arm on a data set with so many shots and a seed.
+    """One number of the table: an arm on a data set that offers so much, with a seed.
 
     Attributes:
-        shots: None for all pairs.
+        rung: what the target offers, by the plan's name for it.
         checkpoint: which network of the task's run the arm is.
     """
 
     data: str
-    shots: int | None
+    rung: str
     arm: str
     seed: int
     checkpoint: str
@@ -75,8 +75,15 @@ class Cell:
             return str(summary["test"]["result"])
         return self.task.baseline or self.checkpoint
 
+    def not_applicable(self, summary: Mapping[str, Any]) -> str:
+        """Why the arm has no number on this rung; empty where it has one."""
+        if "not_applicable" in summary:
+            return str(summary["not_applicable"])
+        network = self.network(summary)
+        return "" if network in summary["test"]["instances"] else f"the run trained no network '{network}'"
+
     def __str__(self) -> str:
-        return f"{self.arm} on {self.data}, {self.shots or 'all'} shots, seed {self.seed}"
+        return f"{self.arm} on {self.data}, rung {self.rung}, seed {self.seed}"
 
 
 def cells_of(plan: Plan, registry: Registry) -> list[Cell]:
@@ -87,16 +94,18 @@ def cells_of(plan: Plan, registry: Registry) -> list[Cell]:
         DataError: a target data set is not there.
     """
     cells = []
-    for seed, data, shots, name in product(plan.seeds, plan.data, plan.shots, plan.arms):
+    for seed, data, rung, name in product(plan.seeds, plan.data, plan.rungs, plan.arms):
+        if rung not in plan.rungs_of(name) or seed not in plan.seeds_of(name):
+            continue
         arm = plan.arms[name]
         try:
-            config = resolve_config(registry, flags=plan.settings(data, name, seed, shots))
+            config = resolve_config(registry, flags=plan.settings(data, name, rung, seed))
             config = Plugins(config, registry).config
             if arm.checkpoint == "control" and not config.transfer.control:
                 raise UsageError("its checkpoint is 'control', and transfer.control = false trains none")
         except UsageError as error:
-            raise UsageError(f"arm '{name}' on data '{data}': {error}") from None
-        cells.append(Cell(data, shots, name, seed, arm.checkpoint, Task(config, arm.baseline)))
+            raise UsageError(f"arm '{name}' on data '{data}', rung '{rung}': {error}") from None
+        cells.append(Cell(data, rung, name, seed, arm.checkpoint, Task(config, arm.baseline)))
     return cells
 
 

@@ -11,6 +11,7 @@ import torch
 from dckt_apps.experiment.baselines import find_baseline
 from dckt_apps.experiment.baselines.fitting import Fitted, Sample
 from dckt_apps.experiment.cells import Task
+from dckt_core.base.errors import NothingToLearnError
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import load_registry
 from dckt_core.contract.protocols import Representation
@@ -46,18 +47,29 @@ class Performer:
 def perform(task: Task, *, runs_dir: Path, context: Context) -> None:
     """Trains, scores the test split once and leaves `runs_dir/<key>/summary.json`.
 
-    A run that was stopped or killed before goes on where it was; a baseline begins anew.
+    A run that was stopped or killed before goes on where it was; a baseline begins anew. Where the data offer nothing
+    that the task could learn from, the summary says why, under `not_applicable`, and no more.
 
     Raises:
         DcktError: as `dckt_core.runs.train.train`.
     """
-    run_dir = runs_dir / task.key
+    run_dir, started = runs_dir / task.key, time.monotonic()
+    try:
+        _perform(task, run_dir, context)
+    except NothingToLearnError as error:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        files, seconds = Layout(run_dir), round(time.monotonic() - started, 1)
+        write_text(files.config, task.config.to_toml())
+        write_json(files.summary, {"not_applicable": str(error), "seconds": seconds})
+
+
+def _perform(task: Task, run_dir: Path, context: Context) -> None:
     if task.baseline is not None:
         _fit(task.baseline, task, run_dir, context)
     elif Layout(run_dir).config.is_file():
         resume(run_dir, context=context)
     else:
-        train(task.config, context=context, runs_dir=runs_dir, name=task.key)
+        train(task.config, context=context, runs_dir=run_dir.parent, name=run_dir.name)
 
 
 def _fit(name: str, task: Task, run_dir: Path, context: Context) -> None:

@@ -9,13 +9,28 @@ from dckt_apps.experiment.cells import Cell
 from dckt_apps.experiment.plan import Plan
 from dckt_apps.experiment.results import Row, select
 from dckt_apps.experiment.statistics import Estimate, estimate, paired_difference
+from dckt_core.evaluation.instances import FIGURES
 
 HOW_TO_READ = """\
-mAP over the whole ranking by cosine, relevant = same class. Every choice within a run (the iteration that is kept, a
-baseline's penalty, components or epoch) was made on the validation split; the test split was scored once, at the
-end. Intervals are 95 % Student's t intervals over the n seeds, those of contrasts over the seeds' differences. A seed
-decides which training pairs are drawn, the initial weights and the order of batches, so an interval speaks of other
-seeds on the same data set, and not of other data sets. Intervals are not corrected for the number of contrasts."""
+mAP over the whole ranking by cosine, relevant = same class; by partner: how early an item finds one of its own. Every
+choice within a run (the iteration that is kept, a baseline's penalty, components or epoch) was made on the validation
+split, as far as the target offers one; the test split was scored once, at the end. Intervals are 95 % Student's t
+intervals over the n seeds, those of contrasts over the seeds' differences, and are not corrected for the number of
+contrasts."""
+
+OF_SPLIT = {
+    False: """\
+A seed decides which training pairs are drawn, the initial weights and the order of batches, so an interval speaks of
+other seeds on the same test pairs, and not of other data.""",
+    True: """\
+A seed decides which fold of the target's pairs is tested, which training pairs are drawn, the initial weights and the
+order of batches, so an interval speaks of other pairs of the same kind, too. Training pairs of two seeds overlap, which
+makes it a little narrower than it should be.""",
+}
+
+BY_CLASS, BY_PARTNER = "map_mean", "mrr"
+TITLES = {BY_CLASS: "mAP", BY_PARTNER: "MRR"}
+"""What arms are compared by: mAP, or MRR where no test pair has a label."""
 
 Figures = Mapping[int, float]
 """A number for each seed."""
@@ -26,66 +41,98 @@ def report(plan: Plan, cells: Sequence[Cell], rows: Sequence[Row], failures: Map
 
     failures: what went wrong, by the key of the task.
     """
-    parts = [f"# Experiment {plan.name}", f"{len(rows)} of {len(cells)} cells are done.", HOW_TO_READ]
+    how = f"{HOW_TO_READ} {OF_SPLIT[plan.folds is not None]}"
+    parts = [f"# Experiment {plan.name}", f"{len(rows)} of {len(cells)} cells are done.", how]
     failed = [f"- {cell}: {failures[cell.task.key]}" for cell in cells if cell.task.key in failures]
     if failed:
         parts += ["## Failed", "\n".join(failed)]
     for data in plan.data:
-        names = [str(count or "all") for count in plan.shots]
+        here = [row for row in rows if row.data == data]
+        column = BY_PARTNER if here and all(row.map_mean is None for row in here) else BY_CLASS
         parts.append(f"## {data}")
-        if len(names) > 1:
-            parts.append(_overview(plan, rows, data, names))
-        parts += chain.from_iterable(_setting(plan, rows, data, shots) for shots in names)
+        if len(plan.rungs) > 1:
+            parts += [_overview(plan, here, data, column), *_steps(plan, here, data, column)]
+        parts += chain.from_iterable(_setting(plan, here, data, rung, column) for rung in plan.rungs)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _overview(plan: Plan, rows: Sequence[Row], data: str, shots: Sequence[str]) -> str:
-    """Mean test mAP of every arm by the number of shots."""
-    lines = [["arm", *(f"{count} shots" for count in shots)]]
-    for arm in plan.arms:
-        found = [_estimate(select(rows, "map_mean", data=data, shots=count, arm=arm)) for count in shots]
-        lines.append([arm, *(_with_interval(one) for one in found)])
+def _overview(plan: Plan, rows: Sequence[Row], data: str, column: str) -> str:
+    """The mean figure of every arm on every rung."""
+    lines = [[f"the target offers (test {TITLES[column]})", *plan.arms]]
+    for rung in plan.rungs:
+        lines.append([plan.title(rung), *(_shown(plan, rows, data, rung, arm, column) for arm in plan.arms)])
     return _table(lines)
 
 
-def _setting(plan: Plan, rows: Sequence[Row], data: str, shots: str) -> list[str]:
-    """One data set at one number of shots."""
-    here = [row for row in rows if (row.data, row.shots) == (data, shots)]
-    title = f"### {data}, {'all training pairs' if shots == 'all' else f'{shots} training pairs a class'}"
+def _shown(plan: Plan, rows: Sequence[Row], data: str, rung: str, arm: str, column: str) -> str:
+    if rung not in plan.rungs_of(arm):
+        return ""
+    found = _estimate(select(rows, column, data=data, rung=rung, arm=arm))
+    if found is None and any(row.not_applicable for row in rows if (row.data, row.rung, row.arm) == (data, rung, arm)):
+        return "n/a"
+    return _with_interval(found)
+
+
+def _steps(plan: Plan, rows: Sequence[Row], data: str, column: str) -> list[str]:
+    """What each arm gains from one rung to the next, paired by seed."""
+    lines = [["from one rung to a higher one", *plan.arms]]
+    for rung, below in plan.steps:
+        gains = []
+        for arm in plan.arms:
+            upper, lower = (select(rows, column, data=data, rung=one, arm=arm) for one in (rung, below))
+            gains.append(_with_interval(paired_difference(upper, lower), "+.3f"))
+        lines.append([f"{rung} - {below}", *gains])
+    return ["Paired by seed:", _table(lines)] if plan.steps else []
+
+
+def _setting(plan: Plan, rows: Sequence[Row], data: str, rung: str, column: str) -> list[str]:
+    """One data set on one rung."""
+    here = [row for row in rows if row.rung == rung]
+    title = f"### {data}, {plan.title(rung)}"
     if not here:
         return [title, "Nothing is done yet."]
+    chances = {round(row.map_chance, 3) for row in here if row.map_chance is not None}
+    chance = " to ".join(f"{one:.3f}" for one in sorted({min(chances), max(chances)})) if chances else ""
     return [
         title,
-        f"Chance is {here[0].map_chance:.3f}.",
-        _arms(plan, here, data, shots),
-        *_contrasts(plan, here, data, shots),
+        f"Chance is {chance}." if chance else "",
+        _arms(plan, here, data, rung),
+        _by_partner(plan, here, data, rung),
+        *_contrasts(plan, here, data, rung, column),
     ]
 
 
-def _arms(plan: Plan, rows: Sequence[Row], data: str, shots: str) -> str:
-    lines = [["arm", "n", "validation", "image->text", "text->image", "mean of both (95 % interval)", "seconds"]]
+def _arms(plan: Plan, rows: Sequence[Row], data: str, rung: str) -> str:
+    kinds = sorted({row.val_kind for row in rows if row.val_kind})
+    chosen_by = "validation, MRR" if kinds == ["mrr"] else "validation"
+    lines = [["arm", "n", chosen_by, "image->text", "text->image", "mean of both (95 % interval)", "seconds"]]
     validation: dict[str, float] = {}
-    warned = []
-    for arm in plan.arms:
+    warned, without = [], []
+    for arm in (arm for arm in plan.arms if rung in plan.rungs_of(arm)):
 
         def figures(column: str, arm: str = arm) -> Figures:
-            return select(rows, column, data=data, shots=shots, arm=arm)
+            return select(rows, column, data=data, rung=rung, arm=arm)
 
-        chosen, test = _estimate(figures("val_map_mean")), _estimate(figures("map_mean"))
-        if chosen is None or test is None:
-            lines.append([arm, "0", *["-"] * 5])
+        chosen, test = _estimate(figures("val_mean")), _estimate(figures("map_mean"))
+        reasons = {row.not_applicable: None for row in rows if row.arm == arm and row.not_applicable}
+        without += [f"- {arm}: {reason}" for reason in reasons]
+        if not figures("mrr"):
+            lines.append([arm, "n/a" if reasons else "0", *["-"] * 5])
             continue
-        if chosen.n == len(plan.seeds):  # means over other seeds are of other training pairs
+        if chosen is not None and chosen.n == len(plan.seeds):  # means over other seeds are of other training pairs
             validation[arm] = chosen.mean
         seconds = _estimate(figures("seconds"))
         shown = [chosen, _estimate(figures("map_i2t")), _estimate(figures("map_t2i"))]
+        count = str(len(figures("mrr")))
         lines.append(
-            [arm, str(test.n), *map(_figure, shown), _with_interval(test), f"{seconds.mean:.0f}" if seconds else "-"]
+            [arm, count, *map(_figure, shown), _with_interval(test), f"{seconds.mean:.0f}" if seconds else "-"]
         )
         negative = figures("negative_transfer")
         if any(negative.values()):
             warned.append(f"- {arm}: in {sum(map(bool, negative.values()))} of {len(negative)} runs")
     parts = [_table(lines)]
+    if without:
+        parts.append("Not applicable here:\n\n" + "\n".join(without))
     if validation:
         parts.append(f"Best on validation, of arms with all seeds: {max(validation, key=lambda arm: validation[arm])}.")
     if warned:
@@ -95,17 +142,32 @@ def _arms(plan: Plan, rows: Sequence[Row], data: str, shots: str) -> str:
     return "\n\n".join(parts)
 
 
-def _contrasts(plan: Plan, rows: Sequence[Row], data: str, shots: str) -> list[str]:
-    lines = [["contrast, mean of both directions", "n", "difference (95 % interval)", "seeds above 0"]]
+def _by_partner(plan: Plan, rows: Sequence[Row], data: str, rung: str) -> str:
+    """Figures by instance, the mean of both directions."""
+    lines = [["by partner", "n", *FIGURES.values()]]
+    for arm in plan.arms:
+        found = {column: _estimate(select(rows, column, data=data, rung=rung, arm=arm)) for column in FIGURES}
+        if (mrr := found[BY_PARTNER]) is not None:
+            shown = {column: _figure(one) for column, one in found.items()} | {BY_PARTNER: _with_interval(mrr)}
+            lines.append([arm, str(mrr.n), *shown.values()])
+    return _table(lines) if len(lines) > 1 else ""
+
+
+def _contrasts(plan: Plan, rows: Sequence[Row], data: str, rung: str, column: str) -> list[str]:
+    lines = [
+        [f"contrast, {TITLES[column]}, mean of both directions", "n", "difference (95 % interval)", "seeds above 0"]
+    ]
     for arm, other in plan.contrasts:
-        first, second = (select(rows, "map_mean", data=data, shots=shots, arm=name) for name in (arm, other))
+        if not all(rung in plan.rungs_of(one) for one in (arm, other)):
+            continue
+        first, second = (select(rows, column, data=data, rung=rung, arm=name) for name in (arm, other))
         found = paired_difference(first, second)
         above = sum(first[seed] > second[seed] for seed in first.keys() & second.keys())
         shown = (
             ["0", "-", "-"] if found is None else [str(found.n), _with_interval(found, "+.3f"), f"{above} of {found.n}"]
         )
         lines.append([f"{arm} - {other}", *shown])
-    return [_table(lines)] if plan.contrasts else []
+    return [_table(lines)] if len(lines) > 1 else []
 
 
 def _estimate(figures: Figures) -> Estimate | None:

@@ -9,65 +9,86 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from dckt_apps.experiment.cells import Cell
-from dckt_core.evaluation.directions import DIRECTIONS
+from dckt_core.evaluation.directions import DIRECTIONS, MEAN
+from dckt_core.evaluation.instances import FIGURES
+from dckt_core.runs.record import lookup
 
 
 @dataclass(frozen=True)
 class Row:
-    """The numbers of a cell. mAPs lie in [0, 1].
+    """The numbers of a cell; None where there is none, or the arm is not applicable on the rung.
 
     Attributes:
-        shots: training pairs a class, or "all".
-        network: `before`, `control` or `after`, or the name of a baseline.
-        map_i2t, map_t2i, map_mean: on the test split, images as queries, texts, and the mean of both.
+        rung: what the target offers, by the plan's name for it.
+        network: `before`, `control`, `after` or `space`, or the name of a baseline.
+        map_i2t, map_t2i, map_mean: mAP on the test split, images as queries, texts, and the mean of both, in [0, 1].
         map_chance: of random rankings.
-        val_map_mean: on validation, of the iteration that was kept.
+        recall_at_1, recall_at_5, recall_at_10, median_rank, mrr: by partner, the mean of both directions.
+        val_mean: on validation, of what was kept, the mean of both directions.
+        val_kind: `map`, or `mrr` where no validation pair has a label.
         negative_transfer: whether the run warned of it; None for what went through no transfer.
         seconds: of the whole run, by the clock; arms that read from one run have the same.
         key: names the run, `runs/<key>`.
+        not_applicable: why there are no numbers; empty where there are.
     """
 
     data: str
-    shots: str
+    rung: str
     arm: str
     seed: int
     network: str
-    map_i2t: float
-    map_t2i: float
-    map_mean: float
-    map_chance: float
-    val_map_mean: float | None
+    map_i2t: float | None
+    map_t2i: float | None
+    map_mean: float | None
+    map_chance: float | None
+    recall_at_1: float | None
+    recall_at_5: float | None
+    recall_at_10: float | None
+    median_rank: float | None
+    mrr: float | None
+    val_mean: float | None
+    val_kind: str
     negative_transfer: bool | None
     seconds: float
     key: str
+    not_applicable: str = ""
 
 
 def row_of(cell: Cell, summary: Mapping[str, Any]) -> Row:
     """The numbers of a cell, from the `summary.json` of its task; of a run's networks, those of the cell's own."""
-    network = cell.network(summary)
-    validation, test = summary["validation"].get(network), summary["test"]["map"]
-    values = test[network]
+    reason = cell.not_applicable(summary)
+    network = "" if reason else cell.network(summary)
+    validation = lookup(summary, "validation", network)
+
+    def test(*keys: str) -> float | None:
+        found: float | None = lookup(summary, "test", *keys)
+        return found
+
+    by_partner = {figure: test("instances", network, MEAN, figure, "value") for figure in FIGURES}
     return Row(
         data=cell.data,
-        shots=str(cell.shots or "all"),
+        rung=cell.rung,
         arm=cell.arm,
         seed=cell.seed,
         network=network,
-        map_i2t=values["image_to_text"]["value"],
-        map_t2i=values["text_to_image"]["value"],
-        map_mean=values["mean"]["value"],
-        map_chance=test["chance"]["mean"],
-        val_map_mean=sum(validation[direction] for direction in DIRECTIONS) / len(DIRECTIONS) if validation else None,
+        map_i2t=test("map", network, "image_to_text", "value"),
+        map_t2i=test("map", network, "text_to_image", "value"),
+        map_mean=test("map", network, MEAN, "value"),
+        map_chance=test("map", "chance", MEAN),
+        **by_partner,
+        val_mean=sum(validation[direction] for direction in DIRECTIONS) / len(DIRECTIONS) if validation else None,
+        val_kind=validation["kind"] if validation else "",
         negative_transfer=summary["negative_transfer"] if network == "after" else None,
         seconds=summary["seconds"],
         key=cell.task.key,
+        not_applicable=reason,
     )
 
 
-def select(rows: Iterable[Row], column: str, *, data: str, shots: str, arm: str) -> dict[int, float]:
+def select(rows: Iterable[Row], column: str, *, data: str, rung: str, arm: str) -> dict[int, float]:
     """One number for each seed; what is None is left out."""
-    wanted = (data, shots, arm)
-    found = {row.seed: getattr(row, column) for row in rows if (row.data, row.shots, row.arm) == wanted}
+    wanted = (data, rung, arm)
+    found = {row.seed: getattr(row, column) for row in rows if (row.data, row.rung, row.arm) == wanted}
     return {seed: float(value) for seed, value in found.items() if value is not None}
 
 

@@ -130,20 +130,23 @@ def run_experiment(
 def _record(now: Standing, task: Task, cells: list[Cell], fault: str | None, *, keep_checkpoints: bool) -> None:
     run_dir = now.folder / "runs" / task.key
     summary = _read_summary(run_dir)
+    if not keep_checkpoints:
+        for made in (run_dir, *run_dir.parent.glob(f"{task.key}.failed-*")):
+            shutil.rmtree(Layout(made).checkpoints, ignore_errors=True)
     if fault is not None or summary is None:
         now.failures[task.key] = fault or "it left no summary"
-        if not keep_checkpoints:
-            for aside in run_dir.parent.glob(f"{task.key}.failed-*"):
-                shutil.rmtree(Layout(aside).checkpoints, ignore_errors=True)
         for cell in cells:
             logger.warning("%s failed: %s", cell, now.failures[task.key])
         return
     now.summaries[task.key] = summary
-    if not keep_checkpoints:
-        shutil.rmtree(Layout(run_dir).checkpoints, ignore_errors=True)
     for cell in cells:
-        value = summary["test"]["map"][cell.network(summary)]["mean"]["value"]
-        logger.info("%s: test mAP %.3f, %.0f s", cell, value, summary["seconds"])
+        row = row_of(cell, summary)
+        if row.not_applicable:
+            logger.info("%s: not applicable: %s", cell, row.not_applicable)
+        elif row.map_mean is not None:
+            logger.info("%s: test mAP %.3f, %.0f s", cell, row.map_mean, row.seconds)
+        else:
+            logger.info("%s: test MRR %.3f, %.0f s", cell, row.mrr, row.seconds)
 
 
 def _write(plan: Plan, now: Standing) -> None:

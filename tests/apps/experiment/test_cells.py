@@ -23,8 +23,8 @@ def test_cells_go_seed_by_seed(plan: Plans, registry: Registry) -> None:
     cells = cells_of(plan(shots=[4, "all"]), registry)
     assert len(cells) == 2 * 2 * 4
     assert [cell.seed for cell in cells] == [0] * 8 + [1] * 8
-    assert [cell.shots for cell in cells[:8]] == [4] * 4 + [None] * 4
-    assert str(cells[0]) == "dckt on squares, 4 shots, seed 0"
+    assert [cell.rung for cell in cells[:8]] == ["4"] * 4 + ["all"] * 4
+    assert str(cells[0]) == "dckt on squares, rung 4, seed 0"
 
 
 def test_arms_that_read_from_one_run_share_it(plan: Plans, registry: Registry) -> None:
@@ -59,12 +59,24 @@ def test_a_baseline_s_network_is_the_baseline(plan: Plans, registry: Registry) -
 
 
 def test_what_is_wrong_with_an_arm_is_said_with_its_name(plan: Plans, registry: Registry) -> None:
-    with pytest.raises(UsageError, match="arm 'dckt' on data 'squares': unknown configuration key 'transfer.lrr'"):
+    with pytest.raises(
+        UsageError, match="arm 'dckt' on data 'squares', rung '4': unknown configuration key 'transfer.lrr'"
+    ):
         cells_of(plan(arms={"dckt": {"transfer": {"lrr": 1}}}), registry)
-    with pytest.raises(UsageError, match="arm 'control' on data 'squares': its checkpoint is 'control', and"):
+    with pytest.raises(UsageError, match="arm 'control' on data 'squares', rung '4': its checkpoint is 'control', and"):
         cells_of(plan(base={"transfer": {"control": False}}), registry)
 
 
-def test_a_cell_of_all_pairs_says_so(plan: Plans, registry: Registry) -> None:
-    cell: Cell = cells_of(plan(shots=["all"]), registry)[0]
-    assert str(cell) == "dckt on squares, all shots, seed 0"
+def test_an_arm_s_rungs_and_seeds_alone(plan: Plans, registry: Registry) -> None:
+    changed = plan(arms={"means": {"rungs": ["few"], "seeds": [1]}}, rungs={"few": {"shots": 2}})
+    found = [(cell.arm, cell.rung, cell.seed) for cell in cells_of(changed, registry) if cell.arm in ("dckt", "means")]
+    assert found == [("dckt", "4", 0), ("dckt", "few", 0), ("dckt", "4", 1), ("dckt", "few", 1), ("means", "few", 1)]
+
+
+def test_why_an_arm_has_no_number(plan: Plans, registry: Registry) -> None:
+    control: Cell = next(cell for cell in cells_of(plan(), registry) if cell.arm == "control")
+    scored = {"test": {"result": "space", "instances": {"space": {}, "control": {}}}}
+    assert control.not_applicable(scored) == ""
+    del scored["test"]["instances"]["control"]
+    assert control.not_applicable(scored) == "the run trained no network 'control'"
+    assert control.not_applicable({"not_applicable": "there are no labels"}) == "there are no labels"

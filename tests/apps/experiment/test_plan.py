@@ -42,7 +42,8 @@ def written(folder: Path, text: str = PLAN) -> Path:
 
 def test_a_plan_as_it_stands(tmp_path: Path) -> None:
     plan = read_plan(written(tmp_path))
-    assert (plan.name, plan.seeds, plan.shots) == ("plan", (0, 1), (5, None))
+    assert (plan.name, plan.seeds, list(plan.rungs)) == ("plan", (0, 1), ["5", "all"])
+    assert [plan.title(rung) for rung in plan.rungs] == ["5 labels a class", "all labels"]
     assert list(plan.arms) == ["dckt", "alone", "no-mmd", "linear"]
     assert plan.arms["alone"].checkpoint == "control"
     assert plan.arms["linear"].baseline == "semantic-matching"
@@ -51,7 +52,7 @@ def test_a_plan_as_it_stands(tmp_path: Path) -> None:
 
 def test_the_arm_wins_over_the_data_set_and_that_over_the_base(tmp_path: Path) -> None:
     plan = read_plan(written(tmp_path))
-    assert plan.settings("photos", "no-mmd", 1, 5) == {
+    assert plan.settings("photos", "no-mmd", "5", 1) == {
         "preset": "paper",
         "network": {"media_width": 64, "common_width": 16},
         "source": {"location": "flickr"},
@@ -60,9 +61,9 @@ def test_the_arm_wins_over_the_data_set_and_that_over_the_base(tmp_path: Path) -
         "seed": 1,
         "shots": 5,
     }
-    assert plan.settings("photos", "dckt", 0, None)["network"] == {"media_width": 64, "common_width": 32}
-    assert "shots" not in plan.settings("photos", "dckt", 0, None)
-    assert "checkpoint" not in plan.settings("photos", "alone", 0, None)
+    assert plan.settings("photos", "dckt", "all", 0)["network"] == {"media_width": 64, "common_width": 32}
+    assert "shots" not in plan.settings("photos", "dckt", "all", 0)
+    assert "checkpoint" not in plan.settings("photos", "alone", "all", 0)
 
 
 def test_an_arm_begins_with_the_keys_of_the_one_that_it_is_like(tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ checkpoint = "control"
         "network": {"common_width": 16, "media_width": 8},
         "loss": {"media": {"weight": 0.0}},
     }
-    assert plan.settings("photos", "narrow-twin", 0, 5) == plan.settings("photos", "narrow", 0, 5)
+    assert plan.settings("photos", "narrow-twin", "5", 0) == plan.settings("photos", "narrow", "5", 0)
     assert plan.arms["narrow-twin"].checkpoint == "control"
 
 
@@ -91,11 +92,74 @@ def test_the_reference_is_compared_with_every_other_arm(tmp_path: Path) -> None:
 def test_changes_are_laid_over_the_file(tmp_path: Path) -> None:
     changes = {"seeds": [7], "base": {"network": {"media_width": 8}}, "data": {"photos": {"source": "elsewhere"}}}
     plan = read_plan(written(tmp_path), changes)
-    said = plan.settings("photos", "dckt", 7, None)
+    said = plan.settings("photos", "dckt", "all", 7)
     assert plan.seeds == (7,)
     assert said["network"] == {"media_width": 8, "common_width": 32}
     assert said["source"] == {"location": "elsewhere"}
     assert said["preset"] == "paper"
+
+
+LADDER = """
+[rungs.nothing]
+offer = { train_items = "none" }
+[rungs.unpaired]
+title = "images, and texts of other pairs"
+offer.pairing = "broken"
+source = "elsewhere"
+[rungs.few]
+above = ["nothing", "5"]
+shots = 3
+[arms.narrow]
+like = "no-mmd"
+rungs = ["few", "5"]
+seeds = [1, 9]
+offer.class_names = false
+[arms.narrow-twin]
+like = "narrow"
+"""
+
+
+def test_rungs_of_tables_come_after_those_of_shots(tmp_path: Path) -> None:
+    plan = read_plan(written(tmp_path, PLAN + LADDER))
+    assert list(plan.rungs) == ["5", "all", "nothing", "unpaired", "few"]
+    assert [plan.title(rung) for rung in ("unpaired", "few")] == ["images, and texts of other pairs", "few"]
+    assert plan.steps == [("all", "5"), ("nothing", "all"), ("unpaired", "nothing"), ("few", "nothing"), ("few", "5")]
+    assert plan.settings("photos", "narrow", "few", 0)["shots"] == 3
+    assert plan.settings("photos", "narrow", "unpaired", 0)["offer"] == {"class_names": False, "pairing": "broken"}
+    assert plan.settings("photos", "narrow", "unpaired", 0)["source"] == {"location": "elsewhere"}
+
+
+def test_rungs_alone_and_neither(tmp_path: Path) -> None:
+    assert list(read_plan(written(tmp_path, LADDERS_ALONE)).rungs) == ["pairs"]
+    neither = read_plan(written(tmp_path, LADDERS_ALONE.partition("[rungs")[0]))
+    assert list(neither.rungs) == ["all"]
+    assert "shots" not in neither.settings("d", "a", "all", 0)
+    assert neither.steps == []
+
+
+LADDERS_ALONE = """
+seeds = [0]
+data = { d = {} }
+arms = { a = {} }
+[rungs.pairs]
+offer.labels = "none"
+"""
+
+
+def test_an_arm_may_have_some_rungs_and_seeds_alone(tmp_path: Path) -> None:
+    plan = read_plan(written(tmp_path, PLAN + LADDER))
+    for arm in ("narrow", "narrow-twin"):
+        assert (plan.rungs_of(arm), plan.seeds_of(arm)) == (["5", "few"], [1])
+    assert (plan.rungs_of("dckt"), plan.seeds_of("dckt")) == (list(plan.rungs), (0, 1))
+
+
+def test_a_seed_may_split_the_target_anew(tmp_path: Path) -> None:
+    official = read_plan(written(tmp_path, PLAN + LADDER))
+    plan = read_plan(written(tmp_path, PLAN + LADDER), {"split": "folds"})
+    assert "offer" not in official.settings("photos", "dckt", "5", 1)
+    assert plan.settings("photos", "dckt", "5", 1)["offer"] == {"fold": 1, "folds": 5}
+    plan = read_plan(written(tmp_path, PLAN + LADDER), {"split": "folds", "folds": 10})
+    assert plan.settings("photos", "dckt", "unpaired", 7)["offer"] == {"pairing": "broken", "fold": 7, "folds": 10}
 
 
 MINIMAL: dict[str, Any] = {"seeds": "[0]", "data": "{ d = {} }", "arms": "{ a = {}, b = {} }"}
@@ -124,6 +188,14 @@ MINIMAL: dict[str, Any] = {"seeds": "[0]", "data": "{ d = {} }", "arms": "{ a = 
         ({"arms": "{ a = { seed = 3 } }"}, "'a' may not say 'seed'"),
         ({"base": "{ shots = 3 }"}, "'base' may not say 'shots'"),
         ({"data": "{ d = 3 }"}, "'data.d'"),
+        ({"shots": "[5, 5]"}, "two rungs are called '5'"),
+        ({"shots": "[5]", "rungs": "{ 5 = {} }"}, "two rungs are called '5'"),
+        ({"rungs": "{ r = { seed = 3 } }"}, "'r' may not say 'seed'"),
+        ({"rungs": '{ r = { above = ["s"] } }'}, "no rung 's'"),
+        ({"rungs": '{ r = { above = ["r"] } }'}, "rung 'r' is above itself"),
+        ({"arms": '{ a = { rungs = ["al"] }, b = {} }'}, "no rung 'al': did you mean 'all'"),
+        ({"split": '"random"'}, "'split'"),
+        ({"folds": "2"}, "'folds'"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line_that_names_the_file(tmp_path: Path, change: dict[str, Any], said: str) -> None:

@@ -93,9 +93,19 @@ def test_the_table_and_the_report_hold_what_is_done(ran: Ran) -> None:
     )
     report = (ran.folder / "report.md").read_text()
     assert "6 of 8 cells are done." in report
-    assert "- diverges on squares, 4 shots, seed 1: transfer iteration" in report
+    assert "- diverges on squares, rung 4, seed 1: transfer iteration" in report
     for row in rows:
         assert (ran.folder / "runs" / row["key"] / "config.toml").is_file()
+
+
+def test_networks_on_a_rung_without_labels_are_not_applicable_and_no_failure(plan: Plans, run: Run) -> None:
+    changed = plan(seeds=[0], rungs={"pairs": {"offer": {"labels": "none"}}})
+    now = run(changed, arms=["dckt", "control"])
+    without = [cell for cell in now.done if cell.rung == "pairs"]
+    assert ([cell.arm for cell in without], now.failures) == (["dckt", "control"], {})
+    (said,) = {cell.not_applicable(now.summaries[cell.task.key]) for cell in without}
+    assert "the networks need 2 labelled training pairs of 2 classes, and it has 0 of 0" in said
+    assert all(cell.not_applicable(now.summaries[cell.task.key]) == "" for cell in now.done if cell.rung == "4")
 
 
 def test_no_checkpoints_stay(ran: Ran) -> None:
