@@ -87,12 +87,12 @@ def at_update(monkeypatch: pytest.MonkeyPatch, number: int, do: Callable[[], obj
     """Does something before the training's so-manieth update, counted over all phases."""
     step, count = Trainer._step, 0
 
-    def counted(self: Trainer, phase: str, update: int) -> None:
+    def counted(self: Trainer, *of_the_update: Any) -> None:
         nonlocal count
         count += 1
         if count == number:
             do()
-        step(self, phase, update)
+        step(self, *of_the_update)
 
     monkeypatch.setattr(Trainer, "_step", counted)
 
@@ -355,12 +355,12 @@ import os, signal, sys
 from dckt_core.method.loop import Trainer
 from dckt_cli.main import main
 step, count = Trainer._step, 0
-def counted(self, phase, update):
+def counted(self, *of_the_update):
     global count
     count += 1
     if os.environ["RANK"] == os.environ["DIES"] and count == int(os.environ["DIES_AT"]):
         os.kill(os.getpid(), signal.SIGKILL)
-    step(self, phase, update)
+    step(self, *of_the_update)
 Trainer._step = counted
 sys.exit(main(sys.argv[1:]))
 """

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,12 +47,12 @@ def at_update(number: int, do: Callable[[], object], work: Callable[[], int]) ->
     """The work, with something done before its so-manieth update. For forked processes, which it changes for good."""
     step, count = Trainer._step, 0
 
-    def counted(self: Trainer, phase: str, update: int) -> None:
+    def counted(self: Trainer, *of_the_update: Any) -> None:
         nonlocal count
         count += 1
         if count == number:
             do()
-        step(self, phase, update)
+        step(self, *of_the_update)
 
     Trainer._step = counted  # type: ignore[method-assign]
     return work()
