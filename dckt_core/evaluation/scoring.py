@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from dckt_core.contract.pairs import Pair
 from dckt_core.contract.protocols import Representation
 from dckt_core.data.contents import Contents, contents_of
 from dckt_core.data.domain import SplitData
@@ -48,14 +50,14 @@ def score(network: Encodes, data: SplitData, device: torch.device) -> Score:
 
     For the mAP relevant = same class; the own pair is a legitimate hit.
     """
-    return score_view(represent(network, data, device), data.labels, contents_of(data.pairs))
+    return score_view(represent(network, data, device), data.labels, data.pairs)
 
 
-def score_view(view: Representation, labels: Tensor, contents: Contents) -> Score:
-    """`score` of the representations of pairs with these labels [N], -1 where there is none, and contents."""
+def score_view(view: Representation, labels: Tensor, pairs: Sequence[Pair]) -> Score:
+    """`score` of the representations of N pairs with these labels [N], -1 where there is none."""
     if (labels >= 0).any():
         return Score(*pair_aps(view, labels).mean(dim=0).tolist())
-    found = by_instance(view, *contents)
+    found = by_instance(view, *contents_of(pairs))
     image, text = (float(found[name].standings.reciprocal_rank().mean()) for name in DIRECTIONS)
     return Score(image, text, "mrr")
 
@@ -73,10 +75,21 @@ def pair_aps(view: Representation, labels: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Found:
-    """What one representation finds: the APs of the labelled pairs [n, 2], float64, and both directions by instance."""
+    """What one representation of N pairs finds; nothing is ranked before it is asked for."""
 
-    aps: Tensor
-    instances: Mapping[str, Instances]
+    view: Representation
+    labels: Tensor
+    contents: Contents
+
+    @cached_property
+    def aps(self) -> Tensor:
+        """APs of the labelled pairs [n, 2], float64, as `pair_aps`."""
+        return pair_aps(alike(self.view, *self.contents), self.labels)
+
+    @cached_property
+    def instances(self) -> Mapping[str, Instances]:
+        """Both directions by instance."""
+        return by_instance(self.view, *self.contents)
 
 
 class Comparison:
@@ -99,8 +112,8 @@ class Comparison:
         self._start = generator.get_state()
 
     def look(self, view: Representation) -> Found:
-        """Ranks for one representation of the pairs."""
-        return Found(pair_aps(alike(view, *self.contents), self.labels), by_instance(view, *self.contents))
+        """What one representation of the pairs finds."""
+        return Found(view, self.labels, self.contents)
 
     def tables(self, rows: Mapping[str, Found]) -> dict[str, Any]:
         """`kind`; `map` by class of every row and by chance, empty where no pair has a label; `instances` likewise by

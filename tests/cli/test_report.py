@@ -14,6 +14,7 @@ import pytest
 from dckt_apps.report.gather import SECTIONS as GATHERED
 from dckt_apps.report.write import write_report
 from dckt_cli.main import main
+from dckt_core.evaluation.instances import FIGURES
 from tests.support.browser import CONTRAST, Browser, open_browser
 
 Capture = pytest.CaptureFixture[str]
@@ -139,6 +140,12 @@ def test_texts_stay_texts(reported: Path) -> None:
 def test_figures_are_the_summary_s(reported: Path) -> None:
     test = json.loads((reported.parent / "summary.json").read_text())["test"]
     outcome = section(reported.read_text(), "outcome")
+    for network, row in test["instances"].items():
+        for name, figure in row["mean"].items():
+            value = figure if network == "chance" else figure["value"]
+            told = f"{value:.1f}" if name == "median_rank" else f"{value:.3f}"
+            assert f"<b>{told}</b>" in outcome
+    assert all(f'<th scope="col">{title}</th>' in outcome for title in FIGURES.values())
     for network in ("before", "control", "after"):
         for figure in test["map"][network].values():
             low, high = figure["interval"]

@@ -79,7 +79,7 @@ def _fit(name: str, task: Task, run_dir: Path, context: Context) -> None:
     splits = setup.domain("target").splits
     samples = {split: Sample.of(data) for split, data in splits.items()}
     fitted = find_baseline(name)(samples["train"], samples["val"], generator_for(config.seed, f"baseline {name}"))
-    reached = score_view(_represent(fitted, samples["val"]), samples["val"].labels, contents_of(splits["val"].pairs))
+    reached = score_view(_represent(fitted, samples["val"]), samples["val"].labels, splits["val"].pairs)
     draws, contents = generator_for(config.seed, "bootstrap"), contents_of(splits["test"].pairs)
     comparison = Comparison(samples["test"].labels, draws, contents)
     tables = comparison.tables({name: comparison.look(_represent(fitted, samples["test"]))})
