@@ -32,8 +32,6 @@ CHANGES: dict[str, Any] = {"pretrain__accumulation": 2, "transfer__accumulation"
 def trainer(engine: Engine, folder: Path, stop_after: int | None = None, signalled: str = "0") -> Trainer:
     """A training that the process of rank `signalled` is asked to stop after some updates."""
     config = tiny.config(**CHANGES)
-    source, target = tiny.domain("source", classes=4, per_class=6), tiny.domain("target", classes=3, per_class=5)
-    sampler, discrepancy = tiny.guarded(Remembering(), Drawing())
     asked = 0
 
     def stop() -> bool:
@@ -45,18 +43,7 @@ def trainer(engine: Engine, folder: Path, stop_after: int | None = None, signall
         if engine.is_main:
             SnapshotFolder(folder).save(snapshot)
 
-    return Trainer(
-        config,
-        source=source,
-        target=target,
-        networks=tiny.networks(config, source, target),
-        sampler=sampler,
-        discrepancy=discrepancy,
-        engine=engine,
-        save=lambda what, network: None,
-        keep=keep,
-        stop=stop,
-    )
+    return tiny.trainer(config, sampler=Remembering(), discrepancy=Drawing(), engine=engine, keep=keep, stop=stop)
 
 
 def ending(made: Trainer) -> dict[str, Any]:

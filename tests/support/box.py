@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from dckt_core.contract.discovery import Registry, discover
+from dckt_core.contract.options import parse_options
+from dckt_core.contract.pairs import PairSet
+from dckt_core.contract.protocols import DatasetContext
 
 
 @cache
@@ -16,3 +20,11 @@ def registry() -> Registry:
 def spec(kind: str, name: str) -> Any:
     """`spec("dataset", "jsonl")`; its options' defaults are checked."""
     return registry().find(kind, name).spec
+
+
+def load_pairs(layout: str, location: Path | None, **options: Any) -> PairSet:
+    """A data set in a layout; options as `dckt datasets check --layout-opt` has them."""
+    chosen = spec("dataset", layout)
+    parsed = parse_options(chosen, options, where="the test")
+    pair_set: PairSet = chosen.load(location, parsed, DatasetContext(cache_dir=Path("unused")))
+    return pair_set

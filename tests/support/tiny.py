@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from dckt_core.contract.guards import GuardedDiscrepancy, GuardedSampler
 from dckt_core.contract.pairs import Medium, Pair, PairSet, Role, Split
 from dckt_core.contract.protocols import Encoder, Selection
 from dckt_core.data.domain import Domain, Items, SplitData
+from dckt_core.engine.processes import Engine
+from dckt_core.method.loop import Trainer
 from dckt_core.method.network import DomainNetwork
 
 IMAGE_DIM, TEXT_DIM = 7, 5
@@ -125,6 +127,32 @@ def guarded(sampler: Any, discrepancy: Any) -> tuple[GuardedSampler, GuardedDisc
     )
     first, second = (Registered(spec, distribution="tiny", version="0", entry_point="tiny") for spec in specs)
     return GuardedSampler(sampler, first), GuardedDiscrepancy(discrepancy, second)
+
+
+def trainer(
+    config: Config,
+    *,
+    sampler: Any = None,
+    discrepancy: Any = mean_distance,
+    engine: Engine | None = None,
+    save: Callable[[str, DomainNetwork], None] = lambda what, network: None,
+    trainable: bool = False,
+    **how: Any,
+) -> Trainer:
+    """A training of a source of 24 pairs and a target of 15; `how` is the trainer's."""
+    source, target = domain("source", classes=4, per_class=6), domain("target", classes=3, per_class=5)
+    guarded_sampler, guarded_discrepancy = guarded(sampler or Everything(), discrepancy)
+    return Trainer(
+        config,
+        source=source,
+        target=target,
+        networks=networks(config, source, target, trainable=trainable),
+        sampler=guarded_sampler,
+        discrepancy=guarded_discrepancy,
+        engine=engine or Engine("cpu"),
+        save=save,
+        **how,
+    )
 
 
 def split_of(member: Domain, name: Split) -> SplitData:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from dckt_core.base.errors import StoppedError
 from dckt_core.contract.protocols import Selection
-from dckt_core.engine.processes import Engine
 from dckt_core.engine.snapshot import Snapshot, load_snapshot
 from dckt_core.method.loop import Trainer
 from tests.support import tiny
@@ -53,8 +52,6 @@ class Drawing:
 def trainer(stop_after: int | None = None, **changes: Any) -> tuple[Trainer, list[Snapshot], dict[str, Any]]:
     """A trainer that asks to stop after some updates; what it keeps and what it saves."""
     config = tiny.config(**{"transfer__accumulation": 2, "checkpoint_minutes": 1e9, **changes})
-    source, target = tiny.domain("source", classes=4, per_class=6), tiny.domain("target", classes=3, per_class=5)
-    sampler, discrepancy = tiny.guarded(Remembering(), Drawing())
     kept: list[Snapshot] = []
     saved: dict[str, Any] = {}
     asked = 0
@@ -64,14 +61,10 @@ def trainer(stop_after: int | None = None, **changes: Any) -> tuple[Trainer, lis
         asked += 1
         return asked == stop_after
 
-    made = Trainer(
+    made = tiny.trainer(
         config,
-        source=source,
-        target=target,
-        networks=tiny.networks(config, source, target),
-        sampler=sampler,
-        discrepancy=discrepancy,
-        engine=Engine("cpu"),
+        sampler=Remembering(),
+        discrepancy=Drawing(),
         save=lambda what, network: saved.update({what: {k: v.clone() for k, v in network.state_dict().items()}}),
         keep=kept.append,
         stop=stop,

@@ -15,7 +15,6 @@ from dckt_core.engine.processes import Engine
 from dckt_core.engine.record import Loss
 from dckt_core.engine.snapshot import Snapshot
 from dckt_core.engine.watch import Fault, Watch, first_not_finite
-from dckt_core.method.loop import Trainer
 from tests.support import tiny
 
 ROOT = Path(__file__).parents[3]
@@ -35,26 +34,14 @@ class BadGradient(torch.autograd.Function):
 
 
 def trainer(discrepancy=tiny.mean_distance, **changes):
-    config = tiny.config(**changes)
-    source, target = tiny.domain("source", classes=4, per_class=6), tiny.domain("target", classes=3, per_class=5)
-    sampler, guarded = tiny.guarded(tiny.Everything(), discrepancy)
     kept: list[Snapshot] = []
 
     def keep(snapshot: Snapshot) -> None:  # as written to a file: what happens to the networks later does not reach it
         kept.append(Snapshot({name: value.clone() for name, value in snapshot.tensors.items()}, snapshot.facts))
 
     saved: list[str] = []
-    made = Trainer(
-        config,
-        source=source,
-        target=target,
-        networks=tiny.networks(config, source, target),
-        sampler=sampler,
-        discrepancy=guarded,
-        engine=Engine("cpu"),
-        save=lambda what, network: saved.append(what),
-        keep=keep,
-    )
+    config = tiny.config(**changes)
+    made = tiny.trainer(config, discrepancy=discrepancy, save=lambda what, network: saved.append(what), keep=keep)
     return made, kept, saved
 
 

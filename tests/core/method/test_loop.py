@@ -10,7 +10,6 @@ from torch import Tensor
 from dckt_core.base.errors import DivergedError, PluginError, UsageError
 from dckt_core.contract.protocols import Selection
 from dckt_core.engine.processes import Engine
-from dckt_core.method.loop import Trainer
 from tests.support import tiny
 
 
@@ -32,19 +31,13 @@ class Recorder:
 
 def run(*, sampler: Any = None, discrepancy: Any = tiny.mean_distance, trainable: bool = False, **changes: Any):
     """Trains on two tiny domains: the trainer, the outcome and the weights that were saved."""
-    config = tiny.config(**changes)
-    source, target = tiny.domain("source", classes=4, per_class=6), tiny.domain("target", classes=3, per_class=5)
     saved: dict[str, dict[str, Tensor]] = {}
     recorder = Recorder()
-    guarded_sampler, guarded_discrepancy = tiny.guarded(sampler or tiny.Everything(), discrepancy)
-    trainer = Trainer(
-        config,
-        source=source,
-        target=target,
-        networks=tiny.networks(config, source, target, trainable=trainable),
-        sampler=guarded_sampler,
-        discrepancy=guarded_discrepancy,
-        engine=Engine("cpu"),
+    trainer = tiny.trainer(
+        tiny.config(**changes),
+        sampler=sampler,
+        discrepancy=discrepancy,
+        trainable=trainable,
         save=lambda what, network: saved.update({what: {k: v.clone() for k, v in network.state_dict().items()}}),
         observers=[recorder],
     )
@@ -241,17 +234,5 @@ def test_batches_must_split_evenly_over_processes():
         def processes(self) -> int:
             return 2
 
-    source, target = (tiny.domain(role, classes=3, per_class=4) for role in ("source", "target"))
-    config = tiny.config(transfer__batch=7)
-    sampler, discrepancy = tiny.guarded(tiny.Everything(), tiny.mean_distance)
     with pytest.raises(UsageError, match=r"transfer.batch = 7 must give each of 2 processes"):
-        Trainer(
-            config,
-            source=source,
-            target=target,
-            networks=tiny.networks(config, source, target),
-            sampler=sampler,
-            discrepancy=discrepancy,
-            engine=Two("cpu"),
-            save=lambda what, network: None,
-        )
+        tiny.trainer(tiny.config(transfer__batch=7), engine=Two("cpu"))

@@ -10,7 +10,6 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from dckt_core.engine.processes import Engine
-from dckt_core.method.loop import Trainer
 from tests.support import tiny
 
 
@@ -25,19 +24,9 @@ def global_mmd() -> object:
 
 def main(folder: Path, changes: dict[str, object], kind: str) -> None:
     config = tiny.config(**changes)
-    source, target = tiny.domain("source", classes=4, per_class=6), tiny.domain("target", classes=3, per_class=5)
-    sampler, discrepancy = tiny.guarded(tiny.Everything(), tiny.mean_distance if kind == "mean" else global_mmd())
+    discrepancy = tiny.mean_distance if kind == "mean" else global_mmd()
     engine = Engine("cpu")
-    trainer = Trainer(
-        config,
-        source=source,
-        target=target,
-        networks=tiny.networks(config, source, target),
-        sampler=sampler,
-        discrepancy=discrepancy,
-        engine=engine,
-        save=lambda what, network: None,
-    )
+    trainer = tiny.trainer(config, discrepancy=discrepancy, engine=engine)
     trainer.run()
     for role in ("source", "target", "control"):
         weights = {name: tensor.contiguous() for name, tensor in trainer.state.bare(role).state_dict().items()}

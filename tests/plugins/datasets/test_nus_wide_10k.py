@@ -1,24 +1,16 @@
 from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from dckt_core.contract.options import parse_options
-from dckt_core.contract.pairs import PairSet
-from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.manifest import ManifestError
 from tests.support import box
 from tests.support.folders import write_nus_wide
 
 SPEC = box.spec("dataset", "nus-wide-10k")
+load = partial(box.load_pairs, "nus-wide-10k")
 IMAGES, TAGS, SKY = "ImageList/Imagelist.txt", "NUS_WID_Tags/All_Tags.txt", "Groundtruth/AllLabels/Labels_sky.txt"
-
-
-def load(location: Path | None, **options: Any) -> PairSet:
-    parsed = parse_options(SPEC, options, where="the test")
-    pair_set: PairSet = SPEC.load(location, parsed, DatasetContext(cache_dir=Path("unused")))
-    return pair_set
 
 
 @pytest.fixture

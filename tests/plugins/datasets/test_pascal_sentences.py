@@ -1,24 +1,16 @@
 from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dckt_core.base.errors import DataError, UsageError
-from dckt_core.contract.options import parse_options
-from dckt_core.contract.pairs import PairSet
-from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.manifest import ManifestError
 from tests.support import box
 from tests.support.folders import picture, write, write_pascal_sentences
 
 SPEC = box.spec("dataset", "pascal-sentences")
-
-
-def load(location: Path | None, **options: Any) -> PairSet:
-    parsed = parse_options(SPEC, options, where="the test")
-    pair_set: PairSet = SPEC.load(location, parsed, DatasetContext(cache_dir=Path("unused")))
-    return pair_set
+load = partial(box.load_pairs, "pascal-sentences")
 
 
 @pytest.fixture

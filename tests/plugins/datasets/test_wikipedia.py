@@ -1,26 +1,19 @@
 from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dckt_core.base.errors import UsageError
-from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import PairSet
-from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.manifest import ManifestError
 from dckt_plugins.datasets.wikipedia import section
 from tests.support import box
 from tests.support.folders import picture, write, write_wikipedia
 
 SPEC = box.spec("dataset", "wikipedia")
+load = partial(box.load_pairs, "wikipedia")
 TRAIN, TEST = "trainset_txt_img_cat.list", "testset_txt_img_cat.list"
-
-
-def load(location: Path | None, **options: Any) -> PairSet:
-    parsed = parse_options(SPEC, options, where="the test")
-    pair_set: PairSet = SPEC.load(location, parsed, DatasetContext(cache_dir=Path("unused")))
-    return pair_set
 
 
 @pytest.fixture
