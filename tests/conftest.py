@@ -1,12 +1,9 @@
-"""What all tests share: no test leaves traces, and small distributions that are really installed."""
+"""What all tests share: no test leaves traces, and none is left out in silence."""
 
 import os
 import random
-import subprocess
 import sys
-import sysconfig
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: tiny networks only lose to more threads
 
@@ -19,11 +16,7 @@ from tests.support.needs import ABSENT
 hypothesis.settings.register_profile("dckt", deadline=None)  # no test is timed: another machine is busier
 hypothesis.settings.load_profile("dckt")
 
-DISTRIBUTIONS = Path(__file__).parent / "distributions"
-DCKT = Path(sysconfig.get_path("scripts"), "dckt")
-
-Dckt = Callable[..., subprocess.CompletedProcess[str]]
-
+pytest_plugins = ["tests.support.commands", "tests.support.squares"]
 
 SET_BY_LIBRARIES = {
     "KMP_DUPLICATE_LIB_OK",
@@ -88,39 +81,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         parts = ", ".join(f"{part} ({count})" for part, count in sorted(LEFT_OUT.items()))
         how = "`make test EXTRAS=test` and `apt install chromium` bring all parts"
         terminalreporter.write_line(f"Left out for want of {parts}. {how}.", red=bool(os.environ.get("CI")), bold=True)
-
-
-def install(target: Path, folders: Iterable[Path]) -> None:
-    """Has pip build the distributions in some folders and install them into another, without a network."""
-    flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", "--no-build-isolation"]
-    command = [sys.executable, "-m", "pip", "install", *flags, "--target", str(target), *map(str, folders)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture(scope="session")
-def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which pip has installed every distribution of tests/distributions."""
-    target = tmp_path_factory.mktemp("site")
-    install(target, sorted(folder for folder in DISTRIBUTIONS.iterdir() if (folder / "pyproject.toml").is_file()))
-    return target
-
-
-@pytest.fixture(scope="session")
-def dckt(distributions: Path) -> Dckt:
-    """Runs the `dckt` command in a process of its own: `dckt("plugins", load=["dckt-stranger"], DCKT_X="1")`.
-
-    load: which of the test distributions it may see; None for all of them.
-    """
-
-    def run(
-        *args: str | Path, load: list[str] | None, cwd: Path | None = None, **variables: str
-    ) -> subprocess.CompletedProcess[str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("DCKT_")}
-        environment = inherited | {"PYTHONPATH": str(distributions), "OMP_NUM_THREADS": "1"} | variables
-        if load is not None:
-            environment["DCKT_LOAD_PLUGINS"] = ",".join(load)
-        command = [str(DCKT), *map(str, args)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=cwd)
-
-    return run

@@ -11,7 +11,7 @@ import pytest
 
 from dckt_cli.main import main
 from dckt_core.evaluation.instances import FIGURES
-from tests.cli.conftest import SIZES, TARGET, write_squares
+from tests.support.squares import SIZES, TARGET, write_squares
 
 TASKS = ["image_to_text", "text_to_image", "image_to_image", "text_to_text", "image_to_all", "text_to_all"]
 Capture = pytest.CaptureFixture[str]

@@ -13,8 +13,8 @@ import pytest
 
 from dckt_cli.main import main
 from dckt_core.base.errors import ExitCode
-from tests.apps.experiment.conftest import write_plan
-from tests.conftest import DCKT
+from tests.support.commands import DCKT
+from tests.support.plans import write_plan
 
 Capture = pytest.CaptureFixture[str]
 

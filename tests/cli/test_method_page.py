@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dckt_cli.main import main
-from tests.cli.conftest import SETTINGS, SOURCE, TARGET, write_squares
+from tests.support.squares import SETTINGS, SOURCE, TARGET, write_squares
 
 PAGE = Path(__file__).parents[2] / "docs" / "method.md"
 

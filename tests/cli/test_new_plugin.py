@@ -14,8 +14,8 @@ from PIL import Image
 from dckt_cli import new_plugin
 from dckt_cli.main import main
 from dckt_core.contract.discovery import HOOKS
-from tests.conftest import DCKT
-from tests.conftest import install as pip_install
+from tests.support.commands import DCKT
+from tests.support.commands import install as pip_install
 
 KINDS = [spec.kind for spec in HOOKS.values()]
 QUICK = {

@@ -7,19 +7,8 @@ from pathlib import Path
 import pytest
 
 from dckt_cli.main import main
-from tests.conftest import DISTRIBUTIONS, Dckt
+from tests.support.commands import BROKEN, DISTRIBUTIONS, Dckt
 
-LEFT_OUT = {
-    "dckt-broken-import": "its import raised ModuleNotFoundError: No module named 'a_module_that_nobody_has'",
-    "dckt-broken-exit": "its import raised SystemExit: 0",
-    "dckt-wrong-signature": "dckt_encoders(registry) does not fit the hook",
-    "dckt-misspelled-hook": "there is no hook 'dckt_encoder': did you mean 'dckt_encoders'?",
-    "dckt-unmarked-hook": "dckt_encoders is not marked @hookimpl",
-    "dckt-raising-hook": "dckt_samplers raised ValueError: first line second line",
-    "dckt-nonsense-hook": "dckt_indexes must return a list of IndexSpec, and it holds 'exact'",
-    "dckt-other-contract": "it is written for version 2.0 of the contract, and this is 1.0",
-    "dckt-clash": "a built-in has its name; 'dckt-clash:all' finds this one",
-}
 """Distributions with one thing that is left out when plugins are loaded, and the reason."""
 
 
@@ -115,7 +104,7 @@ def test_check_of_everything(dckt: Dckt) -> None:
     assert done.returncode == 1
     report = json.loads(done.stdout)
     assert report["ok"] is False
-    for distribution, reason in LEFT_OUT.items():
+    for distribution, reason in BROKEN.items():
         (line,) = [line for line in report["failures"] if f" of {distribution} 1.0 " in line]
         assert reason in line
     bad_options = [line for line in report["failures"] if " of dckt-bad-options 1.0" in line]
@@ -132,17 +121,17 @@ def test_check_of_everything(dckt: Dckt) -> None:
 def test_every_test_distribution_is_used() -> None:
     here = {folder.name for folder in DISTRIBUTIONS.iterdir() if (folder / "pyproject.toml").is_file()}
     others = {"dckt-stranger", "dckt-twin-a", "dckt-twin-b", "dckt-bad-options", "dckt-misbehaving"}
-    assert here == LEFT_OUT.keys() | others
+    assert here == BROKEN.keys() | others
 
 
-@pytest.mark.parametrize("distribution", LEFT_OUT)
+@pytest.mark.parametrize("distribution", BROKEN)
 def test_a_broken_plugin_costs_one_warning_and_nothing_else(distribution: str, dckt: Dckt) -> None:
     done = dckt("plugins", load=[distribution, "dckt-stranger"])
     assert done.returncode == 0
     assert ("encoder", "thumbnail") in names(done.stdout)
     (warning,) = [line for line in done.stderr.splitlines() if line.startswith("dckt: warning: ")]
     assert f" of {distribution} 1.0 is left out: " in warning
-    assert LEFT_OUT[distribution] in warning
+    assert BROKEN[distribution] in warning
 
 
 def test_strict_turns_the_warning_into_an_error(dckt: Dckt) -> None:

@@ -23,8 +23,8 @@ from PIL import Image
 
 from dckt_cli.main import main
 from dckt_core.runs.model import load
-from tests.conftest import DCKT
 from tests.support.browser import CONTRAST, Browser, open_browser, until
+from tests.support.commands import DCKT
 from tests.support.tolerance import SMALL, assert_same
 
 pytest.importorskip("fastapi", reason="absent: fastapi")

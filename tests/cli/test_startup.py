@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import DCKT
+from tests.support.commands import DCKT
 
 LIMIT = 0.3
 """Seconds that `dckt --help` and `dckt plugins` may take; the best of several runs, since others use the machine."""

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from dckt_cli.main import main
-from tests.cli.test_plugins import LEFT_OUT
-from tests.conftest import Dckt
+from tests.support.commands import BROKEN, Dckt
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 210)}
 QUICK = {
@@ -148,7 +147,7 @@ def test_training_with_what_is_left_out_repeats_the_reason(
     assert main([*arguments(data, **{role: f"{distribution}:anything"}), "--name", "bad"]) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith(f"dckt: error: unknown {role} '{distribution}:anything': plugin '")
-    assert f" of {distribution} 1.0 is left out: {LEFT_OUT[distribution]}" in last
+    assert f" of {distribution} 1.0 is left out: {BROKEN[distribution]}" in last
     assert not (home / "runs" / "bad").exists()
 
 
@@ -157,7 +156,7 @@ def test_training_goes_on_beside_everything_that_is_broken(
 ) -> None:
     monkeypatch.delenv("DCKT_LOAD_PLUGINS", raising=False)
     assert main([*arguments(data, discrepancy="coral", sampler="all"), "--name", "mine"]) == 0
-    for distribution in LEFT_OUT:
+    for distribution in BROKEN:
         assert len([line for line in caplog.messages if f" of {distribution} 1.0 is left out: " in line]) == 1
     config = tomllib.loads((home / "runs" / "mine" / "config.toml").read_text())
     assert config["encoder"]["name"] == "dckt-stranger:thumbnail"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,68 +17,19 @@ import pytest
 from dckt_cli.main import main
 from dckt_core.config import preset_names
 from dckt_core.runs.record import read_run
-from tests.cli.conftest import SETTINGS, SIZES, SOURCE, TARGET, write_squares
-
-Capture = pytest.CaptureFixture[str]
-Train = Callable[..., int]
-
-ENCODER = ["--encoder", "vgg19", "--encoder-opt", "weights=none", "--encoder-opt", "size=32"]
-CHECKPOINTS = ["after", "before", "control", "source", "source-before", "space"]
-
-
-def flags(**changes: Any) -> list[str]:
-    """The tiny run's flags; `changes` are settings with `__` for the dot."""
-    settings = SETTINGS | {key.replace("__", "."): value for key, value in changes.items()}
-    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`source` and `target`, and a cache that the tests share."""
-    home = tmp_path_factory.mktemp("train")
-    write_squares(home / "source", SOURCE, SIZES)
-    write_squares(home / "target", TARGET, SIZES)
-    return home
-
-
-@pytest.fixture
-def train(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
-    """`train("--seed", "3", name="a", transfer__lr=0.1)`: the tiny run; its folder is `runs/a` of the current one."""
-    monkeypatch.setenv("DCKT_CACHE_DIR", str(data / "cache"))
-    monkeypatch.chdir(tmp_path)
-
-    def run(
-        *arguments: str, name: str = "a", source: Path | None = None, target: Path | None = None, **sets: Any
-    ) -> int:
-        where = ["--source", str(source or data / "source"), "--target", str(target or data / "target")]
-        return main(["train", *where, "--name", name, "--device", "cpu", *ENCODER, *flags(**sets), *arguments])
-
-    return run
-
-
-@pytest.fixture
-def target(data: Path, tmp_path: Path) -> Path:
-    """A copy of the target to spoil."""
-    return Path(shutil.copytree(data / "target", tmp_path / "spoilt"))
-
-
-def edit(folder: Path, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Path:
-    manifest = folder / "pairs.jsonl"
-    rows = change([json.loads(line) for line in manifest.read_text().splitlines()])
-    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return folder
-
-
-def weights(run: Path) -> dict[str, bytes]:
-    return {name: (run / "checkpoints" / f"{name}.safetensors").read_bytes() for name in CHECKPOINTS}
-
-
-def error(capsys: Capture) -> str:
-    """The one line that begins with `dckt: error:`, which is the last."""
-    lines = capsys.readouterr().err.splitlines()
-    assert [line for line in lines if line.startswith("dckt: error:")] == lines[-1:], lines
-    return lines[-1]
-
+from tests.support.squares import (
+    CHECKPOINTS,
+    ENCODER,
+    SIZES,
+    SOURCE,
+    TARGET,
+    Capture,
+    Train,
+    edit,
+    error,
+    flags,
+    weights,
+)
 
 # --- what a run leaves ----------------------------------------------------------------------------------------
 

@@ -18,8 +18,8 @@ from dckt_cli.main import main as dckt
 from dckt_core.data.features import write_features
 from dckt_core.engine.snapshot import Snapshot
 from dckt_core.runs.model import load
-from tests.cli.conftest import write_squares
 from tests.support import tiny
+from tests.support.squares import write_squares
 from tests.support.trainings import ending, trainer
 
 HERE = Path(__file__).parent

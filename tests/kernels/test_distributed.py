@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from dckt_kernels import global_mk_mmd, mk_mmd
+from tests.support.processes import as_ranks
 from tests.support.tolerance import assert_same
 
 OPTIONS: list[dict[str, Any]] = [{}, {"estimator": "unbiased", "bandwidth_grad": True}, {"sigma": 4.0, "kernel_num": 3}]
@@ -39,9 +40,8 @@ def network() -> nn.Linear:
     return layer
 
 
-def work(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+def work(folder: Path) -> None:
+    rank = dist.get_rank()
     mine = {name: part(z, CUTS[name], rank).requires_grad_() for name, z in batch().items()}
     found = []
     for options in OPTIONS:
@@ -49,13 +49,12 @@ def work(rank: int, folder: str) -> None:
         found.append((value.detach(), torch.autograd.grad(2 * value, (mine["x"], mine["y"]))))
     layer = DistributedDataParallel(network())
     global_mk_mmd(*layer(torch.cat([mine["x"], mine["y"]])).split([len(mine["x"]), len(mine["y"])])).backward()
-    torch.save((found, layer.module.weight.grad), f"{folder}/{rank}.pt")
+    torch.save((found, layer.module.weight.grad), folder / f"{rank}.pt")
     dist.destroy_process_group()
-    time.sleep(0.5)  # DistributedDataParallel's threads abort an interpreter that ends before they rest
 
 
 def test_two_processes_are_one(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(work, (str(tmp_path),), nprocs=2)
+    as_ranks(partial(work, tmp_path))
     x, y = (z.requires_grad_() for z in batch().values())
     layer = network()
     mk_mmd(layer(x.detach()), layer(y.detach())).backward()

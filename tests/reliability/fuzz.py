@@ -23,8 +23,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from dckt_core.base.errors import DcktError
-from tests.reliability.mutations import spoil
 from tests.reliability.readers import Reader, readers
+from tests.support.mutations import spoil
 
 SHARES = {"snapshot, restored": 0.1, "weights": 0.5, "word vectors": 0.5, "word vectors, binary": 0.5, "image": 0.5}
 """Readers that take long per file meet fewer."""

@@ -25,9 +25,9 @@ from dckt_core.method.loop import Trainer
 from dckt_core.runs.model import _read_model
 from dckt_plugins.encoders.weights import read_weights
 from dckt_plugins.encoders.words import read_vectors
-from tests.reliability.mutations import WAYS, Way, said
 from tests.reliability.readers_search import readers_of_search
 from tests.support import tiny
+from tests.support.mutations import WAYS, Way, said
 from tests.support.trainings import trainer
 
 

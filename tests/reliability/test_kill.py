@@ -6,15 +6,10 @@ after every update, which makes their writing a good part of the time that a kil
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import time
-from collections.abc import Callable, Mapping
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -22,28 +17,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from dckt_core.engine.snapshot import load_snapshot
-from tests.cli.conftest import SETTINGS, SIZES, SOURCE, TARGET, write_squares
+from tests.support.processes import Record, in_child, preload, resume, same_end, train
+from tests.support.squares import ENCODER, SIZES, SOURCE, TARGET, flags, write_squares
 
-LARGER = SETTINGS | {
-    "network.media_width": 256,
-    "network.common_width": 256,
-    "checkpoint_minutes": 0,
-    "transfer.updates": 15,
-}
-
-
-def preload() -> None:
-    """Imports what a training needs, once here and not in every process that is forked."""
-    encoders = "dckt_plugins.encoders"
-    for module in (
-        "dckt_cli.train",
-        "dckt_core.runs.train",
-        f"{encoders}.vgg19",
-        f"{encoders}.wordcnn",
-    ):
-        import_module(module)
-    import_module("gensim.models")
-    import_module("torchvision.models")
+LARGER = [
+    *("--device", "cpu"),
+    *ENCODER,
+    *flags(network__media_width=256, network__common_width=256, checkpoint_minutes=0, transfer__updates=15),
+]
 
 
 @pytest.fixture(scope="module")
@@ -52,37 +33,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("kill")
     write_squares(home / "source", SOURCE, SIZES)
     write_squares(home / "target", TARGET, SIZES)
-    assert in_child(home, lambda: train(home, "whole")) == 0
+    assert in_child(home, lambda: train("whole", LARGER)) == 0
     return home
-
-
-def train(home: Path, name: str, settings: Mapping[str, Any] = LARGER) -> int:
-    from dckt_cli.main import main
-
-    flags = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    flags += ["--encoder-opt", "weights=none", "--encoder-opt", "size=32", "--device", "cpu", "--quiet"]
-    return main(["train", "--source", "source", "--target", "target", "--name", name, *flags])
-
-
-def resume(name: str) -> int:
-    from dckt_cli.main import main
-
-    return main(["train", "--resume", f"runs/{name}", "--quiet"])
-
-
-def in_child(home: Path, work: Callable[[], int], kill_after: float | None = None) -> int:
-    """The exit code of `work` in a forked process; -SIGKILL where it was killed after some seconds of it."""
-    child = os.fork()
-    if child == 0:
-        os.environ["DCKT_CACHE_DIR"] = str(home / "cache")
-        os.chdir(home)
-        for stream in (1, 2):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-        os._exit(work())
-    if kill_after is not None:
-        time.sleep(kill_after)
-        os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def hammer(home: Path, kills: int, seed: int) -> tuple[int, int]:
@@ -94,7 +46,7 @@ def hammer(home: Path, kills: int, seed: int) -> tuple[int, int]:
         run = home / "runs" / name
         first = True
         while True:
-            work = partial(resume, name) if run.exists() else partial(train, home, name)
+            work = partial(resume, name) if run.exists() else partial(train, name, LARGER)
             code = in_child(home, work, kill_after=draw.uniform(0.02, 1.5) if hit < kills else None)
             if code == 0:
                 break
@@ -107,17 +59,6 @@ def hammer(home: Path, kills: int, seed: int) -> tuple[int, int]:
         same_end(home / "runs" / "whole", run)
         ended += 1
     return hit, ended
-
-
-def same_end(whole: Path, other: Path) -> None:
-    """Both runs end with the same bits, and nothing half-written stays."""
-    for name in ("metrics.csv", "selection.csv", *(f"checkpoints/{n}.safetensors" for n in ("before", "after"))):
-        assert (whole / name).read_bytes() == (other / name).read_bytes(), name
-    assert not list(other.rglob("*.tmp"))
-    assert not list(other.glob("checkpoints/*.state.safetensors"))
-
-
-Record = Callable[[str, object], None]
 
 
 def test_killed_a_few_times_every_run_ends_as_if_never_killed(home: Path, record_property: Record) -> None:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,8 +35,9 @@ from dckt_core.engine.snapshot import SUFFIX, load_snapshot
 from dckt_core.io.files import write_text
 from dckt_core.method.loop import Trainer
 from dckt_core.runs.folder import RunFolder
-from tests.cli.test_train import ENCODER, error, flags, weights
 from tests.support import tiny
+from tests.support.processes import together
+from tests.support.squares import ENCODER, error, flags, weights
 
 Capture = pytest.CaptureFixture[str]
 Train = Callable[..., int]
@@ -244,23 +245,6 @@ def test_a_cache_of_corrupted_files_is_noticed_and_made_anew(
 
 
 # --- several at once ----------------------------------------------------------------------------------------------
-
-
-def together(works: Sequence[Callable[[], int]]) -> list[int]:
-    """Runs each in a forked process, all at the same time; their exit codes."""
-    children = []
-    for work in works:
-        child = os.fork()
-        if child == 0:
-            for stream in (1, 2):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-            code = 99
-            try:
-                code = work()
-            finally:
-                os._exit(code)
-        children.append(child)
-    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 
 def test_two_trainings_on_one_cache(

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from dckt_cli.main import main
-from tests.cli.conftest import SIZES, TARGET
-from tests.cli.test_train import Capture, Train, edit, error, weights
+from tests.support.squares import SIZES, TARGET, Capture, Train, edit, error, weights
 
 
 @pytest.fixture

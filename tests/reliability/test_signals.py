@@ -18,11 +18,11 @@ import pytest
 from dckt_core.engine.snapshot import SnapshotFolder
 from dckt_core.engine.stopping import SIGNALS, Stop, stopping
 from dckt_core.method.loop import Trainer
-from tests.cli.conftest import SETTINGS, SIZES, SOURCE, TARGET, write_squares
-from tests.reliability.test_kill import in_child, preload, resume, same_end
-from tests.reliability.test_kill import train as train_with
+from tests.support import processes
+from tests.support.processes import in_child, preload, resume, same_end
+from tests.support.squares import ENCODER, SIZES, SOURCE, TARGET, flags, write_squares
 
-train = partial(train_with, settings=SETTINGS | {"checkpoint_minutes": 1e9})
+train = partial(processes.train, flags=["--device", "cpu", *ENCODER, *flags(checkpoint_minutes=1e9)])
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
@@ -32,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("signals")
     write_squares(home / "source", SOURCE, SIZES)
     write_squares(home / "target", TARGET, SIZES)
-    assert in_child(home, lambda: train(home, "whole")) == 0
+    assert in_child(home, lambda: train("whole")) == 0
     return home
 
 
@@ -68,7 +68,7 @@ def test_stopped_by_signals_a_run_ends_as_if_never_stopped(
     run = home / "runs" / name
     updates = [2, 7, 11]  # in pre-training of the source, of the target, and in transfer, counted from each start
     for start, update in enumerate(updates):
-        work = partial(resume, name) if start else partial(train, home, name)
+        work = partial(resume, name) if start else partial(train, name)
         code = in_child(home, lambda: at_update(update, lambda: os.kill(os.getpid(), number), work))  # noqa: B023
         assert code == CODES[number]
         snapshot = SnapshotFolder(run / "checkpoints").latest()
@@ -100,7 +100,7 @@ def test_a_second_signal_leaves_at_once(home: Path, tmp_path: Path, number: sign
 
     def work() -> int:
         (tmp_path / "child").write_text(str(os.getpid()))
-        return at_update(4, endless, partial(train, home, name))
+        return at_update(4, endless, partial(train, name))
 
     sender = threading.Thread(target=twice)
     sender.start()

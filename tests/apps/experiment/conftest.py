@@ -1,48 +1,14 @@
-"""A plan over a handful of pictures, small enough to be run for real."""
-
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from dckt_apps.experiment.plan import Plan, read_plan
 from dckt_core.contract.discovery import Registry, load_registry
-from tests.cli.conftest import SOURCE, TARGET, write_squares
-
-SIZES = {"train": 5, "val": 2, "test": 3}
-
-PLAN = """
-seeds = [0, 1]
-shots = [4]
-reference = "control"
-
-[base]
-device = "cpu"
-encoder = {{ name = "precomputed-image", source = {source_images}, target = {target_images} }}
-text_encoder = {{ name = "precomputed-text", source = {source_texts}, target = {target_texts} }}
-network = {{ media_width = 16, common_width = 16 }}
-pretrain = {{ batch = 8, source_updates = 5, target_updates = 5 }}
-transfer = {{ batch = 8, iterations = 2, updates = 3 }}
-
-[data.squares]
-source = {source}
-target = {target}
-
-[arms.dckt]
-[arms.control]
-checkpoint = "control"
-[arms.diverges]
-transfer.lr = 1e30
-transfer.control = false
-[arms.means]
-baseline = "nearest-class-mean"
-"""
+from tests.support.plans import write_plan
 
 
 @pytest.fixture(scope="session")
@@ -54,33 +20,6 @@ def registry() -> Registry:
 def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `plan.toml`, what it names, and a cache."""
     return write_plan(tmp_path_factory.mktemp("squares"))
-
-
-def write_plan(home: Path) -> Path:
-    """Writes `source` and `target`, their features, and `plan.toml` into a folder, which comes back."""
-    write_squares(home / "source", SOURCE, SIZES)
-    write_squares(home / "target", TARGET, SIZES)
-    where = {role: json.dumps(str(home / role)) for role in ("source", "target")}
-    for role, classes in (("source", SOURCE), ("target", TARGET)):
-        for medium, width in (("images", 7), ("texts", 5)):
-            file = home / f"{role}-{medium}.npz"
-            np.savez(file, features=features(classes, width), ids=ids(classes))
-            where[f"{role}_{medium}"] = json.dumps(str(file))
-    (home / "plan.toml").write_text(PLAN.format(**where))
-    return home
-
-
-def ids(classes: Iterable[str]) -> list[str]:
-    """As `write_squares` gives them, in its order."""
-    return [f"{name}-{split}-{n}" for split, count in SIZES.items() for name in classes for n in range(count)]
-
-
-def features(classes: Sized, width: int) -> NDArray[np.float32]:
-    """Rows around a point for each class, in the order of the pairs."""
-    generator = np.random.default_rng(len(classes) + width)
-    points = generator.normal(size=(len(classes), width))
-    rows = [points.repeat(count, axis=0) for count in SIZES.values()]
-    return np.concatenate([one + 0.5 * generator.normal(size=one.shape) for one in rows]).astype(np.float32)
 
 
 @pytest.fixture

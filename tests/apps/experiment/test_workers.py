@@ -12,23 +12,7 @@ from typing import Any
 import pytest
 
 from dckt_apps.experiment.workers import work
-from dckt_core.base.errors import DataError
-
-
-def perform(word: str) -> None:
-    """Tasks are words that say how they end; one that is a path is a file to be written."""
-    if word == "killed":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if word == "gone":
-        os._exit(7)
-    if word == "bad data":
-        raise DataError("row 3: no label")
-    if word == "a mistake":
-        raise ValueError("of two\nlines")
-    if word.startswith("/"):
-        Path(word).write_text(f"{os.getpid()} {os.environ['OMP_NUM_THREADS']}")
-    if word.endswith("long"):
-        time.sleep(60)
+from tests.support.tasks import perform
 
 
 def refuse() -> Callable[[str], None]:
@@ -84,7 +68,7 @@ def test_a_request_to_stop_ends_what_is_at_work(tmp_path: Path) -> None:
 
 PARENT = """
 import sys
-from tests.apps.experiment.test_workers import perform
+from tests.support.tasks import perform
 from dckt_apps.experiment.workers import work
 
 if __name__ == "__main__":

@@ -1,28 +1,10 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from dckt_core.base.errors import DataError
-from dckt_core.contract.pairs import Pair, PairSet
 from dckt_core.data.checks import check_networks, check_trainable, doubts
-
-ALONE: dict[str, dict[str, None]] = {"I": {"text": None}, "T": {"image": None}}
-
-
-def pair_set(origin: str, **splits: str) -> PairSet:
-    """A data set from one letter a pair: `train="aab"` is three train pairs of classes a, a, b; - has no label, I is
-    an image alone and T a text alone, both without a label."""
-    pairs = [
-        replace(
-            Pair(f"{split}{number}", Path("x.png"), "text", None if label in "-IT" else label, split),  # type: ignore[arg-type]
-            **ALONE.get(label, {}),
-        )
-        for split, labels in splits.items()
-        for number, label in enumerate(labels)
-    ]
-    return PairSet(origin, origin, pairs)
-
+from tests.support.pair_sets import pair_set
 
 SOURCE = pair_set("S", train="xy")
 TARGET = pair_set("T", train="ab", val="a", test="b")

@@ -16,7 +16,7 @@ from dckt_core.base.errors import DataError
 from dckt_core.contract.pairs import ImageItem, Pair, PairSet, Split
 from dckt_core.contract.protocols import Encoder
 from dckt_core.data.domain import Domain, make_domain
-from tests.core.conftest import Spy
+from tests.support.spies import Spy
 from tests.support.tolerance import assert_same
 
 

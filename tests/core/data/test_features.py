@@ -17,7 +17,7 @@ from dckt_core.base.rng import seeded_construction
 from dckt_core.contract.pairs import ImageItem, TextItem
 from dckt_core.contract.protocols import Encoder, Item
 from dckt_core.data.features import cache_key, encode_items, read_features, write_features
-from tests.core.conftest import Spy
+from tests.support.spies import Spy
 from tests.support.tolerance import assert_same
 
 

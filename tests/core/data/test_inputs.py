@@ -9,7 +9,7 @@ from dckt_core.base.errors import DataError, PluginError
 from dckt_core.contract.pairs import ImageItem, TextItem
 from dckt_core.contract.protocols import Encoder
 from dckt_core.data.inputs import Inputs, PreparedOnDemand, inputs_for
-from tests.core.conftest import Spy
+from tests.support.spies import Spy
 from tests.support.tolerance import assert_same
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dckt_core.data.rungs import RUNGS, holdings, rung_of
-from tests.core.data.test_checks import pair_set
+from tests.support.pair_sets import pair_set
 
 
 def test_what_is_held() -> None:

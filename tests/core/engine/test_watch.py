@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,8 +13,7 @@ from dckt_core.engine.record import Loss
 from dckt_core.engine.snapshot import Snapshot
 from dckt_core.engine.watch import Fault, Watch, first_not_finite
 from tests.support import tiny
-
-ROOT = Path(__file__).parents[3]
+from tests.support.processes import as_ranks
 
 
 class BadGradient(torch.autograd.Function):
@@ -133,34 +129,16 @@ def test_whole_numbers_are_finite():
     assert first_not_finite(list(named.items())[:2]) is None
 
 
-SCRIPT = """
-import sys, os, torch
-from dckt_core.base.errors import DivergedError
-from tests.core.engine.test_watch import tiny, trainer
-def discrepancy(s, t):
-    return tiny.mean_distance(s, t) * (float("nan") if os.environ["RANK"] == "1" else 1.0)
-made, *_ = trainer(discrepancy)
-try:
-    made.run()
-except DivergedError as error:
-    open(f"{sys.argv[1]}/{os.environ['RANK']}", "w").write(str(error))
-made.engine.close()
-"""
-
-
 def test_all_processes_stop_together_with_the_words_of_the_one_that_met_it(tmp_path):
-    (tmp_path / "run.py").write_text(SCRIPT)
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        str(tmp_path / "run.py"),
-    ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    def work() -> None:
+        rank = os.environ["RANK"]
+        made, *_ = trainer(lambda s, t: tiny.mean_distance(s, t) * (float("nan") if rank == "1" else 1.0))
+        with pytest.raises(DivergedError) as caught:
+            made.run()
+        (tmp_path / rank).write_text(str(caught.value))
+        made.engine.close()
+
+    as_ranks(work)
     said = [(tmp_path / rank).read_text() for rank in "01"]
     assert said[0] == said[1]
     assert "the loss term 'discrepancy_image_fc6' is nan" in said[0]

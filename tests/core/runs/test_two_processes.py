@@ -1,20 +1,20 @@
-"""Two CPU processes under torchrun against one."""
+"""Two processes, each with half of every batch, against one."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
+from dckt_core.engine.processes import Engine
+from tests.support import tiny
+from tests.support.processes import as_ranks, together
 from tests.support.tolerance import assert_same
 
-ROOT = Path(__file__).parents[3]
 PLAIN = {
     "network__batch_norm": False,
     "loss__media__weight": 0.0,
@@ -27,14 +27,34 @@ ADDED_UP = 1_000
 """Numbers that a weight is the sum of: some 50 updates, each the mean over a batch of what a network adds up."""
 
 
+def global_mmd() -> object:
+    """The `mmd` plugin over the batch of all processes."""
+    from dckt_core.contract.discovery import load_registry
+    from dckt_core.contract.protocols import DiscrepancyContext
+
+    spec = load_registry(plugins=False).find("discrepancy", "mmd").spec
+    return spec.build(spec.options(global_batch=True), DiscrepancyContext(seed=0, layers={}, updates=1))
+
+
+def train(folder: Path, changes: dict[str, object], kind: str) -> None:
+    config = tiny.config(**changes)
+    discrepancy = tiny.mean_distance if kind == "mean" else global_mmd()
+    engine = Engine("cpu")
+    trainer = tiny.trainer(config, discrepancy=discrepancy, engine=engine)
+    trainer.run()
+    for role in ("source", "target", "control"):
+        weights = {name: tensor.contiguous() for name, tensor in trainer.state.bare(role).state_dict().items()}
+        save_file(weights, folder / f"{role}-{os.environ.get('RANK', '0')}-of-{engine.processes}.safetensors")
+    engine.close()
+
+
 def launch(folder: Path, processes: int, changes: dict[str, object], kind: str = "mean") -> None:
-    script = [str(ROOT / "tests/core/runs/two_processes.py"), str(folder), json.dumps(changes), kind]
-    start = [sys.executable]
-    if processes > 1:
-        start += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*start, *script], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    """Trains, and leaves each process's weights in the folder."""
+    work = partial(train, folder, changes, kind)
+    if processes == 1:
+        assert together([lambda: work() or 0]) == [0]
+    else:
+        as_ranks(work, processes)
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from dckt_core.contract.pairs import PairSet
 from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.manifest import ManifestError
 from dckt_plugins.datasets import nus_wide_10k, wikipedia
-from tests.reliability.mutations import WAYS, spoil
 from tests.support import box, folders
+from tests.support.mutations import WAYS, spoil
 
 FILES = [
     ("image-folder-csv", folders.write_image_folder_csv, "pairs.csv"),
