@@ -193,6 +193,9 @@ class _Ties:
         return m + (self.found - self.ahead) * (harmonic[self.ahead + m] - harmonic[self.ahead])
 
 
+_NO_TIES = _Ties(*torch.empty(5, 0, dtype=torch.int64))
+
+
 def _places(ranked: Codes, matches: Tensor) -> tuple[Tensor, _Ties]:
     """Positions, from 1, of the R matching gallery items [g] in the ranking of each query [q, g] by its codes: [q, R],
     ascending, the matching ones ahead of the others that they tie with; and where they do tie with others.
@@ -208,7 +211,9 @@ def _places(ranked: Codes, matches: Tensor) -> tuple[Tensor, _Ties]:
     positions = torch.from_numpy(size - place).reshape(len(ranked), total).flip(1)
 
     last = np.flatnonzero((ranked[row, np.maximum(place, 1) - 1] ^ value) == 1)  # each group's last match
-    starts = np.flatnonzero(np.r_[True, (value[1:] != value[:-1]) | (row[1:] != row[:-1])]) if len(last) else last
+    if not len(last):
+        return positions, _NO_TIES
+    starts = np.flatnonzero(np.r_[True, (value[1:] != value[:-1]) | (row[1:] != row[:-1])])
     ends = np.r_[starts[1:], len(value)]
     relevant = ends[np.searchsorted(starts, last)] - last
     row, place, value = row[last], place[last], value[last]
@@ -242,7 +247,7 @@ def _figures(
 
     [3 + 3 len(ks) + len(levels), q].
     """
-    ties = ties.among(candidates)
+    ties = ties.among(candidates) if len(ties) else ties
     present = positions <= candidates[:, None]
     relevant = present.sum(dim=1).double()
     some = relevant.clamp_min(1)
@@ -252,6 +257,8 @@ def _figures(
         return sums.index_add(0, ties.row, change) if len(ties) else sums
 
     def sum_of_gains(upto: Tensor, among: Tensor) -> Tensor:
+        if not len(ties):
+            return (gains * among).sum(dim=1)
         return mend((gains * among).sum(dim=1), ties.expected_gain(upto, harmonic) - ties.leading_gain(upto, harmonic))
 
     tied = mend(torch.zeros_like(relevant), torch.ones(len(ties), dtype=torch.float64)) > 0
