@@ -23,7 +23,7 @@ ENV_PREFIX = "DCKT_"
 ENV_NOT_CONFIG = frozenset(
     {"CACHE_DIR", "DEBUG", "LOAD_PLUGINS", "MAX_PIXELS", "STRICT_PLUGINS", "TEST_DATA", "TRACE_PLUGINS"}
 )
-DEFAULT_PRESET = "paper"
+DEFAULT_PRESET = "tuned"
 
 Weight = Annotated[float, Field(ge=0, le=1e38)]  # float32 holds no more than 3e38
 Factor = Annotated[float, Field(gt=0, le=1e38)]

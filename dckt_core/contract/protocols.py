@@ -29,12 +29,14 @@ class EncoderContext:
         seed: for every random draw (`context.generator("purpose")`).
         cache_dir: a folder for downloads and other files that may be made again.
         texts: the training texts of source and target, for encoders that learn a vocabulary; empty on reload.
+        names: what the classes are called: words to know, if there is a way, though no text may have them.
         state: what `Encoder.state` was when the run was saved; None in a new run.
     """
 
     seed: int
     cache_dir: Path
     texts: Sequence[str] = ()
+    names: Sequence[str] = ()
     state: Mapping[str, Any] | None = None
 
     def generator(self, purpose: str) -> torch.Generator:

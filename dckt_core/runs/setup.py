@@ -112,11 +112,16 @@ class Setup:
     @cached_property
     def encoders(self) -> dict[Medium, Encoder]:
         """Both encoders; one that learns from texts learns from the training texts of both domains."""
-        texts = training_texts(self.pair_sets.values()) if self._states is None else ()
+        new = self._states is None
+        texts = training_texts(self.pair_sets.values()) if new else []
+        target = self.pairs("target") if new else None
+        names = [name for label in target.classes for name in target.names_of(label)] if target else []
         made: dict[Medium, Encoder] = {}
         for medium in MEDIA:
             state = None if self._states is None else self._states[medium]
-            said = EncoderContext(seed=self.config.seed, cache_dir=self.context.cache_dir, texts=texts, state=state)
+            said = EncoderContext(
+                seed=self.config.seed, cache_dir=self.context.cache_dir, texts=texts, names=names, state=state
+            )
             made[medium] = self.plugins.encoder(medium, said)
         return made
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -16,7 +16,10 @@ from dckt_core.contract.protocols import Known, PartContext, Representation, Sel
 from dckt_core.contract.specs import PartSpec
 from dckt_core.testing.rules import Subject
 
-IMAGE_DIM, TEXT_DIM = 12, 9
+IMAGE_DIM, TEXT_DIM = 40, 36
+PER_CLASS = 64
+EARLIER = ("correlation", "class-names", "students")
+"""What was fitted before."""
 TOLERANCE = 1e-4
 """Between rows in one batch and in several: sums of some dozen float32 values of about 1."""
 
@@ -146,7 +149,7 @@ class _KeepAll:
 
 
 class _Material:
-    """A `protocols.Material` over made-up domains. The part `correlation` was fitted before: it keeps some features."""
+    """A `protocols.Material` over made-up domains. Some parts were fitted before."""
 
     def __init__(self, source: Known, target: Known, validation: Known) -> None:
         self.seed, self.source, self.target, self.validation = 0, source, target, validation
@@ -170,29 +173,29 @@ class _Material:
 
 
 class _Earlier(Mapping[str, Tensor]):
-    """Rows of `correlation`, the only part before."""
+    """Rows of the parts before: `correlation` keeps some features, the others tell classes by them."""
 
     def __init__(self, medium: Medium, features: Tensor, material: _Material) -> None:
-        self._features = features
+        self._features, self._classes = features, material.target.classes
 
     def __getitem__(self, name: str) -> Tensor:
-        if name != "correlation":
+        if name not in EARLIER:
             raise KeyError(name)
-        return self._features[:, :8]
+        return self._features[:, :8] if name == "correlation" else self._features[:, : self._classes].softmax(dim=1)
 
-    def __iter__(self) -> Any:
-        return iter(("correlation",))
+    def __iter__(self) -> Iterator[str]:
+        return iter(EARLIER)
 
     def __len__(self) -> int:
-        return 1
+        return len(EARLIER)
 
 
 def _materials() -> dict[str, _Material]:
     """Targets by what they offer; the same source for all."""
-    source, whole = _domain("source", 4, 8), _domain("target", 3, 8)
+    source, whole = _domain("source", 4, PER_CLASS), _domain("target", 3, PER_CLASS)
     unknown = torch.full_like(whole.image_labels, -1)
     some = whole.image_labels.clone()
-    some[12:] = -1
+    some[len(some) // 2 :] = -1
     half = len(unknown) // 2
     nothing = torch.zeros(0, dtype=torch.int64)
     targets = {

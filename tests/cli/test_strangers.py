@@ -44,7 +44,20 @@ def arguments(data: Path, **plugins: str) -> list[str]:
     plugins = {"encoder": "thumbnail"} | plugins
     chosen = [word for role, name in plugins.items() for word in (f"--{role}", name)]
     values = [word for key, value in QUICK.items() for word in ("--set", f"{key}={value}")]
-    return ["train", "--source", str(data), "--target", str(data), *chosen, *values, "--device", "cpu", "--quiet"]
+    return [
+        "train",
+        "--preset",
+        "paper",
+        "--source",
+        str(data),
+        "--target",
+        str(data),
+        *chosen,
+        *values,
+        "--device",
+        "cpu",
+        "--quiet",
+    ]
 
 
 @pytest.fixture

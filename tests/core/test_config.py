@@ -12,7 +12,8 @@ from dckt_core.config import Config, merge, parse_value, preset_names, read_conf
 
 def test_presets_resolve_and_authors_differs_where_the_release_does():
     assert preset_names() == ["authors", "paper", "tuned"]
-    paper, authors = Config.resolve(), Config.resolve(preset="authors")
+    assert Config.resolve().preset == "tuned"
+    paper, authors = Config.resolve(preset="paper"), Config.resolve(preset="authors")
     assert paper.preset == "paper"
     assert paper.network.media_width == paper.network.common_width == 4096
     assert paper.loss.attachments() == authors.loss.attachments()
@@ -44,7 +45,7 @@ def test_a_table_that_names_another_plugin_starts_afresh():
     flags = {"encoder": {"name": "mine"}, "sampler": {"alpha": 0.5}}
     config = Config.resolve(settings={"encoder": {"name": "vgg19", "size": 48}}, flags=flags)
     assert config.encoder.options == {}
-    assert config.sampler.options == {"rule": "paper", "alpha": 0.5}
+    assert config.sampler.options == {"rule": "share", "alpha": 0.5}
     assert merge({"a": {"location": "x", "k": 1}}, {"a": {"location": "y"}}) == {"a": {"location": "y"}}
 
 
@@ -121,7 +122,7 @@ def test_a_run_s_configuration_is_read_whole_or_not_at_all(tmp_path):
 
 def test_parts_keep_their_order_and_a_weight_of_0_leaves_one_out():
     flags = {"space": {"parts": {"mine": {"colour": "red"}, "target-network": {"weight": 0}}}}
-    space = Config.resolve(flags=flags).space
+    space = Config.resolve(preset="paper", flags=flags).space
     assert list(space.parts) == ["target-network", "mine"]
     assert list(space.chosen) == ["mine"]
     assert (space.parts["mine"].weight, space.parts["mine"].options) == (1.0, {"colour": "red"})

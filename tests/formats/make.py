@@ -45,7 +45,9 @@ def run_folder(folder: Path) -> None:
     """A finished run of which only what `dckt search` needs is kept, and what its texts are in the common space."""
     with tempfile.TemporaryDirectory() as home:
         write_squares(Path(home, "data"), COLOURS, SIZES)
-        flags = [word for key, value in TINY.items() for word in ("--set", f"{key}={str(value).lower()}")]
+        flags = ["--preset", "paper"] + [
+            word for key, value in TINY.items() for word in ("--set", f"{key}={str(value).lower()}")
+        ]
         flags += ["--encoder-opt", "weights=none", "--encoder-opt", "size=32", "--device", "cpu", "--quiet"]
         flags += ["--text-encoder-opt", "vector_size=2", "--text-encoder-opt", "dim=4"]
         data = str(Path(home, "data"))

@@ -127,7 +127,22 @@ def test_every_encoder_that_takes_a_file_refuses_it(
     path.write_bytes(MALICIOUS["torch"](tmp_path / "marker"))
     chosen = [flag, encoder, f"{flag}-opt", f"{option}={path}"]
     rest = [] if flag == "--encoder" else ["--encoder-opt", "weights=none", "--encoder-opt", "size=32"]
-    code = main(["train", "--source", "source", "--target", "target", "--quiet", "--device", "cpu", *chosen, *rest])
+    code = main(
+        [
+            "train",
+            "--preset",
+            "paper",
+            "--source",
+            "source",
+            "--target",
+            "target",
+            "--quiet",
+            "--device",
+            "cpu",
+            *chosen,
+            *rest,
+        ]
+    )
     line = capsys.readouterr().err.splitlines()[-1]
     assert (code, line.startswith("dckt: error:"), str(path) in line) == (3, True, True), line
     assert not (tmp_path / "marker").exists()

@@ -19,6 +19,7 @@ shots = [4]
 reference = "control"
 
 [base]
+preset = "paper"
 device = "cpu"
 encoder = {{ name = "precomputed-image", source = {source_images}, target = {target_images} }}
 text_encoder = {{ name = "precomputed-text", source = {source_texts}, target = {target_texts} }}

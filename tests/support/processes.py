@@ -82,7 +82,9 @@ def preload() -> None:
 
 def train(name: str, flags: Sequence[str]) -> int:
     """Trains the squares of the current folder."""
-    return main(["train", "--source", "source", "--target", "target", "--name", name, *flags, "--quiet"])
+    return main(
+        ["train", "--preset", "paper", "--source", "source", "--target", "target", "--name", name, *flags, "--quiet"]
+    )
 
 
 def resume(name: str) -> int:

@@ -58,7 +58,7 @@ def write_squares(folder: Path, colours: Mapping[str, tuple[int, int, int]], siz
 def flags(**changes: Any) -> list[str]:
     """The tiny run's flags; `changes` are settings with `__` for the dot."""
     settings = SETTINGS | {key.replace("__", "."): value for key, value in changes.items()}
-    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    return ["--preset", "paper", *(word for key, value in settings.items() for word in ("--set", f"{key}={value}"))]
 
 
 def edit(folder: Path, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Path:
@@ -90,7 +90,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DCKT_CACHE_DIR", str(home / "cache"))
         patch.chdir(home)
-        assert main(["train", "--source", "source", "--target", "target", "--name", "squares", *flags]) == 0
+        assert (
+            main(
+                ["train", "--preset", "paper", "--source", "source", "--target", "target", "--name", "squares", *flags]
+            )
+            == 0
+        )
     return home
 
 

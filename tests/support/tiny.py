@@ -80,7 +80,7 @@ def config(**changes: Any) -> Config:
         for name in tables:
             table = table.setdefault(name, {})
         table[key] = value
-    return Config.resolve(flags=flags)
+    return Config.resolve(preset="paper", flags=flags)
 
 
 def networks(config: Config, source: Domain, target: Domain, *, trainable: bool = False) -> dict[str, DomainNetwork]:

@@ -117,7 +117,7 @@ def vectors_for(context: EncoderContext, file: str | None, size: int) -> tuple[l
     if context.state is not None:
         return list(context.state["words"]), torch.zeros(len(context.state["words"]), context.state["size"])
     if file is not None:
-        return read_vectors(Path(file), vocabulary(context.texts))
+        return read_vectors(Path(file), vocabulary(context.texts) | pieces(vocabulary(context.names)))
     return learn_vectors(context.texts, size, seed_for(context.seed, "word2vec"))
 
 
@@ -213,6 +213,15 @@ def _first_line(path: Path) -> bytes:
 def vocabulary(texts: Sequence[str]) -> set[str]:
     """All words of some texts."""
     return {word for text in texts for word in words_of(text)}
+
+
+def pieces(words: Iterable[str]) -> set[str]:
+    """Words, and all pairs of words that they may be made of."""
+    found = set(words)
+    for word in tuple(found):
+        for place in range(SHORTEST, len(word) - SHORTEST + 1):
+            found |= {word[:place], word[place:]}
+    return found
 
 
 def _stable_hash(word: str) -> int:

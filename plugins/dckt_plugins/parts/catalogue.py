@@ -5,24 +5,69 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from annotated_types import Gt, Le
+from annotated_types import Ge, Gt, Le
 
 from dckt_core import PartSpec, hookimpl
+
+Directions = Annotated[int, Gt(0), Le(2**20), "at most so many directions"]
+Ridge = Annotated[float, Gt(0), Le(1e38), "ridge, in variances of a standardised feature"]
+Penalty = Annotated[float, Gt(0), Le(1e6), "inverse strength of the L2 penalty"]
 
 
 @dataclass(frozen=True)
 class CorrelationOptions:
     """What `correlation` takes."""
 
-    width: Annotated[int, Gt(0), Le(2**20), "how many correlations"] = 128
-    ridge: Annotated[float, Gt(0), Le(1e38), "ridge, in variances of a standardised feature"] = 0.5
+    width: Directions = 256
+    ridge: Ridge = 0.5
+    source_weight: Annotated[float, Ge(0), Le(1e6), "of a source pair beside one of the target, where it helps"] = 0.25
 
 
 @dataclass(frozen=True)
-class LinearOptions:
-    """What `linear` takes."""
+class TransportOptions:
+    """What `transport` takes."""
 
-    c: Annotated[float, Gt(0), Le(1e6), "inverse strength of the L2 penalty"] = 0.01
+    eps: Annotated[float, Gt(0), Le(1e3), "entropy of the plan, in cosines"] = 0.1
+    rho: Annotated[float, Ge(0), Le(1e3), "how firmly the plan's marginals hold; 0: exactly"] = 0.1
+    rounds: Annotated[int, Gt(0), Le(1000), "of plan and correlation"] = 5
+    hint: Annotated[float, Ge(0), Le(1e3), "weight of the source's classes in the plan"] = 0.5
+    floor: Annotated[float, Ge(0), Le(1e3), "weight of what the source alone says, beside 1"] = 0.3
+    related: Annotated[float, "standard deviations by which the source must beat a shuffled one"] = 4.0
+    width: Directions = 256
+    ridge: Ridge = 0.5
+
+
+@dataclass(frozen=True)
+class NeighbourOptions:
+    """What `neighbours` takes."""
+
+    count: Annotated[int, Gt(0), Le(1000), "neighbours of an item"] = 10
+    power: Annotated[float, Ge(0), Le(100), "of the similarity, by which a neighbour counts"] = 3.0
+
+
+@dataclass(frozen=True)
+class ClassNameOptions:
+    """What `class-names` takes."""
+
+    temperature: Annotated[float, Gt(0), Le(1e3), "of the cosines between items and names"] = 0.05
+    known: Annotated[float, "standard deviations by which names must lie nearer than shuffled ones"] = 4.0
+
+
+@dataclass(frozen=True)
+class StudentOptions:
+    """What `students` takes."""
+
+    rounds: Annotated[int, Gt(0), Le(1000), "of pseudo-labels; as many as the sampler's iterations"] = 5
+    names: Annotated[float, Ge(0), Le(1), "share that the names of the classes keep"] = 1 / 3
+    common_c: Penalty = 3.0
+    own_c: Penalty = 0.01
+
+
+@dataclass(frozen=True)
+class ClassifierOptions:
+    """What `linear` and `source-classes` take."""
+
+    c: Penalty = 0.01
 
 
 @hookimpl
@@ -46,10 +91,17 @@ def dckt_parts() -> list[PartSpec[Any]]:
         PartSpec(
             name="linear",
             summary="a linear classifier of each medium's features, trained on the target's labelled items",
-            options=LinearOptions,
-            build="dckt_plugins.parts.linear:build",
+            options=ClassifierOptions,
+            build="dckt_plugins.parts.classifiers:build_linear",
             api="1.0",
             classes=True,
+        ),
+        PartSpec(
+            name="source-classes",
+            summary="the same, trained on the source's: what an item would be among the source's classes",
+            options=ClassifierOptions,
+            build="dckt_plugins.parts.classifiers:build_source_classes",
+            api="1.0",
         ),
         PartSpec(
             name="correlation",
@@ -57,5 +109,46 @@ def dckt_parts() -> list[PartSpec[Any]]:
             options=CorrelationOptions,
             build="dckt_plugins.parts.correlation:build",
             api="1.0",
+        ),
+        PartSpec(
+            name="transport",
+            summary="unpaired images and texts of the target, paired softly by optimal transport",
+            options=TransportOptions,
+            build="dckt_plugins.parts.transport:build",
+            api="1.0",
+            supersedes=("correlation",),
+        ),
+        PartSpec(
+            name="neighbours",
+            summary="places moved half way towards those of similar training items",
+            options=NeighbourOptions,
+            build="dckt_plugins.parts.neighbours:build",
+            api="1.0",
+            supersedes=("transport", "correlation"),
+        ),
+        PartSpec(
+            name="class-names",
+            summary="classes by how near an item lies to their names",
+            options=ClassNameOptions,
+            build="dckt_plugins.parts.class_names:build",
+            api="1.0",
+            classes=True,
+        ),
+        PartSpec(
+            name="students",
+            summary="classifiers that learn from labels, names and, in rounds, from what they say themselves",
+            options=StudentOptions,
+            build="dckt_plugins.parts.students:build",
+            api="1.0",
+            classes=True,
+            supersedes=("neighbours", "class-names", "source-classes"),
+        ),
+        PartSpec(
+            name="class-correlation",
+            summary="the correlation once more, with images paired with their class's mean text and texts likewise",
+            options=CorrelationOptions,
+            build="dckt_plugins.parts.class_correlation:build",
+            api="1.0",
+            supersedes=("correlation",),
         ),
     ]

@@ -1,4 +1,8 @@
-"""The part `correlation`: canonical correlations over all training pairs of both domains, whatever their classes."""
+"""The part `correlation`: what images and texts have in common, over all training pairs of both domains.
+
+How much a source pair counts beside a target pair is chosen by held-out target pairs, without labels: the source comes
+in where they find each other clearly better with it. A source that has nothing to say is left out.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,11 @@ from dckt_plugins.parts.cca import Correlation
 
 MOST_PAIRS = 4096
 """Of features with more values than this so many pairs are correlated: time grows with the smaller number's cube."""
+FOLDS = 2
+FEWEST = 16
+"""Target pairs; with fewer nothing can be held out."""
+CLEARLY = 1.02
+"""The source comes in where it multiplies the mean reciprocal rank of held-out pairs by more than this."""
 
 
 class CorrelationPart:
@@ -20,54 +29,97 @@ class CorrelationPart:
 
     def __init__(self, options: CorrelationOptions) -> None:
         self._options = options
-        self._maps = Correlation(0, 0, 0)
+        self._maps: Correlation | None = None
 
     def fit(self, material: Material) -> None:
         """Steps aside where nobody knows a pair, of the source or of the target."""
-        domains = (material.source, material.target)
-        if not sum(known.pairs for known in domains):
+        source, target = material.source, material.target
+        if source.pairs + target.pairs < 2:
             raise StepAsideError("there are no training pairs")
-        images, texts = paired(*domains)
-        dims = images.shape[1], texts.shape[1]
-        material.note(f"{len(images)} pairs, up to {max(dims)} values each")
-        with advising(
-            lambda: "in the correlation of images and texts", "leave it out, or take an encoder with fewer values"
-        ):
-            self._maps = Correlation(*dims, self._options.width).fit(images, texts, self._options.ridge)
+        advice = "leave it out, or take an encoder with fewer values"
+        with advising(lambda: "in the correlation of images and texts", advice):
+            weight = self._source_weight(material)
+            self._maps = self._fit(*pairs(source, target), weight)
+
+    def _source_weight(self, material: Material) -> float:
+        """How much a source pair counts beside a target pair."""
+        source, target, weight = material.source, material.target, self._options.source_weight
+        if target.pairs < 2 or not source.pairs or not weight:
+            return weight
+        if target.pairs < FEWEST:
+            material.note(f"a source pair counts {weight:g}; {target.pairs} target pairs are too few to judge it by")
+            return weight
+        of_source, of_target = pairs(source, target)
+        order = torch.randperm(len(of_target[0]), generator=material.generator("held-out pairs"))
+        ranks = {0.0: 0.0, weight: 0.0}
+        for fold in range(FOLDS):
+            held = order[fold::FOLDS]
+            rest = torch.cat([order[other::FOLDS] for other in range(FOLDS) if other != fold])
+            images, texts = of_target
+            for tried in ranks:
+                maps = self._fit(of_source, (images[rest], texts[rest]), tried)
+                ranks[tried] += reciprocal_rank(maps.place("image", images[held]), maps.place("text", texts[held]))
+        without, beside = (ranks[tried] / FOLDS for tried in (0.0, weight))
+        chosen = weight if beside > CLEARLY * without else 0.0
+        material.note(
+            f"a source pair counts {chosen:g}: held-out target pairs find each other at a mean reciprocal rank of "
+            f"{beside:.3f} with the source, {without:.3f} without"
+        )
+        return chosen
+
+    def _fit(self, of_source: tuple[Tensor, Tensor], of_target: tuple[Tensor, Tensor], weight: float) -> Correlation:
+        domains = (of_source, of_target) if weight or not len(of_target[0]) else (of_target,)
+        counts = [len(images) for images, _ in domains]
+        weights = torch.ones(sum(counts))
+        if len(domains) == 2 and counts[1]:
+            weights[: counts[0]] = weight
+        return Correlation.fit(
+            torch.cat([images for images, _ in domains]),
+            torch.cat([texts for _, texts in domains]),
+            width=self._options.width,
+            ridge=self._options.ridge,
+            weights=weights,
+        )
 
     def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
-        """Features [n, d] to [n, width]."""
-        features = features.cpu().float()
-        return self._maps.images(features) if medium == "image" else self._maps.texts(features)
+        """Features [n, d] to unit rows [n, width]."""
+        assert self._maps is not None
+        return self._maps.place(medium, features.cpu())
 
     def state_dict(self) -> dict[str, Tensor]:
-        return dict(self._maps.state_dict())
+        assert self._maps is not None
+        return self._maps.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        sizes = (len(state["image_axes"]), len(state["text_axes"]), state["image_axes"].shape[1])
-        self._maps = Correlation(*sizes)
-        self._maps.load_state_dict(dict(state))
+        self._maps = Correlation.of_state(state)
 
 
-def paired(source: Known, target: Known) -> tuple[Tensor, Tensor]:
-    """Images and texts of both domains' pairs, row by row; some of them where features are very wide."""
-    domains = (source, target)
-    rows = [torch.arange(known.pairs) for known in domains]
+Pairs = tuple[Tensor, Tensor]
+
+
+def pairs(source: Known, target: Known) -> tuple[Pairs, Pairs]:
+    """Images and texts of each domain's pairs, row by row; some of them where features are very wide."""
+    counts = [source.pairs, target.pairs]
     if max(target.images.shape[1], target.texts.shape[1]) > MOST_PAIRS:
-        rows = _some(rows, MOST_PAIRS)
-    images = torch.cat([known.images[chosen] for known, chosen in zip(domains, rows, strict=True)])
-    texts = torch.cat([known.texts[chosen] for known, chosen in zip(domains, rows, strict=True)])
-    return images, texts
-
-
-def _some(rows: list[Tensor], most: int) -> list[Tensor]:
-    """At most so many of both domains' row numbers, evenly spaced in each, half of them or more of the target's."""
-    source, target = map(len, rows)
-    of_target = min(target, max(most // 2, most - source))
-    counts = (min(source, most - of_target), of_target)
-    return [
-        chosen[torch.arange(count) * len(chosen) // max(count, 1)] for chosen, count in zip(rows, counts, strict=True)
+        of_target = min(target.pairs, max(MOST_PAIRS // 2, MOST_PAIRS - source.pairs))
+        counts = [min(source.pairs, MOST_PAIRS - of_target), of_target]
+    rows = [
+        torch.arange(count) * known.pairs // max(count, 1)
+        for known, count in zip((source, target), counts, strict=True)
     ]
+    first, second = (
+        (known.images[chosen], known.texts[chosen]) for known, chosen in zip((source, target), rows, strict=True)
+    )
+    return first, second
+
+
+def reciprocal_rank(images: Tensor, texts: Tensor) -> float:
+    """Mean reciprocal rank of each item's own partner, both directions: unit rows [n, k] and [n, k]."""
+    similarity = images @ texts.T
+    own = similarity.diagonal()
+    to_text = 1 / (1 + (similarity > own[:, None]).sum(dim=1))
+    to_image = 1 / (1 + (similarity > own[None]).sum(dim=0))
+    return float((to_text.double() + to_image.double()).mean() / 2)
 
 
 def build(options: CorrelationOptions, context: PartContext) -> CorrelationPart:

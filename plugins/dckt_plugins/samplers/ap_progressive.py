@@ -8,18 +8,25 @@ from typing import Any
 from dckt_core import SamplerContext, SamplerState, Selection, logger
 from dckt_plugins.samplers.catalogue import KeepRateOptions
 from dckt_plugins.samplers.consistency import domain_consistency
-from dckt_plugins.samplers.keep_rate import draw, keep_probability
+from dckt_plugins.samplers.keep_rate import draw, keep_rate
 
 
 class APProgressive:
     """Draws each pair with the keep rate of its AP^q; keeps nothing between iterations."""
 
     def __init__(self, options: KeepRateOptions, context: SamplerContext) -> None:
-        self._options = options
+        self._options, self._iterations = options, context.iterations
 
     def select(self, state: SamplerState, /) -> Selection:
         ap = domain_consistency(state.target_by_source(), state.labels)
-        rate = keep_probability(ap, state.iteration, self._options.rule, self._options.alpha)
+        rate = keep_rate(
+            ap,
+            state.labels,
+            state.iteration,
+            rule=self._options.rule,
+            alpha=self._options.alpha,
+            iterations=self._iterations,
+        )
         rows = draw(rate, state.generator)
         if len(rows) == 0:
             logger.warning("iteration %d: no pair was kept; the one of highest AP stands in", state.iteration)

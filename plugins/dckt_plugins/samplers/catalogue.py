@@ -15,7 +15,10 @@ from dckt_core import SamplerSpec, hookimpl
 class KeepRateOptions:
     """What `--sampler-opt` takes: of `ap-progressive`, and of `uniform`, which keeps as many pairs."""
 
-    rule: Annotated[Literal["paper", "code"], "keep rate as the paper or as the authors' release has it"] = "paper"
+    rule: Annotated[
+        Literal["paper", "code", "share"],
+        "keep rate as the paper or as the authors' release has it; or the best pairs of each class, a growing share",
+    ] = "paper"
     alpha: Annotated[float, Gt(0), Le(1), "upper bound of the probability to keep a pair"] = 1.0
 
 

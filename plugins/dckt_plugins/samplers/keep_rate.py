@@ -8,10 +8,20 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Rule = Literal["paper", "code"]
+Rule = Literal["paper", "code", "share"]
 
 ITERATION_CAP = 20
 """Rule `code` counts iterations up to here."""
+
+
+def keep_rate(ap: Tensor, labels: Tensor, iteration: int, *, rule: Rule, alpha: float, iterations: int) -> Tensor:
+    """How likely each pair is kept [Q] in iteration 1, 2, ... of `iterations`, given its AP^q [Q].
+
+    rule `paper` and `code`: as `keep_probability`; `share`: alpha for the best iteration / iterations of each class.
+    """
+    if rule == "share":
+        return alpha * keep_share(ap, labels, min(1.0, iteration / iterations))
+    return keep_probability(ap, iteration, rule, alpha)
 
 
 def keep_probability(ap: Tensor, iteration: int, rule: Rule, alpha: float) -> Tensor:
@@ -39,6 +49,19 @@ def keep_probability(ap: Tensor, iteration: int, rule: Rule, alpha: float) -> Te
     else:
         raise ValueError(f"unknown rule '{rule}'")
     return alpha * rate.clamp(0, 1)
+
+
+def keep_share(ap: Tensor, labels: Tensor, share: float) -> Tensor:
+    """1 for the pairs of highest AP^q [Q] in each class of `labels` [Q], so many that they are `share` of it; else 0.
+
+    Class by class, since over all classes at once the easy ones would leave no room for the others.
+    """
+    kept = torch.zeros_like(ap)
+    for label in torch.unique(labels):
+        members = (labels == label).nonzero().squeeze(1)
+        count = math.ceil(share * len(members))
+        kept[members[ap[members].argsort(descending=True, stable=True)[:count]]] = 1
+    return kept
 
 
 def draw(probability: Tensor, generator: torch.Generator) -> Tensor:

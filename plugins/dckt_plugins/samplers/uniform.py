@@ -15,18 +15,25 @@ import torch
 from dckt_core import SamplerContext, SamplerState, Selection
 from dckt_plugins.samplers.catalogue import KeepRateOptions
 from dckt_plugins.samplers.consistency import domain_consistency
-from dckt_plugins.samplers.keep_rate import draw, keep_probability
+from dckt_plugins.samplers.keep_rate import draw, keep_rate
 
 
 class Uniform:
     """Draws a number of pairs, then the pairs; keeps nothing between iterations."""
 
     def __init__(self, options: KeepRateOptions, context: SamplerContext) -> None:
-        self._options = options
+        self._options, self._iterations = options, context.iterations
 
     def select(self, state: SamplerState, /) -> Selection:
         ap = domain_consistency(state.target_by_source(), state.labels)
-        adaptive = keep_probability(ap, state.iteration, self._options.rule, self._options.alpha)
+        adaptive = keep_rate(
+            ap,
+            state.labels,
+            state.iteration,
+            rule=self._options.rule,
+            alpha=self._options.alpha,
+            iterations=self._iterations,
+        )
         count = max(1, len(draw(adaptive, state.generator)))  # where none is kept, ap-progressive takes one
         rows = torch.randperm(len(ap), generator=state.generator)[:count].sort().values
         rate = torch.full_like(ap, count / len(ap))

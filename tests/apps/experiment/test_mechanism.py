@@ -35,6 +35,7 @@ seeds = {seeds}
 keep_checkpoints = true
 
 [base]
+preset = "paper"
 device = "cpu"
 text_encoder = {{ name = "wordcnn", trainable = false }}
 

@@ -128,7 +128,7 @@ def test_nothing_is_remembered_between_iterations(build, name):
         ({"alpha": "0"}, r"option 'alpha' of .*: expected number in \(0, 1\], not '0'"),
         ({"alpha": "1.01"}, r"number in \(0, 1\]"),
         ({"alpha": "nan"}, r"number in \(0, 1\]"),
-        ({"rule": "papper"}, r"expected paper\|code, not 'papper'"),
+        ({"rule": "papper"}, r"expected paper\|code\|share, not 'papper'"),
         ({"alfa": "1"}, "did you mean 'alpha'"),
     ],
 )

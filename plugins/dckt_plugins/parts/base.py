@@ -1,0 +1,38 @@
+"""Which part before gives the places in which images and texts are compared, and others build upon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from dckt_core import Material, Medium, StepAsideError
+
+PLACES = ("transport", "correlation")
+"""Parts that place both media in one space; the first that is there is the one to build on."""
+
+
+def placing_part(material: Material) -> str:
+    """The name of that part.
+
+    Raises:
+        StepAsideError: there is none.
+    """
+    features = material.target.images[:0] if len(material.target.images) else material.source.images[:0]
+    for name in PLACES:
+        try:
+            material.rows(name, "image", features)
+        except KeyError:
+            continue
+        return name
+    raise StepAsideError(f"it builds on one of the parts {' and '.join(PLACES)}, and neither is there")
+
+
+def place(before: Mapping[str, Tensor]) -> Tensor:
+    """That part's rows, where items are encoded."""
+    return before[next(name for name in PLACES if name in before)]
+
+
+def media(material: Material) -> dict[Medium, Tensor]:
+    """The target's training features by medium."""
+    return {"image": material.target.images, "text": material.target.texts}

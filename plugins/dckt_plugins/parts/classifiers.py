@@ -1,0 +1,87 @@
+"""A classifier of each medium's own features: the parts `linear` (the target's classes) and `source-classes`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from dckt_core import MEDIA, Known, Material, Medium, PartContext, Role, StepAsideError
+from dckt_plugins.parts.catalogue import ClassifierOptions
+from dckt_plugins.parts.cca import Scale
+from dckt_plugins.parts.logistic import Logistic, named, under
+
+
+class MediumClassifier:
+    """Standardised features of one medium [n, d] to class probabilities [n, C]."""
+
+    def __init__(self, scale: Scale, logistic: Logistic) -> None:
+        self.scale, self.logistic = scale, logistic
+
+    @classmethod
+    def fit(
+        cls,
+        features: Tensor,
+        labels: Tensor,
+        *,
+        classes: int,
+        c: float,
+        weights: Tensor | None = None,
+        scale: Scale | None = None,
+    ) -> MediumClassifier:
+        scale = scale or Scale.of(features)
+        return cls(scale, Logistic.fit(scale(features), labels, classes=classes, c=c, weights=weights))
+
+    def __call__(self, features: Tensor) -> Tensor:
+        return self.logistic(self.scale(features))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"mean": self.scale.mean, "factor": self.scale.factor, **named({"of": self.logistic.state_dict()})}
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Tensor]) -> MediumClassifier:
+        return cls(Scale(state["mean"], state["factor"]), Logistic.of_state(state, "of"))
+
+
+class ClassifierPart:
+    """Class probabilities of each medium by itself.
+
+    Args:
+        role: whose classes.
+    """
+
+    def __init__(self, role: Role, options: ClassifierOptions) -> None:
+        self._role, self._options = role, options
+        self._of: dict[Medium, MediumClassifier] = {}
+
+    def fit(self, material: Material) -> None:
+        """Steps aside where a medium has labels of fewer than two classes."""
+        known: Known = material.source if self._role == "source" else material.target
+        for medium, features, labels in (
+            ("image", known.images, known.image_labels),
+            ("text", known.texts, known.text_labels),
+        ):
+            told = labels >= 0
+            if len(torch.unique(labels[told])) < 2:
+                raise StepAsideError(f"the {self._role}'s {medium}s have labels of fewer than two classes")
+            one: Medium = "image" if medium == "image" else "text"
+            self._of[one] = MediumClassifier.fit(features[told], labels[told], classes=known.classes, c=self._options.c)
+
+    def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
+        """Features [n, d] to class probabilities [n, C]."""
+        return self._of[medium](features.cpu())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return named({medium: self._of[medium].state_dict() for medium in MEDIA})
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self._of = {medium: MediumClassifier.of_state(under(state, medium)) for medium in MEDIA}
+
+
+def build_linear(options: ClassifierOptions, context: PartContext) -> ClassifierPart:
+    return ClassifierPart("target", options)
+
+
+def build_source_classes(options: ClassifierOptions, context: PartContext) -> ClassifierPart:
+    return ClassifierPart("source", options)

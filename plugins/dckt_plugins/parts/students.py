@@ -1,0 +1,249 @@
+"""The part `students`: classifiers that learn from labelled items and, in rounds, from what they say of others.
+
+A pair's pseudo-label is the root of the product of what both media say of it, by the names of the classes and by
+classifiers of the labelled (co-training, Blum and Mitchell, 1998; pseudo-labels, Lee, 2013). Three students, logistic
+regressions on the places of both media, on image features and on text features, learn from labelled and pseudo-labelled
+items, these weighted by confidence. In each round the run's sampler chooses which pseudo-labelled pairs are learnt
+from: `ap-progressive` by how well both media of a pair agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dckt_core import MEDIA, Material, Medium, PartContext, Representation, StepAsideError
+from dckt_plugins.parts.base import media, place, placing_part
+from dckt_plugins.parts.catalogue import StudentOptions
+from dckt_plugins.parts.cca import Scale
+from dckt_plugins.parts.classifiers import MediumClassifier
+from dckt_plugins.parts.logistic import Logistic, named, under
+from dckt_plugins.parts.sinkhorn import shares, sinkhorn
+
+LEAST = 1e-9
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The target's training items of one medium: features [n, d], unit places [n, k], labels [n], -1 where unknown."""
+
+    features: Tensor
+    places: Tensor
+    labels: Tensor
+    names: Tensor | None
+    """Class probabilities by names [n, C], where names are known."""
+    scale: Scale
+
+
+class StudentsPart:
+    """Class probabilities of either medium."""
+
+    def __init__(self, options: StudentOptions) -> None:
+        self._options = options
+        self._common: Logistic | None = None
+        self._own: dict[Medium, MediumClassifier] = {}
+        self._by_names = False
+
+    # --- fitting --------------------------------------------------------------------------------------------
+
+    def fit(self, material: Material) -> None:
+        """Steps aside where neither labels nor names of two classes are known, or a medium has no items."""
+        base, target = placing_part(material), material.target
+        if not len(target.images) or not len(target.texts):
+            raise StepAsideError("the target has no training items of one medium")
+        labels = {"image": target.image_labels, "text": target.text_labels}
+        pools: dict[Medium, Pool] = {}
+        for medium, features in media(material).items():
+            places = F.normalize(material.rows(base, medium, features), dim=1)
+            pools[medium] = Pool(
+                features, places, labels[medium], _by_names(material, medium, features), Scale.of(features)
+            )
+        self._by_names = pools["image"].names is not None
+        told = torch.unique(torch.cat([pool.labels for pool in pools.values()]))
+        if not self._by_names and int((told >= 0).sum()) < 2:
+            raise StepAsideError("no labels and no names of two classes or more are known")
+        self._learn(material, pools, target.pairs, target.classes)
+
+    def _learn(self, material: Material, pools: dict[Medium, Pool], pairs: int, classes: int) -> None:
+        unknown = {medium: pool.labels < 0 for medium, pool in pools.items()}
+        said = self._first(pools, classes)
+        rounds = self._options.rounds if any(bool(where.any()) for where in unknown.values()) else 0
+        generator = material.generator("selection")
+        for number in range(1, rounds + 1):
+            beliefs = agree(said, pools, pairs)
+            taught = {medium: torch.ones(len(pool.labels), dtype=torch.bool) for medium, pool in pools.items()}
+            open_pairs = unknown["image"][:pairs].nonzero().squeeze(1)
+            if len(open_pairs) > 1:
+                state = _Round(
+                    iteration=number,
+                    labels=beliefs["image"][open_pairs].argmax(dim=1),
+                    confidence=beliefs["image"][open_pairs].amax(dim=1),
+                    places=Representation(*(pools[medium].places[open_pairs] for medium in MEDIA)),
+                    beliefs=Representation(*(said[medium][open_pairs] for medium in MEDIA)),
+                    generator=generator,
+                )
+                chosen = open_pairs[torch.unique(material.sampler.select(state).indices)]
+                for medium in MEDIA:
+                    taught[medium][open_pairs] = False
+                    taught[medium][chosen] = True
+            self._teach(pools, beliefs, taught, classes)
+            said = {medium: self._say(medium, pool) for medium, pool in pools.items()}
+        if not rounds:
+            beliefs = agree(said, pools, pairs)
+            everything = {medium: pool.labels >= 0 for medium, pool in pools.items()}
+            self._teach(pools, beliefs, everything, classes)
+
+    def _first(self, pools: dict[Medium, Pool], classes: int) -> dict[Medium, Tensor]:
+        """What names and classifiers of the labelled alone say of every item, by medium [n, C]."""
+        opinions: dict[Medium, list[Tensor]] = {
+            medium: [] if pool.names is None else [pool.names] for medium, pool in pools.items()
+        }
+        labelled = {medium: pool.labels >= 0 for medium, pool in pools.items()}
+        if _enough(pools, labelled):
+            self._teach(pools, {medium: _one_hot(pool, classes) for medium, pool in pools.items()}, labelled, classes)
+            for medium, pool in pools.items():
+                opinions[medium].append(self._students(medium, pool))
+        return {medium: torch.stack(said).mean(dim=0) for medium, said in opinions.items()}
+
+    def _teach(
+        self, pools: dict[Medium, Pool], beliefs: dict[Medium, Tensor], taught: dict[Medium, Tensor], classes: int
+    ) -> None:
+        """Fits the three students on some items of each medium, with the labels most believed in."""
+        rows, labels, weights = [], [], []
+        for medium, pool in pools.items():
+            chosen = taught[medium]
+            label = beliefs[medium][chosen].argmax(dim=1)
+            weight = torch.where(pool.labels[chosen] >= 0, 1.0, beliefs[medium][chosen].amax(dim=1))
+            rows.append(pool.places[chosen])
+            labels.append(label)
+            weights.append(weight)
+            if len(torch.unique(label)) > 1:
+                self._own[medium] = MediumClassifier.fit(
+                    pool.features[chosen],
+                    label,
+                    classes=classes,
+                    c=self._options.own_c,
+                    weights=weight,
+                    scale=pool.scale,
+                )
+        everything = torch.cat(labels)
+        if len(torch.unique(everything)) > 1:
+            self._common = Logistic.fit(
+                torch.cat(rows), everything, classes=classes, c=self._options.common_c, weights=torch.cat(weights)
+            )
+
+    # --- use ------------------------------------------------------------------------------------------------
+
+    def _students(self, medium: Medium, pool: Pool) -> Tensor:
+        return self._both(medium, pool.places, pool.features)
+
+    def _say(self, medium: Medium, pool: Pool) -> Tensor:
+        return self._mixed(self._students(medium, pool), pool.names)
+
+    def _both(self, medium: Medium, places: Tensor, features: Tensor) -> Tensor:
+        """The mean of the common student and the medium's own."""
+        said = [] if self._common is None else [self._common(places)]
+        said += [self._own[medium](features)] if medium in self._own else []
+        return torch.stack(said).mean(dim=0)
+
+    def _mixed(self, students: Tensor, names: Tensor | None) -> Tensor:
+        """Names keep their share throughout, so that no class is forgotten on the way."""
+        return students if names is None else students.lerp(names, self._options.names)
+
+    def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
+        """Features [n, d] to class probabilities [n, C]."""
+        places = F.normalize(place(before), dim=1)
+        return self._mixed(
+            self._both(medium, places, features.cpu()), before["class-names"] if self._by_names else None
+        )
+
+    def state_dict(self) -> dict[str, Tensor]:
+        own = named({medium: classifier.state_dict() for medium, classifier in self._own.items()})
+        common = {} if self._common is None else named({"common": self._common.state_dict()})
+        return own | common | {"by_names": torch.tensor(self._by_names)}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self._by_names = bool(state["by_names"])
+        self._common = Logistic.of_state(state, "common") if under(state, "common") else None
+        kept = {medium: under(state, medium) for medium in MEDIA}
+        self._own = {medium: MediumClassifier.of_state(own) for medium, own in kept.items() if own}
+        if self._common is None and not self._own:
+            raise ValueError("it holds no student")
+
+
+def agree(said: dict[Medium, Tensor], pools: dict[Medium, Pool], pairs: int) -> dict[Medium, Tensor]:
+    """What is believed of each item, by medium [n, C]: the root of the product of both media's of a pair, what is said
+    of an item alone, and the label where it is known.
+    """
+    both = (said["image"][:pairs] * said["text"][:pairs]).sqrt() + LEAST
+    both = both / both.sum(dim=1, keepdim=True)
+    beliefs = {}
+    for medium, pool in pools.items():
+        alone = said[medium][pairs:]
+        if (
+            len(alone) > 1
+        ):  # shared out evenly, so that one class does not eat the others: nothing else checks an item alone
+            alone = shares(sinkhorn((alone + LEAST).log(), 1.0)).to(alone.dtype)
+        belief = torch.cat([both, alone])
+        known = pool.labels >= 0
+        belief[known] = F.one_hot(pool.labels[known], belief.shape[1]).to(belief.dtype)
+        beliefs[medium] = belief
+    return beliefs
+
+
+class _Round:
+    """A `protocols.SamplerState` of the pairs whose labels are pseudo-labels."""
+
+    def __init__(
+        self,
+        *,
+        iteration: int,
+        labels: Tensor,
+        confidence: Tensor,
+        places: Representation,
+        beliefs: Representation,
+        generator: torch.Generator,
+    ) -> None:
+        self.iteration, self.labels, self.generator = iteration, labels, generator
+        self.source_labels = labels.new_zeros(1)
+        self._confidence, self._places, self._beliefs = confidence, places, beliefs
+
+    def target_by_source(self) -> Representation:
+        """Places in the common space, which the source's pairs have made as well."""
+        return self._places
+
+    def target_by_target(self) -> Representation:
+        """What is said of both media."""
+        return self._beliefs
+
+    def target_losses(self) -> Tensor:
+        """Little confidence is a great loss."""
+        return -self._confidence.clamp_min(LEAST).log()
+
+    def layer(self, domain: Literal["source", "target"], name: str) -> Tensor:
+        raise NotImplementedError("students have no layers; this sampler needs the method's networks")
+
+
+def _by_names(material: Material, medium: Medium, features: Tensor) -> Tensor | None:
+    try:
+        return material.rows("class-names", medium, features)
+    except KeyError:
+        return None
+
+
+def _enough(pools: dict[Medium, Pool], labelled: dict[Medium, Tensor]) -> bool:
+    labels = torch.cat([pool.labels[labelled[medium]] for medium, pool in pools.items()])
+    return len(torch.unique(labels)) > 1
+
+
+def _one_hot(pool: Pool, classes: int) -> Tensor:
+    return F.one_hot(pool.labels.clamp_min(0), classes).float()
+
+
+def build(options: StudentOptions, context: PartContext) -> StudentsPart:
+    return StudentsPart(options)
