@@ -14,8 +14,8 @@ from PIL import Image
 from dckt_cli import new_plugin
 from dckt_cli.main import main
 from dckt_core.contract.discovery import HOOKS
-from tests.support.commands import DCKT
 from tests.support.commands import install as pip_install
+from tests.support.commands import run_forked
 
 KINDS = [spec.kind for spec in HOOKS.values()]
 QUICK = {
@@ -148,6 +148,12 @@ class Site:
         self.folder = home / self.name
         pip_install(home / "site", [self.folder])
 
+    def dckt(self, *args: str | Path) -> str:
+        variables = {"DCKT_LOAD_PLUGINS": self.name, "DCKT_CACHE_DIR": str(self.home / "cache")}
+        done = run_forked(args, site=self.home / "site", folder=self.home, cwd=self.home, variables=variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def run(self, *command: str | Path) -> str:
         variables = {"PYTHONPATH": str(self.home / "site"), "OMP_NUM_THREADS": "1"}
         variables |= {"DCKT_LOAD_PLUGINS": self.name, "DCKT_CACHE_DIR": str(self.home / "cache")}
@@ -164,7 +170,7 @@ class Site:
             settings += ["--encoder", "torchvision", "--encoder-opt", "model=resnet18", "--encoder-opt", "weights=none"]
             settings += ["--encoder-opt", "size=32"]
         where = ["--source", str(source), "--target", str(target), "--device", "cpu", "--quiet", "--name", "first"]
-        self.run(DCKT, "train", *where, *settings, *choices)
+        self.dckt("train", *where, *settings, *choices)
         return self.home / "runs" / "first"
 
 
@@ -173,16 +179,14 @@ def try_out(kind: str, home: Path) -> None:
     site = Site(kind, home)
     passed = site.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", site.folder)
     assert " passed" in passed and "skipped" not in passed
-    assert site.run(DCKT, "plugins", "show", site.name).startswith(kind)
-    assert site.run(DCKT, "plugins", "check").endswith("failures: 0\n")
+    assert site.dckt("plugins", "show", site.name).startswith(kind)
+    assert site.dckt("plugins", "check").endswith("failures: 0\n")
 
     target = squares(home / "target", f"{site.name}.csv" if kind == "dataset" else "pairs.jsonl")
     choices = {"dataset": [], "index": []}.get(kind, [f"--{kind}", site.name])
     run = site.train(target, *choices)
     if kind == "index":
-        found = site.run(
-            DCKT, "search", "runs/first", "--text", "a red square", "--index", site.name, "-k", "3", "--json"
-        )
+        found = site.dckt("search", "runs/first", "--text", "a red square", "--index", site.name, "-k", "3", "--json")
         assert len(json.loads(found)["results"]) == 3
     elif kind == "observer":
         told = [json.loads(line) for line in (run / f"{site.name}.jsonl").read_text().splitlines()]

@@ -1,23 +1,28 @@
-"""The `dckt` command in a process of its own, beside small distributions that are really installed.
+"""The `dckt` command in processes, beside small distributions that are really installed.
 
 The fixtures are for all tests: tests/conftest.py names this module a plugin.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from dckt_cli.main import main
+from tests.support.processes import ended, forked
+
 DISTRIBUTIONS = Path(__file__).parents[1] / "distributions"
 DCKT = Path(sysconfig.get_path("scripts"), "dckt")
 
-Dckt = Callable[..., subprocess.CompletedProcess[str]]
+Done = subprocess.CompletedProcess[str]
+Dckt = Callable[..., Done]
 
 BROKEN = {
     "dckt-broken-import": "its import raised ModuleNotFoundError: No module named 'a_module_that_nobody_has'",
@@ -50,20 +55,43 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def dckt(distributions: Path) -> Dckt:
-    """Runs the `dckt` command in a process of its own: `dckt("plugins", load=["dckt-stranger"], DCKT_X="1")`.
+def dckt(distributions: Path, tmp_path_factory: pytest.TempPathFactory) -> Dckt:
+    """Runs `dckt` in a forked process: `dckt("plugins", load=["dckt-stranger"], DCKT_X="1")`.
 
     load: which of the test distributions it may see; None for all of them.
     """
+    folder = tmp_path_factory.mktemp("said")
 
-    def run(
-        *args: str | Path, load: list[str] | None, cwd: Path | None = None, **variables: str
-    ) -> subprocess.CompletedProcess[str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("DCKT_")}
-        environment = inherited | {"PYTHONPATH": str(distributions), "OMP_NUM_THREADS": "1"} | variables
+    def run(*args: str | Path, load: list[str] | None, cwd: Path | None = None, **variables: str) -> Done:
         if load is not None:
-            environment["DCKT_LOAD_PLUGINS"] = ",".join(load)
-        command = [str(DCKT), *map(str, args)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=cwd)
+            variables |= {"DCKT_LOAD_PLUGINS": ",".join(load)}
+        return run_forked(args, site=distributions, folder=folder, cwd=cwd, variables=variables)
 
     return run
+
+
+def run_forked(
+    args: Sequence[str | Path], *, site: Path, folder: Path, cwd: Path | None, variables: Mapping[str, str]
+) -> Done:
+    """What `dckt` says and how it ends in a process that sees the distributions of `site`, forked from this one, so
+    that nothing is imported anew.
+
+    folder: where the process leaves what it says.
+    """
+    out, err = folder / "out", folder / "err"
+
+    def work() -> int:
+        for name in [name for name in os.environ if name.startswith("DCKT_")]:
+            del os.environ[name]
+        os.environ.update(variables)
+        sys.path.insert(0, str(site))
+        logging.getLogger().handlers.clear()  # pytest's own
+        if cwd is not None:
+            os.chdir(cwd)
+        with out.open("w") as sys.stdout, err.open("w") as sys.stderr:
+            os.dup2(sys.stdout.fileno(), 1)
+            os.dup2(sys.stderr.fileno(), 2)
+            return main([str(arg) for arg in args])
+
+    code = ended(forked(work))
+    return subprocess.CompletedProcess([str(arg) for arg in args], code, out.read_text(), err.read_text())

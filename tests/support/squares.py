@@ -20,6 +20,7 @@ Capture = pytest.CaptureFixture[str]
 Train = Callable[..., int]
 
 ENCODER = ["--encoder", "vgg19", "--encoder-opt", "weights=none", "--encoder-opt", "size=32"]
+SMALL_TEXTS = ["--text-encoder-opt", "dim=16", "--text-encoder-opt", "vector_size=16"]
 CHECKPOINTS = ["after", "before", "control", "source", "source-before", "space"]
 
 SOURCE = {"black": (0, 0, 0), "white": (255, 255, 255), "grey": (128, 128, 128)}
@@ -126,7 +127,8 @@ def train(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
         *arguments: str, name: str = "a", source: Path | None = None, target: Path | None = None, **sets: Any
     ) -> int:
         where = ["--source", str(source or data / "source"), "--target", str(target or data / "target")]
-        return main(["train", *where, "--name", name, "--device", "cpu", *ENCODER, *flags(**sets), *arguments])
+        texts = [] if "--text-encoder" in arguments or "--preset" in arguments else SMALL_TEXTS
+        return main(["train", *where, "--name", name, "--device", "cpu", *ENCODER, *texts, *flags(**sets), *arguments])
 
     return run
 
