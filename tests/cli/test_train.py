@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from tests.support.squares import (
     CHECKPOINTS,
     ENCODER,
     SIZES,
+    SMALL_TEXTS,
     SOURCE,
     TARGET,
     Capture,
@@ -30,6 +34,29 @@ from tests.support.squares import (
     flags,
     weights,
 )
+
+
+@dataclass(frozen=True)
+class First:
+    """A run of seed 7, and when its training began and ended."""
+
+    folder: Path
+    told: dict[str, Any]
+    began: datetime
+    ended: datetime
+
+
+@pytest.fixture(scope="module")
+def first(data: Path, tmp_path_factory: pytest.TempPathFactory) -> First:
+    """Trained once, for the tests that look at a run or train its like."""
+    home, said, began = tmp_path_factory.mktemp("first"), io.StringIO(), datetime.now().replace(microsecond=0)
+    where = ["--source", str(data / "source"), "--target", str(data / "target"), "--runs-dir", str(home / "runs")]
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said):
+        patch.setenv("DCKT_CACHE_DIR", str(data / "cache"))
+        options = [*ENCODER, *SMALL_TEXTS, *flags(), "--seed", "7", "--json", "--device", "cpu"]
+        assert main(["train", *where, "--name", "first", *options]) == 0
+    return First(home / "runs" / "first", json.loads(said.getvalue()), began, datetime.now())
+
 
 # --- what a run leaves ----------------------------------------------------------------------------------------
 
@@ -72,17 +99,13 @@ def test_help_names_every_preset(capsys: Capture) -> None:
     assert all(name in listed for name in preset_names())
 
 
-def test_a_run_says_when_it_began(train: Train) -> None:
-    before = datetime.now().replace(microsecond=0)
-    assert train("--quiet") == 0
-    assert before <= read_run("runs/a").started <= datetime.now()
+def test_a_run_says_when_it_began(first: First) -> None:
+    assert first.began <= read_run(first.folder).started <= first.ended
 
 
-def test_json_stands_alone_on_stdout(train: Train, capsys: Capture) -> None:
-    assert train("--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["run"] == "runs/a"
-    assert told == {"run": "runs/a", **json.loads(Path("runs/a/summary.json").read_text())}
+def test_json_stands_alone_on_stdout(first: First) -> None:
+    told = first.told
+    assert told == {"run": str(first.folder), **json.loads((first.folder / "summary.json").read_text())}
     sizes = SIZES["test"] * len(TARGET)
     assert told["target"]["test"] == sizes
     figures = told["test"]["map"]
@@ -92,31 +115,27 @@ def test_json_stands_alone_on_stdout(train: Train, capsys: Capture) -> None:
         assert 0 <= low <= figure["value"] <= high <= 1
 
 
-def test_quiet_leaves_stderr_to_warnings(train: Train, capsys: Capture) -> None:
-    assert train("--quiet") == 0
-    lines = capsys.readouterr().err.splitlines()
-    assert all("negative transfer" in line or "no pair was kept" in line for line in lines), lines
-
-
 # --- what repeats ---------------------------------------------------------------------------------------------
 
 
-def test_same_seed_same_bits_and_another_seed_others(train: Train) -> None:
-    for name, seed in (("a", "7"), ("b", "7"), ("c", "8")):
+def test_same_seed_same_bits_and_another_seed_others(train: Train, first: First, capsys: Capture) -> None:
+    for name, seed in (("again", "7"), ("other", "8")):
         assert train("--seed", seed, "--quiet", name=name) == 0
-    first, again, other = (Path("runs", name) for name in "abc")
-    assert weights(first) == weights(again)
+        lines = capsys.readouterr().err.splitlines()
+        assert all("negative transfer" in line or "no pair was kept" in line for line in lines), "quiet: only warnings"
+    again, other = Path("runs/again"), Path("runs/other")
+    assert weights(first.folder) == weights(again)
     for file in ("metrics.csv", "selection.csv", "model.json", "config.toml"):
-        assert (first / file).read_bytes() == (again / file).read_bytes(), file
+        assert (first.folder / file).read_bytes() == (again / file).read_bytes(), file
     learnt = set(CHECKPOINTS) - {"space"}  # the network's own, which keeps nothing besides
-    assert all(weights(first)[name] != weights(other)[name] for name in learnt)
+    assert all(weights(again)[name] != weights(other)[name] for name in learnt)
 
 
-def test_the_run_s_own_configuration_repeats_it(train: Train) -> None:
-    assert train("--seed", "7", "--quiet", name="a") == 0
-    assert main(["train", "--config", "runs/a/config.toml", "--name", "b", "--quiet"]) == 0
-    assert weights(Path("runs/a")) == weights(Path("runs/b"))
-    assert Path("runs/a/config.toml").read_bytes() == Path("runs/b/config.toml").read_bytes()
+@pytest.mark.usefixtures("train")
+def test_the_run_s_own_configuration_repeats_it(first: First) -> None:
+    assert main(["train", "--config", str(first.folder / "config.toml"), "--name", "b", "--quiet"]) == 0
+    assert weights(first.folder) == weights(Path("runs/b"))
+    assert (first.folder / "config.toml").read_bytes() == Path("runs/b/config.toml").read_bytes()
 
 
 def test_a_second_run_reads_the_cached_features(
@@ -137,10 +156,9 @@ def test_a_second_run_reads_the_cached_features(
 
 
 def test_an_encoder_that_trains_along(train: Train, capsys: Capture) -> None:
+    encoder = ("--encoder", "torchvision", "--encoder-opt", "model=squeezenet1_1", "--encoder-opt", "trainable=true")
     tiny = {"pretrain__source_updates": 1, "pretrain__target_updates": 2, "transfer__iterations": 1}
-    assert (
-        train("--encoder-opt", "trainable=true", "--json", transfer__updates=1, transfer__control="false", **tiny) == 0
-    )
+    assert train(*encoder, "--json", transfer__updates=1, transfer__control="false", **tiny) == 0
     told = json.loads(capsys.readouterr().out)
     assert set(told["test"]["map"]) == {"chance", "before", "after"}
     from safetensors.torch import load_file
