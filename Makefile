@@ -8,8 +8,9 @@ STAMP := $(VENV)/.installed-$(EXTRAS)
 
 .PHONY: demo test numerics test-slow test-lowest reliability check docs site pictures clean
 
-demo: $(STAMP)  ## install, then the main job on the embedded sample data
+demo: $(STAMP)  ## install, then the main job on the embedded sample data, and the ladder of what a target may offer
 	$(BIN)/dckt train --encoder vgg19 --sampler ap-progressive
+	$(BIN)/dckt experiment benchmarks/plans/demo.toml --workers 2 --quiet
 
 test: $(STAMP) check  ## install, then every check; EXTRAS=test tests all extras, too
 	$(BIN)/python -m pytest -n $(JOBS)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from dckt_apps.experiment.plan import Plan
     from dckt_apps.experiment.runner import Standing
 
+PICTURE = "ladder.png"
+
 
 @click.command()
 @click.argument("file", metavar="PLAN.toml", type=options.Place())
@@ -75,6 +77,8 @@ def _as_json(now: Standing) -> dict[str, Any]:
 
 
 def _show(plan: Plan, now: Standing, *, dry_run: bool) -> None:
+    from dckt_apps.experiment.picture import bars, draw, steps
+
     if dry_run:
         done = {id(cell) for cell in now.done}
         for arm in plan.arms:
@@ -86,5 +90,10 @@ def _show(plan: Plan, now: Standing, *, dry_run: bool) -> None:
         return
     for cell, fault in now.failed:
         click.echo(f"failed: {cell}: {fault}")
+    found = steps(plan, now.rows)
+    if found and len(plan.rungs) > 1:
+        click.echo(f"\n{bars(found)}\n")
+        draw(found, now.folder / PICTURE)
+        click.echo(f"picture: {now.folder / PICTURE}")
     click.echo(f"{len(now.done)} of {len(now.cells)} cells are done")
     click.echo(f"report: {now.folder / 'report.md'}\ntable:  {now.folder / 'results.csv'}")

@@ -21,7 +21,7 @@ from dckt_apps.experiment.cells import OF_BASELINES, Cell, Task, cells_of, tasks
 from dckt_apps.experiment.perform import Performer
 from dckt_apps.experiment.plan import Plan
 from dckt_apps.experiment.report import report
-from dckt_apps.experiment.results import as_csv, row_of
+from dckt_apps.experiment.results import Row, as_csv, row_of
 from dckt_apps.experiment.workers import work
 from dckt_core.base.errors import DataError, DcktError, ExitCode, StoppedError, StorageError, UsageError, did_you_mean
 from dckt_core.base.progress import Progress, logger, silent
@@ -53,6 +53,11 @@ class Standing:
     @property
     def done(self) -> list[Cell]:
         return [cell for cell in self.cells if cell.task.key in self.summaries]
+
+    @property
+    def rows(self) -> list[Row]:
+        """What came out of the cells that are done."""
+        return [row_of(cell, self.summaries[cell.task.key]) for cell in self.done]
 
     @property
     def failed(self) -> list[tuple[Cell, str]]:
@@ -150,7 +155,7 @@ def _record(now: Standing, task: Task, cells: list[Cell], fault: str | None, *, 
 
 
 def _write(plan: Plan, now: Standing) -> None:
-    rows = [row_of(cell, now.summaries[cell.task.key]) for cell in now.done]
+    rows = now.rows
     write_text(now.folder / "results.csv", as_csv(rows))
     write_text(now.folder / "report.md", report(plan, now.cells, rows, now.failures))
 
