@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from dckt_core.contract.discovery import Registry, discover
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import PairSet
 from dckt_core.contract.protocols import DatasetContext
+from dckt_core.data.manifest import ManifestError
 
 
 @cache
@@ -28,3 +32,10 @@ def load_pairs(layout: str, location: Path | None, **options: Any) -> PairSet:
     parsed = parse_options(chosen, options, where="the test")
     pair_set: PairSet = chosen.load(location, parsed, DatasetContext(cache_dir=Path("unused")))
     return pair_set
+
+
+def refusal(load: Callable[..., PairSet], location: Path, **options: Any) -> ManifestError:
+    """What is said of a spoilt data set; its `good` holds the pairs that are kept."""
+    with pytest.raises(ManifestError) as caught:
+        load(location, **options)
+    return caught.value

@@ -101,7 +101,7 @@ def test_chance_is_that_of_each_gallery() -> None:
 def test_random_representations_score_what_chance_says(self_hit: bool) -> None:
     labels = torch.arange(12) % 3
     differences: dict[str, list[float]] = {task: [] for task in TASKS}
-    for seed in range(150):
+    for seed in range(60):
         generator = torch.Generator().manual_seed(seed)
         view = Representation(torch.randn(12, 40, generator=generator), torch.randn(12, 40, generator=generator))
         for task, found in evaluate(view, labels, [str(n) for n in range(12)], self_hit=self_hit).tasks.items():

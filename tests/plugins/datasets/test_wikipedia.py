@@ -77,11 +77,10 @@ def test_a_bad_line_is_named_and_the_others_are_kept(folder: Path, line: str, sa
     write(folder / "texts/bomb.xml", '<!DOCTYPE d [<!ENTITY a SYSTEM "file:///etc/hostname">]><text>&a;</text>')
     with (folder / TRAIN).open("a", encoding="utf-8") as file:
         file.write(f"{line}\n")
-    with pytest.raises(ManifestError) as caught:
-        load(folder)
-    assert str(caught.value).startswith(f"{folder / TRAIN}:9: {said}")
-    assert len(caught.value.problems) == 1
-    assert len(caught.value.good.pairs) == 14
+    error = box.refusal(load, folder)
+    assert str(error).startswith(f"{folder / TRAIN}:9: {said}")
+    assert len(error.problems) == 1
+    assert len(error.good.pairs) == 14
 
 
 def test_a_missing_list_is_named(folder: Path) -> None:
