@@ -137,10 +137,10 @@ BINARY = b"2 2\ndog " + struct.pack("2f", 3, 4) + b"\nCat " + struct.pack("2f", 
         ("vectors.vec", PLAIN),
         ("doubled.txt", PLAIN.replace(b"4 2", b"5 2") + b"dog 9 9\n"),
         ("doubled-glove.txt", PLAIN.split(b"\n", 1)[1] + b"dog 9 9\n"),
-        ("vectors.txt.gz", gzip.compress(PLAIN)),
+        ("vectors.txt.gz", gzip.compress(PLAIN, mtime=0)),
         ("glove.txt", PLAIN.split(b"\n", 1)[1]),
         ("vectors.bin", BINARY),
-        ("vectors.bin.gz", gzip.compress(BINARY)),
+        ("vectors.bin.gz", gzip.compress(BINARY, mtime=0)),
     ],
 )
 def test_files_of_vectors(tmp_path, name, content):
@@ -164,7 +164,7 @@ def test_files_of_vectors(tmp_path, name, content):
         ("text.bin", b"dog 3 4\n", "not word vectors"),
         ("huge.bin", b"99999999999999 300\n", "not word vectors"),
         ("broken.gz", b"no archive", "not word vectors"),
-        ("short.txt.gz", gzip.compress(PLAIN)[:-12], "not word vectors"),
+        ("short.txt.gz", gzip.compress(PLAIN, mtime=0)[:-12], "not word vectors"),
         ("gensim.kv", pickle.dumps({}), "may run code"),
     ],
 )
