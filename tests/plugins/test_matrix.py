@@ -137,7 +137,7 @@ def check(run: Run, sample: Sample, folder: Path) -> None:
         "discrepancy": {"name": discrepancy},
         "sampler": {"name": sampler},
     }
-    config = resolve_config(REGISTRY, flags=flags)
+    config = resolve_config(REGISTRY, preset="paper", flags=flags)
     result = train(config, context=Context(REGISTRY, sample.cache), runs_dir=folder, name="run")
     for when in ("before", "after"):
         assert 0 < result.summary["test"]["map"][when]["mean"]["value"] <= 1

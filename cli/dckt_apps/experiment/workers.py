@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 from collections import deque
@@ -69,9 +68,11 @@ class _Running(Generic[T]):
         self.task = task
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, threads, pickle.dumps((perform, task))))
+        self.process = context.Process(target=_serve, args=(theirs, threads))
         self.process.start()
         theirs.close()
+        with suppress(OSError):  # where it is gone already, `fault` says so
+            self.connection.send((perform, task))
 
     def fault(self) -> str | None:
         """What went wrong, once there is something to hear; the process is gone then."""
@@ -94,13 +95,13 @@ def _how(code: int | None) -> str:
 # --- in the process -------------------------------------------------------------------------------------------
 
 
-def _serve(connection: Connection, threads: int, pickled: bytes) -> None:
+def _serve(connection: Connection, threads: int) -> None:
     """Performs a task, and sends what went wrong or None."""
     os.setpgrp()  # a Ctrl-C in the terminal reaches the parent alone, who passes it on once
     _end_with_parent()
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     logger.addHandler(logging.NullHandler())  # a run's lines are in its log.jsonl
-    perform, task = pickle.loads(pickled)  # now, because this loads the numerical libraries
+    perform, task = connection.recv()  # not before, because this loads the numerical libraries
     fault = None
     try:
         perform(task)
