@@ -329,7 +329,8 @@ def test_a_run_on_features_alone(tmp_path, monkeypatch, capsys):
     data_set(tmp_path / "target", 2, 1)
     monkeypatch.setenv("DCKT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    flags = ["--source", "source", "--target", "target", "--name", "run", "--device", "cpu", "--quiet"]
+    flags = ["--preset", "paper", "--source", "source", "--target", "target", "--name", "run"]
+    flags += ["--device", "cpu", "--quiet"]
     flags += ["--encoder", "precomputed-image", "--text-encoder", "precomputed-text"]
     for option, medium in (("--encoder-opt", "image"), ("--text-encoder-opt", "text")):
         for role in ("source", "target"):
