@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from dckt_core.method.space import Space
 
 
 def score_test(
-    networks: Mapping[str, Encodes],
+    networks: Mapping[str, Callable[[], Encodes]],
     space: Space | None,
     data: SplitData,
     device: torch.device,
@@ -24,7 +24,8 @@ def score_test(
     """The tables of a run. Intervals are 95 % bootstrap intervals over pictures, all from the same resamples.
 
     Args:
-        networks: the method's, by `before`, `control` and `after`, as far as they were trained.
+        networks: make the method's, by `before`, `control` and `after`, as far as they were trained; one is there at a
+            time.
         space: the common space, where it is more than the network after transfer.
 
     Returns:
@@ -37,7 +38,7 @@ def score_test(
     def look(encodes: Encodes) -> Found:
         return comparison.look(represent(encodes, data, device))
 
-    rows = {name: look(network) for name, network in networks.items()}
+    rows = {name: look(network()) for name, network in networks.items()}
     if space is not None:
         rows["space"] = look(space)
     result = "space" if space is not None else "after"

@@ -128,22 +128,18 @@ class Setup:
     def domain(self, role: Role) -> Domain:
         """A data set as features of frozen encoders, or as inputs of those that train along."""
         if role not in self._domains:
-            self._domains[role] = self.look(self.pairs(role), role)
+            self._domains[role] = make_domain(
+                role,
+                self.pairs(role),
+                splits_used(role),
+                image=self.encoders["image"],
+                text=self.encoders["text"],
+                device=self.device,
+                batch=self.config.encode_batch,
+                cache_dir=self.context.cache_dir,
+                progress=self.context.progress,
+            )
         return self._domains[role]
-
-    def look(self, pair_set: PairSet, role: Role) -> Domain:
-        """Some pairs through the run's encoders."""
-        return make_domain(
-            role,
-            pair_set,
-            splits_used(role),
-            image=self.encoders["image"],
-            text=self.encoders["text"],
-            device=self.device,
-            batch=self.config.encode_batch,
-            cache_dir=self.context.cache_dir,
-            progress=self.context.progress,
-        )
 
     def check(self) -> None:
         """Passes where the data can be learnt from and scored; says what there is.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ from dckt_core.base.progress import logger
 from dckt_core.base.rng import generator_for
 from dckt_core.config import Config, read_config
 from dckt_core.contract.guards import GuardedObserver
-from dckt_core.contract.pairs import Medium, Role
+from dckt_core.contract.pairs import Medium, Pair, Role
 from dckt_core.contract.protocols import PartContext, Representation
 from dckt_core.engine.processes import Engine
 from dckt_core.engine.snapshot import Snapshot, SnapshotFolder
 from dckt_core.engine.stopping import stopping
-from dckt_core.evaluation.scoring import Score, pair_aps
+from dckt_core.evaluation.scoring import Score, score_view
 from dckt_core.io.files import write_text
 from dckt_core.io.json import write_json, write_lines
 from dckt_core.io.tensors import load_weights, save_weights
@@ -197,12 +198,16 @@ class _Job:
         """The common space is fitted and chosen; then, and nowhere before, the test split is scored."""
         setup = self.setup
         config, data, device = setup.config, setup.domain("target").splits, setup.device
-        trained: dict[str, DomainNetwork] = {}
+        trained: dict[str, Callable[[], DomainNetwork]] = {}
         pair: dict[Role, DomainNetwork] = {}
         if outcome is not None:
-            for what in ["before", *(["control"] if outcome.control else []), "after"]:
-                trained[what] = self._trained(run_dir, what, "target")
-            pair = {"target": trained["after"], "source": self._trained(run_dir, "source", "source")}
+            pair = {
+                "target": self._trained(run_dir, "after", "target"),
+                "source": self._trained(run_dir, "source", "source"),
+            }
+            for what in ["before", *(["control"] if outcome.control else [])]:
+                trained[what] = partial(self._trained, run_dir, what, "target")
+            trained["after"] = partial(pair.__getitem__, "target")
         space, reached = self._fit_space(pair)
         save_space(run_dir, space)
         beyond = None if trained and setup.is_network_alone(space) else space
@@ -265,22 +270,23 @@ class _Job:
         if validation is None:
             unproven = [name for name in optional if name in space.description.weights]
             return (space.without(unproven) if len(unproven) < len(space.description.weights) else space), None
-        views, labels = validation
+        views, labels, pairs = validation
 
         def score(view: Representation) -> Score:
-            return Score(*pair_aps(view, labels).mean(dim=0).tolist())
+            return score_view(view, labels, pairs)
 
         space = space.choose(optional, setup.config.space.margin, lambda view: score(view).mean, views)
         return space, score(space.represent(views["image"], views["text"]))
 
-    def _labelled_validation(self) -> tuple[dict[Medium, Tensor], Tensor] | None:
-        """Inputs and labels of the validation pairs that have one; None where they are too few to rank."""
+    def _labelled_validation(self) -> tuple[dict[Medium, Tensor], Tensor, list[Pair]] | None:
+        """Inputs and labels of the validation pairs that have one, and these; None where they are too few to rank."""
         data = self.setup.domain("target").splits.get("val")
         rows = torch.arange(0) if data is None else (data.labels >= 0).nonzero().squeeze(1)
         if data is None or len(rows) < MIN_VALIDATION:
             return None
         device = self.setup.device
-        return {"image": data.image[rows].to(device), "text": data.text[rows].to(device)}, data.labels[rows]
+        inputs: dict[Medium, Tensor] = {"image": data.image[rows].to(device), "text": data.text[rows].to(device)}
+        return inputs, data.labels[rows], [data.pairs[row] for row in rows.tolist()]
 
     def _seconds(self) -> float:
         """How long this run has been at work, up to now or up to the checkpoint that a killed one goes on from."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from dckt_core import Material, Medium, StepAsideError
+from dckt_core import Known, Material, Medium, StepAsideError
 
 PLACES = ("transport", "correlation")
 """Parts that place both media in one space; the first that is there is the one to build on."""
@@ -33,6 +33,6 @@ def place(before: Mapping[str, Tensor]) -> Tensor:
     return before[next(name for name in PLACES if name in before)]
 
 
-def media(material: Material) -> dict[Medium, Tensor]:
-    """The target's training features by medium."""
-    return {"image": material.target.images, "text": material.target.texts}
+def by_medium(known: Known) -> dict[Medium, tuple[Tensor, Tensor]]:
+    """Features [n, d] and labels [n] of a domain's training items, by medium."""
+    return {"image": (known.images, known.image_labels), "text": (known.texts, known.text_labels)}

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dckt_core import Material, Medium, PartContext, StepAsideError
-from dckt_plugins.parts.base import media, place, placing_part
+from dckt_plugins.parts.base import by_medium, place, placing_part
 from dckt_plugins.parts.catalogue import ClassNameOptions
 from dckt_plugins.parts.sinkhorn import shares, sinkhorn
 
@@ -41,7 +41,8 @@ class ClassNamesPart:
             raise StepAsideError(f"the text encoder knows the names of {int(known.sum())} of {target.classes} classes")
         if not bool(known.all()):
             material.note(f"the names of {int((~known).sum())} of {target.classes} classes are unknown, and left out")
-        places = [material.rows(base, medium, features[:MOST]) for medium, features in media(material).items()]
+        items = by_medium(target).items()
+        places = [material.rows(base, medium, features[:MOST]) for medium, (features, _) in items]
         if min(map(len, places)) < FEWEST:
             raise StepAsideError(f"names are judged by the target's items, and it has fewer than {FEWEST} of a medium")
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from dckt_core import MEDIA, Known, Material, Medium, PartContext, Role, StepAsideError
+from dckt_core import MEDIA, Material, Medium, PartContext, Role, StepAsideError
+from dckt_plugins.parts.base import by_medium
 from dckt_plugins.parts.catalogue import ClassifierOptions
 from dckt_plugins.parts.cca import Scale
 from dckt_plugins.parts.logistic import Logistic, named, under
@@ -57,16 +58,14 @@ class ClassifierPart:
 
     def fit(self, material: Material) -> None:
         """Steps aside where a medium has labels of fewer than two classes."""
-        known: Known = material.source if self._role == "source" else material.target
-        for medium, features, labels in (
-            ("image", known.images, known.image_labels),
-            ("text", known.texts, known.text_labels),
-        ):
+        known = material.source if self._role == "source" else material.target
+        for medium, (features, labels) in by_medium(known).items():
             told = labels >= 0
             if len(torch.unique(labels[told])) < 2:
                 raise StepAsideError(f"the {self._role}'s {medium}s have labels of fewer than two classes")
-            one: Medium = "image" if medium == "image" else "text"
-            self._of[one] = MediumClassifier.fit(features[told], labels[told], classes=known.classes, c=self._options.c)
+            self._of[medium] = MediumClassifier.fit(
+                features[told], labels[told], classes=known.classes, c=self._options.c
+            )
 
     def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
         """Features [n, d] to class probabilities [n, C]."""

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dckt_core import MEDIA, Material, Medium, PartContext, StepAsideError
-from dckt_plugins.parts.base import place, placing_part
+from dckt_plugins.parts.base import by_medium, place, placing_part
 from dckt_plugins.parts.catalogue import NeighbourOptions
 
 MOST_KEYS = 20_000
@@ -39,10 +39,9 @@ class NeighboursPart:
         if min(len(known.images), len(known.texts)) <= self._options.count:
             raise StepAsideError(f"there are no more than {self._options.count} training items of each medium")
         paired = known is material.target and known.pairs > self._options.count
-        media: dict[Medium, Tensor] = {"image": known.images, "text": known.texts}
         places = {
             medium: material.rows(base, medium, _some(features[: known.pairs] if paired else features))
-            for medium, features in media.items()
+            for medium, (features, _) in by_medium(known).items()
         }
         self._keys, self._paired = places, paired
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dckt_core import MEDIA, Material, Medium, PartContext, Representation, StepAsideError
-from dckt_plugins.parts.base import media, place, placing_part
+from dckt_plugins.parts.base import by_medium, place, placing_part
 from dckt_plugins.parts.catalogue import StudentOptions
 from dckt_plugins.parts.cca import Scale
 from dckt_plugins.parts.classifiers import MediumClassifier
@@ -56,18 +56,17 @@ class StudentsPart:
         base, target = placing_part(material), material.target
         if not len(target.images) or not len(target.texts):
             raise StepAsideError("the target has no training items of one medium")
-        labels = {"image": target.image_labels, "text": target.text_labels}
         pools: dict[Medium, Pool] = {}
-        for medium, features in media(material).items():
+        for medium, (features, labels) in by_medium(target).items():
             places = F.normalize(material.rows(base, medium, features), dim=1)
-            pools[medium] = Pool(
-                features, places, labels[medium], _by_names(material, medium, features), Scale.of(features)
-            )
+            pools[medium] = Pool(features, places, labels, _by_names(material, medium, features), Scale.of(features))
         self._by_names = pools["image"].names is not None
         told = torch.unique(torch.cat([pool.labels for pool in pools.values()]))
         if not self._by_names and int((told >= 0).sum()) < 2:
             raise StepAsideError("no labels and no names of two classes or more are known")
         self._learn(material, pools, target.pairs, target.classes)
+        if self._common is None:
+            raise StepAsideError("all that is known or believed of the target's items is of one class")
 
     def _learn(self, material: Material, pools: dict[Medium, Pool], pairs: int, classes: int) -> None:
         unknown = {medium: pool.labels < 0 for medium, pool in pools.items()}
@@ -92,11 +91,9 @@ class StudentsPart:
                     taught[medium][open_pairs] = False
                     taught[medium][chosen] = True
             self._teach(pools, beliefs, taught, classes)
+            if self._common is None:
+                return
             said = {medium: self._say(medium, pool) for medium, pool in pools.items()}
-        if not rounds:
-            beliefs = agree(said, pools, pairs)
-            everything = {medium: pool.labels >= 0 for medium, pool in pools.items()}
-            self._teach(pools, beliefs, everything, classes)
 
     def _first(self, pools: dict[Medium, Pool], classes: int) -> dict[Medium, Tensor]:
         """What names and classifiers of the labelled alone say of every item, by medium [n, C]."""
@@ -147,8 +144,8 @@ class StudentsPart:
 
     def _both(self, medium: Medium, places: Tensor, features: Tensor) -> Tensor:
         """The mean of the common student and the medium's own."""
-        said = [] if self._common is None else [self._common(places)]
-        said += [self._own[medium](features)] if medium in self._own else []
+        assert self._common is not None
+        said = [self._common(places), *([self._own[medium](features)] if medium in self._own else [])]
         return torch.stack(said).mean(dim=0)
 
     def _mixed(self, students: Tensor, names: Tensor | None) -> Tensor:
@@ -164,16 +161,14 @@ class StudentsPart:
 
     def state_dict(self) -> dict[str, Tensor]:
         own = named({medium: classifier.state_dict() for medium, classifier in self._own.items()})
-        common = {} if self._common is None else named({"common": self._common.state_dict()})
-        return own | common | {"by_names": torch.tensor(self._by_names)}
+        assert self._common is not None
+        return own | named({"common": self._common.state_dict()}) | {"by_names": torch.tensor(self._by_names)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         self._by_names = bool(state["by_names"])
-        self._common = Logistic.of_state(state, "common") if under(state, "common") else None
+        self._common = Logistic.of_state(state, "common")
         kept = {medium: under(state, medium) for medium in MEDIA}
         self._own = {medium: MediumClassifier.of_state(own) for medium, own in kept.items() if own}
-        if self._common is None and not self._own:
-            raise ValueError("it holds no student")
 
 
 def agree(said: dict[Medium, Tensor], pools: dict[Medium, Pool], pairs: int) -> dict[Medium, Tensor]:
@@ -187,7 +182,7 @@ def agree(said: dict[Medium, Tensor], pools: dict[Medium, Pool], pairs: int) -> 
         alone = said[medium][pairs:]
         if (
             len(alone) > 1
-        ):  # shared out evenly, so that one class does not eat the others: nothing else checks an item alone
+        ):  # shared out evenly: nothing else keeps one class from eating the others where no pair agrees
             alone = shares(sinkhorn((alone + LEAST).log(), 1.0)).to(alone.dtype)
         belief = torch.cat([both, alone])
         known = pool.labels >= 0

@@ -19,14 +19,7 @@ class APProgressive:
 
     def select(self, state: SamplerState, /) -> Selection:
         ap = domain_consistency(state.target_by_source(), state.labels)
-        rate = keep_rate(
-            ap,
-            state.labels,
-            state.iteration,
-            rule=self._options.rule,
-            alpha=self._options.alpha,
-            iterations=self._iterations,
-        )
+        rate = keep_rate(ap, state, self._options, self._iterations)
         rows = draw(rate, state.generator)
         if len(rows) == 0:
             logger.warning("iteration %d: no pair was kept; the one of highest AP stands in", state.iteration)

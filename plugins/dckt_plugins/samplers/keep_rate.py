@@ -8,20 +8,23 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Rule = Literal["paper", "code", "share"]
+from dckt_core import SamplerState
+from dckt_plugins.samplers.catalogue import KeepRateOptions
+
+Rule = Literal["paper", "code"]
 
 ITERATION_CAP = 20
 """Rule `code` counts iterations up to here."""
 
 
-def keep_rate(ap: Tensor, labels: Tensor, iteration: int, *, rule: Rule, alpha: float, iterations: int) -> Tensor:
-    """How likely each pair is kept [Q] in iteration 1, 2, ... of `iterations`, given its AP^q [Q].
+def keep_rate(ap: Tensor, state: SamplerState, options: KeepRateOptions, iterations: int) -> Tensor:
+    """How likely each pair is kept [Q] in the state's iteration, of `iterations`, given its AP^q [Q].
 
-    rule `paper` and `code`: as `keep_probability`; `share`: alpha for the best iteration / iterations of each class.
+    Rules `paper` and `code`: as `keep_probability`; `share`: alpha for the best iteration / iterations of each class.
     """
-    if rule == "share":
-        return alpha * keep_share(ap, labels, min(1.0, iteration / iterations))
-    return keep_probability(ap, iteration, rule, alpha)
+    if options.rule == "share":
+        return options.alpha * keep_share(ap, state.labels, min(1.0, state.iteration / iterations))
+    return keep_probability(ap, state.iteration, options.rule, options.alpha)
 
 
 def keep_probability(ap: Tensor, iteration: int, rule: Rule, alpha: float) -> Tensor:

@@ -26,14 +26,7 @@ class Uniform:
 
     def select(self, state: SamplerState, /) -> Selection:
         ap = domain_consistency(state.target_by_source(), state.labels)
-        adaptive = keep_rate(
-            ap,
-            state.labels,
-            state.iteration,
-            rule=self._options.rule,
-            alpha=self._options.alpha,
-            iterations=self._iterations,
-        )
+        adaptive = keep_rate(ap, state, self._options, self._iterations)
         count = max(1, len(draw(adaptive, state.generator)))  # where none is kept, ap-progressive takes one
         rows = torch.randperm(len(ap), generator=state.generator)[:count].sort().values
         rate = torch.full_like(ap, count / len(ap))

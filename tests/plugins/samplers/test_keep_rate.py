@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dckt_plugins.samplers.keep_rate import draw, keep_probability
+from dckt_plugins.samplers.keep_rate import draw, keep_probability, keep_share
 
 AP = torch.tensor([2.0, 1.5, 1.0, 0.5, 0.0], dtype=torch.float64)
 
@@ -99,3 +99,11 @@ def test_draws_follow_the_probabilities():
 
 def test_nothing_may_be_kept():
     assert draw(torch.zeros(5), torch.Generator()).tolist() == []
+
+
+def test_the_best_of_each_class_are_kept_however_good_another_class_is() -> None:
+    ap = torch.tensor([0.9, 0.8, 0.7, 0.2, 0.1, 0.3])
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    assert keep_share(ap, labels, 1 / 3).tolist() == [1, 0, 0, 0, 0, 1]
+    assert keep_share(ap, labels, 0.5).tolist() == [1, 1, 0, 1, 0, 1]
+    assert keep_share(ap, labels, 1.0).tolist() == [1] * 6

@@ -1,0 +1,171 @@
+"""What each part does where its material is missing or would mislead: it steps aside, and says why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dckt_core import Known, PartContext, StepAsideError
+from dckt_core.base.rng import generator_for
+from dckt_core.contract.discovery import load_registry
+from dckt_core.method.space import ChosenPart, FittingMaterial, Space
+from dckt_plugins.parts.cca import Scale
+from dckt_plugins.parts.students import Pool, agree
+from tests.support import tiny
+
+REGISTRY = load_registry(plugins=False)
+CLASSES, DIM = 10, 40
+
+
+def domain(seed: int, per_class: int = 20, *, related: bool = True, noise: float = 0.3) -> Known:
+    """Images and texts that share hidden values, by maps that are the same in all domains, or else only theirs."""
+    generator = generator_for(seed, "domain")
+    maps = generator_for(0 if related else seed, "maps")
+    to_image, to_text = torch.randn(12, DIM, generator=maps), torch.randn(12, DIM, generator=maps)
+    labels = torch.arange(CLASSES).repeat(per_class)
+    centres = 2 * torch.randn(CLASSES, 12, generator=generator)
+    hidden = centres[labels] + torch.randn(len(labels), 12, generator=generator)
+
+    def blurred(rows: Tensor) -> Tensor:
+        return rows + noise * torch.randn(rows.shape, generator=generator)
+
+    return Known(
+        images=blurred(hidden @ to_image),
+        texts=blurred(hidden @ to_text),
+        pairs=len(labels),
+        image_labels=labels,
+        text_labels=labels,
+        classes=CLASSES,
+        names=centres @ to_text,
+        name_labels=torch.arange(CLASSES),
+    )
+
+
+def without_labels(known: Known) -> Known:
+    nobody = torch.full_like(known.image_labels, -1)
+    return replace(known, image_labels=nobody, text_labels=nobody)
+
+
+def unpaired(known: Known) -> Known:
+    """Images of one half, texts of the other."""
+    known, half = without_labels(known), known.pairs // 2
+    return replace(
+        known,
+        images=known.images[:half],
+        texts=known.texts[half:],
+        pairs=0,
+        image_labels=known.image_labels[:half],
+        text_labels=known.text_labels[half:],
+    )
+
+
+def fitted(source: Known, target: Known, *names: str, **options: Any) -> Space:
+    chosen = []
+    for name in names:
+        plugin = REGISTRY.find("part", name)
+        chosen.append(ChosenPart(name, plugin, plugin.spec.options(**options.get(name, {})), 1.0))
+    material = FittingMaterial(
+        seed=0,
+        source=lambda: source,
+        target=lambda: target,
+        validation=lambda: target,
+        probe=lambda medium: (source.images if medium == "image" else source.texts)[:1],
+        sampler=tiny.Everything(),
+    )
+    return Space.fit(chosen, PartContext(seed=0), material)
+
+
+SOURCE, TARGET = domain(1), domain(2)
+
+
+def test_a_source_that_says_nothing_about_the_target_is_left_out_of_the_correlation() -> None:
+    target = domain(2, 8, noise=8.0)
+    helped = fitted(domain(1, 100, noise=8.0), target, "correlation").description.notes[0][1]
+    alone = fitted(domain(3, 100, related=False, noise=8.0), target, "correlation").description.notes[0][1]
+    assert helped.startswith("a source pair counts 0.25: held-out target pairs")
+    assert alone.startswith("a source pair counts 0: held-out target pairs")
+
+
+def test_transport_wants_a_source_that_says_more_than_a_shuffled_one() -> None:
+    target = unpaired(domain(2, 40))
+    space = fitted(domain(1, 40), target, "correlation", "transport")
+    assert list(space.description.weights) == ["transport"]
+    space = fitted(domain(3, 40, related=False), target, "correlation", "transport")
+    assert list(space.description.weights) == ["correlation"]
+    assert (
+        "no more about the target's images and texts than the same pairs shuffled"
+        in space.description.aside["transport"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (TARGET, "the target has no unpaired items"),
+        (unpaired(domain(2, 8)), "the target has 40 unpaired images and 40 unpaired texts, and 64 of each are wanted"),
+    ],
+)
+def test_transport_wants_enough_unpaired_items(target: Known, reason: str) -> None:
+    assert fitted(SOURCE, target, "correlation", "transport").description.aside == {"transport": reason}
+
+
+def test_names_that_lie_nowhere_near_the_items_are_not_trusted() -> None:
+    target = without_labels(TARGET)
+    assert "class-names" in fitted(SOURCE, target, "correlation", "class-names").description.weights
+    at_random = replace(
+        target, names=torch.randn(CLASSES, DIM, generator=generator_for(0, "names")) * target.names.std()
+    )
+    reason = fitted(SOURCE, at_random, "correlation", "class-names").description.aside["class-names"]
+    assert "no nearer to the names of their classes than to names with shuffled features" in reason
+    unknown = replace(target, names=torch.zeros(CLASSES, DIM))
+    reason = fitted(SOURCE, unknown, "correlation", "class-names").description.aside["class-names"]
+    assert reason == "the text encoder knows the names of 0 of 10 classes"
+
+
+def test_students_learn_from_names_alone_and_from_nothing_not_at_all() -> None:
+    target = without_labels(TARGET)
+    parts = ("correlation", "class-names", "students")
+    space = fitted(SOURCE, target, *parts)
+    said = space.probabilities("image", TARGET.images).argmax(dim=1)
+    assert (said == TARGET.image_labels).double().mean() > 0.8
+    nameless = replace(target, names=target.names[:0], name_labels=target.name_labels[:0])
+    aside = fitted(SOURCE, nameless, *parts).description.aside
+    assert aside["students"] == "no labels and no names of two classes or more are known"
+
+
+def test_students_who_would_know_one_class_alone_step_aside() -> None:
+    one = torch.zeros_like(TARGET.image_labels)
+    target = replace(TARGET, image_labels=one, text_labels=one)
+    aside = fitted(SOURCE, target, "correlation", "class-names", "students").description.aside
+    assert aside["students"] == "all that is known or believed of the target's items is of one class"
+
+
+def test_lone_items_are_shared_out_so_that_no_class_eats_the_others() -> None:
+    nobody, said = torch.full((30,), -1), torch.tensor([[0.6, 0.4]]).repeat(30, 1)
+    said[:15] = torch.tensor([0.9, 0.1])
+    empty = torch.zeros(30, 0)
+    pool = Pool(empty, empty, nobody, None, Scale(torch.zeros(0), torch.zeros(0)))
+    beliefs = agree({"image": said, "text": said}, {"image": pool, "text": pool}, 0)["image"]
+    assert said.argmax(dim=1).tolist() == [0] * 30
+    assert beliefs.argmax(dim=1).tolist() == [0] * 15 + [1] * 15
+
+
+def test_nothing_to_build_on_is_a_reason() -> None:
+    aside = fitted(SOURCE, TARGET, "linear", "neighbours", "class-names", "students").description.aside
+    assert set(aside) == {"neighbours", "class-names", "students"}
+    assert all("builds on one of the parts transport and correlation" in reason for reason in aside.values())
+
+
+def test_a_part_says_why_in_the_error_of_its_own() -> None:
+    plugin = REGISTRY.find("part", "linear")
+    part = plugin.spec.build(plugin.spec.options(), PartContext(seed=0))
+
+    class Nothing:
+        target = without_labels(TARGET)
+
+    with pytest.raises(StepAsideError, match="the target's images have labels of fewer than two classes"):
+        part.fit(Nothing())
