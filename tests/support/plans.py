@@ -50,7 +50,9 @@ def write_plan(home: Path) -> Path:
     for role, classes in (("source", SOURCE), ("target", TARGET)):
         for medium, width in (("images", 7), ("texts", 5)):
             file = home / f"{role}-{medium}.npz"
-            np.savez(file, features=features(classes, width), ids=ids(classes))
+            names = [f"name:{name}" for name in classes] if medium == "texts" else []
+            rows = np.concatenate([features(classes, width), points(classes, width)[: len(names)]])
+            np.savez(file, features=rows, ids=[*ids(classes), *names])
             where[f"{role}_{medium}"] = json.dumps(str(file))
     (home / "plan.toml").write_text(PLAN.format(**where))
     return home
@@ -63,7 +65,12 @@ def ids(classes: Iterable[str]) -> list[str]:
 
 def features(classes: Sized, width: int) -> NDArray[np.float32]:
     """Rows around a point for each class, in the order of the pairs."""
-    generator = np.random.default_rng(len(classes) + width)
-    points = generator.normal(size=(len(classes), width))
-    rows = [points.repeat(count, axis=0) for count in SIZES.values()]
+    generator = np.random.default_rng(width)
+    rows = [points(classes, width).repeat(count, axis=0) for count in SIZES.values()]
     return np.concatenate([one + 0.5 * generator.normal(size=one.shape) for one in rows]).astype(np.float32)
+
+
+def points(classes: Sized, width: int) -> NDArray[np.float32]:
+    """One for each class, where its names lie."""
+    generator = np.random.default_rng(len(classes) + width)
+    return generator.normal(size=(len(classes), width)).astype(np.float32)

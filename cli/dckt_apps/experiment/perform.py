@@ -9,14 +9,15 @@ from pathlib import Path
 import torch
 
 from dckt_apps.experiment.baselines import find_baseline
-from dckt_apps.experiment.baselines.fitting import Fitted, Sample
+from dckt_apps.experiment.baselines.fitting import Judge, Material
 from dckt_apps.experiment.cells import Task
 from dckt_core.base.errors import NothingToLearnError
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import load_registry
-from dckt_core.contract.protocols import Representation
 from dckt_core.data.contents import contents_of
-from dckt_core.evaluation.scoring import Comparison, score_view
+from dckt_core.data.domain import SplitData
+from dckt_core.data.known import known
+from dckt_core.evaluation.scoring import Comparison
 from dckt_core.io.files import write_text
 from dckt_core.io.json import write_json
 from dckt_core.runs.layout import Layout
@@ -77,12 +78,19 @@ def _fit(name: str, task: Task, run_dir: Path, context: Context) -> None:
     config, setup = task.config, Setup(task.config, context)
     setup.require_frozen(f"the baseline '{name}'")
     splits = setup.domain("target").splits
-    samples = {split: Sample.of(data) for split, data in splits.items()}
-    fitted = find_baseline(name)(samples["train"], samples["val"], generator_for(config.seed, f"baseline {name}"))
-    reached = score_view(_represent(fitted, samples["val"]), samples["val"].labels, splits["val"].pairs)
-    draws, contents = generator_for(config.seed, "bootstrap"), contents_of(splits["test"].pairs)
-    comparison = Comparison(samples["test"].labels, draws, contents)
-    tables = comparison.tables({name: comparison.look(_represent(fitted, samples["test"]))})
+    judge = _judge(splits["val"])
+    fitted = find_baseline(name)(
+        Material(
+            target=known(setup.domain("target")),
+            source=known(setup.domain("source")),
+            judge=judge,
+            generator=generator_for(config.seed, f"baseline {name}"),
+        )
+    )
+    test = _judge(splits["test"])
+    comparison = Comparison(test.labels, generator_for(config.seed, "bootstrap"), contents_of(test.pairs))
+    with torch.no_grad():
+        found = comparison.look(fitted.represent(test.images, test.texts))
     run_dir.mkdir(parents=True, exist_ok=True)
     files = Layout(run_dir)
     write_text(files.config, config.to_toml())
@@ -91,13 +99,14 @@ def _fit(name: str, task: Task, run_dir: Path, context: Context) -> None:
         {
             "baseline": name,
             "choice": dict(fitted.choice),
-            "validation": {name: asdict(reached)},
-            "test": tables,
+            "validation": {name: asdict(judge(fitted.represent))} if judge else {},
+            "test": comparison.tables({name: found}),
             "seconds": round(time.monotonic() - started, 1),
         },
     )
 
 
-@torch.no_grad()
-def _represent(fitted: Fitted, sample: Sample) -> Representation:
-    return fitted.represent(sample.image, sample.text)
+def _judge(data: SplitData) -> Judge:
+    """A split whose inputs are features."""
+    rows = torch.arange(len(data))
+    return Judge(data.image[rows], data.text[rows], data.labels, data.pairs)

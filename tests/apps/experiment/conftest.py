@@ -1,14 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dckt_apps.experiment import runner
+from dckt_apps.experiment.cells import Task
 from dckt_apps.experiment.plan import Plan, read_plan
+from dckt_apps.experiment.runner import Standing, run_experiment
+from dckt_core.base.errors import DcktError
 from dckt_core.contract.discovery import Registry, load_registry
 from tests.support.plans import write_plan
+
+Run = Callable[..., Standing]
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +36,33 @@ def plan(squares: Path) -> Callable[..., Plan]:
         return read_plan(squares / "plan.toml", changes)
 
     return read
+
+
+@pytest.fixture
+def run(squares: Path, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run(plan, arms=["means"])`: in this process."""
+
+    def work(
+        tasks: Iterable[Task],
+        perform: Callable[[Task], object],
+        *,
+        ready: Callable[[Task], object],
+        stop: Callable[[], bool],
+        **_: object,
+    ) -> Iterator[tuple[Task, str | None]]:
+        for task in tasks:
+            if stop():
+                return
+            ready(task)
+            try:
+                perform(task)
+                yield task, None
+            except DcktError as error:
+                yield task, str(error)
+
+    monkeypatch.setattr(runner, "work", work)
+
+    def run_it(plan: Plan, folder: Path = tmp_path, **changes: Any) -> Standing:
+        return run_experiment(plan, registry=registry, folder=folder, cache_dir=squares / "cache", **changes)
+
+    return run_it

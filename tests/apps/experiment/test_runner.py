@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,14 @@ from dckt_apps.experiment import runner
 from dckt_apps.experiment.cells import Task
 from dckt_apps.experiment.plan import Plan, read_plan
 from dckt_apps.experiment.runner import Standing, run_experiment, standing
-from dckt_core.base.errors import DcktError, StoppedError, UsageError
+from dckt_core.base.errors import StoppedError, UsageError
 from dckt_core.config import Config
 from dckt_core.contract.discovery import Registry
 from dckt_core.engine.stopping import Stop
 from dckt_core.io.files import held
+from tests.apps.experiment.conftest import Run
 
 Plans = Callable[..., Plan]
-Run = Callable[..., Standing]
 
 
 @dataclass(frozen=True)
@@ -45,36 +45,6 @@ def ran(squares: Path, registry: Registry, tmp_path_factory: pytest.TempPathFact
         progress=lambda *told: progress.append(told),
     )
     return Ran(plan, folder, now, progress)
-
-
-@pytest.fixture
-def run(squares: Path, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`run(plan, arms=["means"])`: in this process."""
-
-    def work(
-        tasks: Iterable[Task],
-        perform: Callable[[Task], object],
-        *,
-        ready: Callable[[Task], object],
-        stop: Callable[[], bool],
-        **_: object,
-    ) -> Iterator[tuple[Task, str | None]]:
-        for task in tasks:
-            if stop():
-                return
-            ready(task)
-            try:
-                perform(task)
-                yield task, None
-            except DcktError as error:
-                yield task, str(error)
-
-    monkeypatch.setattr(runner, "work", work)
-
-    def run_it(plan: Plan, folder: Path = tmp_path, **changes: Any) -> Standing:
-        return run_experiment(plan, registry=registry, folder=folder, cache_dir=squares / "cache", **changes)
-
-    return run_it
 
 
 def test_what_fails_is_named_and_the_rest_goes_on(ran: Ran) -> None:

@@ -23,8 +23,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dckt_apps.experiment.baselines.fitting import Fitted, Sample, Scale, validation_map
-from dckt_core.contract.protocols import Representation
+from dckt_apps.experiment.baselines.fitting import Fitted, Material, Scale
+from dckt_core.base.errors import NothingToLearnError
+from dckt_core.base.rng import undrawn_linear
+from dckt_core.contract.protocols import Known, Representation
 
 WIDTH = 1024
 LAMBDA, ETA = 1e-3, 1e-1
@@ -40,8 +42,8 @@ class Network(nn.Module):
 
     def __init__(self, image: int, text: int, classes: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.image, self.text = _linear(image, WIDTH), _linear(text, WIDTH)
-        self.shared, self.classifier = _linear(WIDTH, WIDTH), _linear(WIDTH, classes)
+        self.image, self.text = undrawn_linear(image, WIDTH), undrawn_linear(text, WIDTH)
+        self.shared, self.classifier = undrawn_linear(WIDTH, WIDTH), undrawn_linear(WIDTH, classes)
         for layer in (self.image, self.text, self.shared, self.classifier):
             bound = layer.in_features**-0.5
             nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
@@ -70,29 +72,40 @@ def _likelihood(a: Tensor, b: Tensor, same: Tensor) -> Tensor:
     return mean
 
 
-def fit(train: Sample, val: Sample, generator: torch.Generator) -> Fitted:
-    """Trains, and keeps the epoch that does best on validation."""
-    scales = Scale.of(train.image), Scale.of(train.text)
-    image, text = (scale(rows).float() for scale, rows in zip(scales, (train.image, train.text), strict=True))
-    network = Network(image.shape[1], text.shape[1], int(train.labels.max()) + 1, generator)
+def fit(material: Material) -> Fitted:
+    """Trains, and keeps the epoch that does best on validation; the last one where there is none."""
+    features, labels = _labelled_pairs(material.target)
+    scales = Scale.of(features[0]), Scale.of(features[1])
+    image, text = (scale(rows).float() for scale, rows in zip(scales, features, strict=True))
+    generator, judge = material.generator, material.judge
+    network = Network(image.shape[1], text.shape[1], material.target.classes, generator)
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE, betas=BETAS)
 
     @torch.no_grad()
     def represent(images: Tensor, texts: Tensor, network: Network = network) -> Representation:
         return Representation(*network(scales[0](images).float(), scales[1](texts).float()))
 
-    best, score, chosen = deepcopy(network), validation_map(represent, val), 0
+    best, score, chosen = (deepcopy(network), judge(represent).mean, 0) if judge else (network, 0.0, EPOCHS)
     for epoch in range(1, EPOCHS + 1):
-        for rows in torch.split(torch.randperm(len(train.labels), generator=generator), BATCH):
+        for rows in torch.split(torch.randperm(len(labels), generator=generator), BATCH):
             u, v = network(image[rows], text[rows])
             optimizer.zero_grad()
-            loss(u, v, (network.classifier(u), network.classifier(v)), train.labels[rows]).backward()  # type: ignore[no-untyped-call]
+            loss(u, v, (network.classifier(u), network.classifier(v)), labels[rows]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        if epoch % SCORED_EVERY == 0 and (reached := validation_map(represent, val)) > score:
+        if judge and epoch % SCORED_EVERY == 0 and (reached := judge(represent).mean) > score:
             best, score, chosen = deepcopy(network), reached, epoch
     return Fitted(lambda images, texts: represent(images, texts, best), {"epoch": chosen})
 
 
-def _linear(inputs: int, outputs: int) -> nn.Linear:
-    """A linear layer without values: the default ones would be drawn from the global generator."""
-    return nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+def _labelled_pairs(known: Known) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """Features of both media and labels of the labelled pairs.
+
+    Raises:
+        NothingToLearnError: they are of fewer than two classes.
+    """
+    rows = (known.image_labels[: known.pairs] >= 0).nonzero().squeeze(1)
+    labels = known.image_labels[rows]
+    classes = len(torch.unique(labels))
+    if classes < 2:
+        raise NothingToLearnError(f"it needs labelled pairs of two classes, and the target has {classes}")
+    return (known.images[rows], known.texts[rows]), labels

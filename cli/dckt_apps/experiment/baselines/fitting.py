@@ -1,33 +1,21 @@
-"""What baselines share: samples of features, standardisation, the choice by validation."""
+"""What baselines share: the material, standardisation, the choice on validation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dckt_core.contract.protocols import Representation
-from dckt_core.data.domain import SplitData
-from dckt_core.evaluation.scoring import pair_aps
+from dckt_core.base.errors import NothingToLearnError
+from dckt_core.contract.pairs import Medium, Pair
+from dckt_core.contract.protocols import Known, Representation
+from dckt_core.evaluation.scoring import Score, score_view
 
-
-@dataclass(frozen=True)
-class Sample:
-    """Features of n pairs under frozen encoders: image [n, d], text [n, e], labels [n] int64."""
-
-    image: Tensor
-    text: Tensor
-    labels: Tensor
-
-    @classmethod
-    def of(cls, data: SplitData) -> Sample:
-        """A split whose inputs are features."""
-        rows = torch.arange(len(data))
-        return cls(data.image[rows], data.text[rows], data.labels)
-
+MIN_PAIRS = 2
+"""Of one pair there is no correlation, and no ranking to choose by."""
 
 Represent = Callable[[Tensor, Tensor], Representation]
 """Image features [n, d] and text features [m, e] to common representations, image [n, c] and text [m, c]."""
@@ -35,25 +23,89 @@ Represent = Callable[[Tensor, Tensor], Representation]
 
 @dataclass(frozen=True)
 class Fitted:
-    """A method that has learnt, and what it chose on validation, JSON-able."""
+    """A method that has learnt, and what it chose, JSON-able."""
 
     represent: Represent
     choice: Mapping[str, Any]
 
 
-Baseline = Callable[[Sample, Sample, torch.Generator], Fitted]
-"""Training pairs, validation pairs and a generator for every draw, to a method that has learnt."""
+@dataclass(frozen=True)
+class Judge:
+    """Scores on the target's validation pairs: mAP where they have labels, else the mean reciprocal rank.
+
+    Attributes:
+        images, texts: features [n, d] and [n, e].
+        labels: [n], int64, -1 where nobody knows.
+        pairs: n of them.
+    """
+
+    images: Tensor
+    texts: Tensor
+    labels: Tensor
+    pairs: Sequence[Pair]
+
+    def __bool__(self) -> bool:
+        """Whether there are enough pairs to choose by."""
+        return len(self.labels) >= MIN_PAIRS
+
+    @torch.no_grad()
+    def __call__(self, represent: Represent) -> Score:
+        return score_view(represent(self.images, self.texts), self.labels, self.pairs)
+
+    def best_of(self, candidates: Iterable[tuple[Mapping[str, Any], Represent]]) -> Fitted:
+        """The candidate of the highest score; of equal ones the first, so grids begin with the simplest.
+
+        Where there are no validation pairs the first candidate is taken, and the others are not even made.
+        """
+        if not self:
+            return next(Fitted(represent, choice) for choice, represent in candidates)
+        scored = [(self(represent).mean, Fitted(represent, choice)) for choice, represent in candidates]
+        return max(scored, key=lambda pair: pair[0])[1]
 
 
-def validation_map(represent: Represent, val: Sample) -> float:
-    """mAP on validation, the mean of both directions."""
-    return float(pair_aps(represent(val.image, val.text), val.labels).mean())
+@dataclass(frozen=True)
+class Material:
+    """What a method may learn from: what a training run on the same rung is offered.
+
+    Attributes:
+        judge: for choices alone.
+        generator: for every draw.
+    """
+
+    target: Known
+    source: Known
+    judge: Judge
+    generator: torch.Generator
+
+    def labelled(self, medium: Medium) -> tuple[Tensor, Tensor]:
+        """Features and labels of the target's items of one medium that have a label, lone ones included.
+
+        Raises:
+            NothingToLearnError: they are of fewer than two classes.
+        """
+        known = self.target
+        rows, labels = (known.images, known.image_labels) if medium == "image" else (known.texts, known.text_labels)
+        some = labels >= 0
+        classes = len(torch.unique(labels[some]))
+        if classes < 2:
+            raise NothingToLearnError(f"it needs labelled {medium}s of two classes, and the target has {classes}")
+        return rows[some], labels[some]
+
+    def pairs(self, *, both: bool) -> tuple[Tensor, Tensor]:
+        """Image and text features of the target's pairs, labelled or not, row by row; those of both domains.
+
+        Raises:
+            NothingToLearnError: there are too few.
+        """
+        domains = (self.source, self.target) if both else (self.target,)
+        images = torch.cat([known.images[: known.pairs] for known in domains])
+        if len(images) < MIN_PAIRS:
+            whose = "of either domain" if both else "of the target"
+            raise NothingToLearnError(f"it needs {MIN_PAIRS} training pairs {whose}, and there are {len(images)}")
+        return images, torch.cat([known.texts[: known.pairs] for known in domains])
 
 
-def best_of(candidates: Iterable[tuple[Mapping[str, Any], Represent]], val: Sample) -> Fitted:
-    """The candidate of highest mAP on validation; of equal ones the first, so grids begin with the simplest."""
-    scored = [(validation_map(represent, val), Fitted(represent, choice)) for choice, represent in candidates]
-    return max(scored, key=lambda pair: pair[0])[1]
+Baseline = Callable[[Material], Fitted]
 
 
 @dataclass(frozen=True)

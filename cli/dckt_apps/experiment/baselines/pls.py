@@ -10,11 +10,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dckt_apps.experiment.baselines.fitting import Fitted, Represent, Sample, Scale, best_of
+from dckt_apps.experiment.baselines.fitting import Fitted, Material, Represent, Scale
 from dckt_core.contract.protocols import Representation
 
 COMPONENTS = (2, 4, 8, 16, 32, 64, 128)
-"""How many directions, as far as pairs and columns allow; chosen by mAP on validation."""
+"""How many directions, as far as pairs and columns allow; chosen on validation, and the most where there is none."""
 
 
 class Projection:
@@ -42,14 +42,15 @@ def cut(represent: Represent, count: int) -> Represent:
     return first
 
 
-def fit(train: Sample, val: Sample, generator: torch.Generator) -> Fitted:
+def fit(material: Material) -> Fitted:
     """One decomposition, cut to each number of components. Draws nothing."""
-    image, text = Scale.of(train.image), Scale.of(train.text)
-    most = min(max(COMPONENTS), len(train.labels) - 1, train.image.shape[1], train.text.shape[1])
-    project = Projection(image(train.image), text(train.text), most)
+    images, texts = material.pairs(both=False)
+    image, text = Scale.of(images), Scale.of(texts)
+    most = min(max(COMPONENTS), len(images) - 1, images.shape[1], texts.shape[1])
+    project = Projection(image(images), text(texts), most)
 
     def represent(images: Tensor, texts: Tensor) -> Representation:
         return project(image(images), text(texts))
 
-    counts = [count for count in COMPONENTS if count <= most] or [most]
-    return best_of((({"components": count}, cut(represent, count)) for count in counts), val)
+    counts = [count for count in COMPONENTS if count < most] if material.judge else []
+    return material.judge.best_of(({"components": count}, cut(represent, count)) for count in [*counts, most])
