@@ -25,7 +25,6 @@ TINY = {
 @pytest.mark.parametrize("file", PLANS, ids=lambda file: file.stem)
 def test_it_can_be_read_and_compares_arms_that_meet(file: Path) -> None:
     plan = read_plan(file)
-    assert len(plan.seeds) >= 5
     for data, arm, rung in product(plan.data, plan.arms, plan.rungs):
         Config.resolve(flags=plan.settings(data, arm, rung, plan.seeds[0]))
     for arm, other in plan.contrasts:
@@ -52,7 +51,7 @@ def tiny(squares: Path) -> Plan:
         "seeds": [0],
         "base": {key: base[key] for key in ("encoder", "text_encoder")},
         "data": {"sample": read_plan(squares / "plan.toml").data["squares"]},
-        "arms": {"tuned": TINY, "paper": TINY | {"like": "tuned"}},
+        "arms": {"tuned": TINY, "paper": TINY},
     }
     plan = read_plan(ROOT / "benchmarks/plans/ladder-sample.toml", changes)
     rungs = ("nothing", "unpaired", "pairs-names", "one-only", "one", "all")
