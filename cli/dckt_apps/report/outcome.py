@@ -105,7 +105,7 @@ def _there(figures: Mapping[str, Estimate | None]) -> dict[str, Estimate]:
 def _verdict(other: str, gain: Estimate, measure: str) -> str:
     """What a paired difference and its interval say, and no more than that."""
     size = f"{abs(gain.value):.3f} {measure}"
-    what = {"before transfer": "the network before transfer"}.get(other, f"the {other}")
+    what = f"the network {other}" if other in (NAMES["before"], NAMES["after"]) else f"the {other}"
     if gain.interval is None:
         return f"{'Above' if gain.value > 0 else 'Below'} {what} by {size}."
     low, high = gain.interval
