@@ -15,8 +15,8 @@ MOST = 0.9
 """Share of the labelled items from which on a class leaves too little to the others."""
 
 
-def check_trainable(source: PairSet | None, target: PairSet) -> None:
-    """Passes where there is something to learn from the source, and the target can be scored.
+def check_trainable(source: PairSet | None, target: PairSet, *, scored: bool = True) -> None:
+    """Passes where there is something to learn from the source, and the target can be scored, if it is to be.
 
     The label spaces of source and target need not have anything in common. A source that is withheld is None.
 
@@ -25,7 +25,7 @@ def check_trainable(source: PairSet | None, target: PairSet) -> None:
     """
     if source is not None:
         check_source(source)
-    check_target(target)
+    check_target(target, scored=scored)
 
 
 def check_source(source: PairSet) -> None:
@@ -36,14 +36,14 @@ def check_source(source: PairSet) -> None:
     _check_classes("source", source)
 
 
-def check_target(target: PairSet) -> None:
-    """A target needs test pairs, on which the outcome is scored.
+def check_target(target: PairSet, *, scored: bool = True) -> None:
+    """A target needs test pairs, on which the outcome is scored, unless it is not.
 
     Its other splits may be empty: then nothing is learnt from it, and nothing chosen by it. Where all that it has for
     training is labelled, the labels of val and test must be among those, because a class that was never learnt has no
     place in the representation. Otherwise classes may be learnt that nobody has named, and nothing is asked.
     """
-    if not target.split("test"):
+    if scored and not target.split("test"):
         raise DataError(f"target data set {target.origin}: split 'test' is empty")
     if not target.training:
         return

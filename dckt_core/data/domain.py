@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,6 +116,33 @@ def make_domain(
         items = [pair.item(medium) for pair in pairs]
         return inputs_for(encoder, items, device=device, batch=batch, cache_dir=cache_dir, progress=progress)
 
+    along = [name for name, encoder in (("image", image), ("text", text)) if encoder.trainable]
+    left_out = len(pair_set.training) - len(pair_set.labelled("train"))
+    if along and for_parts and left_out:
+        logger.warning(
+            "%s: %d items without a label or a partner are left out, because the %s encoder trains along",
+            *(role, left_out, " and the ".join(along)),
+        )
+    return domain_of(role, pair_set, splits, inputs, for_parts=for_parts and not along)
+
+
+def domain_of(
+    role: Role,
+    pair_set: PairSet,
+    splits: Sequence[Split],
+    inputs: Callable[[Medium, Sequence[Pair]], Inputs],
+    *,
+    for_parts: bool = True,
+) -> Domain:
+    """A data set as inputs, wherever these come from.
+
+    Args:
+        splits: those to make; "train" is one of them.
+        inputs: makes one medium's inputs of some pairs that have it. Where it raises DataError or UsageError for the
+            names of the classes, these are left out, which is said.
+        for_parts: also what parts alone learn from: unlabelled pairs, lone items and names.
+    """
+
     def labels(pairs: Sequence[Pair]) -> Tensor:
         return torch.tensor(pair_set.labels(pairs), dtype=torch.int64)
 
@@ -125,26 +152,18 @@ def make_domain(
     def alone(medium: Medium, pairs: Sequence[Pair]) -> Items:
         return Items(pairs, inputs(medium, pairs), labels(pairs))
 
-    along = [name for name, encoder in (("image", image), ("text", text)) if encoder.trainable]
-    everything = for_parts and not along
-    left_out = len(pair_set.training) - len(pair_set.labelled("train"))
-    if along and for_parts and left_out:
-        logger.warning(
-            "%s: %d items without a label or a partner are left out, because the %s encoder trains along",
-            *(role, left_out, " and the ".join(along)),
-        )
     # At once, so that the features in the cache are of use whichever labels are known the next time.
-    training = complete(pair_set.split("train") if everything else pair_set.labelled("train"))
+    training = complete(pair_set.split("train") if for_parts else pair_set.labelled("train"))
     data: dict[Split, SplitData] = {"train": _some(training, training.labels >= 0)}
     unlabelled = _some(training, training.labels < 0)
-    lone = {medium: alone(medium, pair_set.lone(medium) if everything else []) for medium in MEDIA}
+    lone = {medium: alone(medium, pair_set.lone(medium) if for_parts else []) for medium in MEDIA}
     names = [
         Pair(f"name:{name}", None, name, label, "train", role=role)
         for label in pair_set.classes
         for name in pair_set.names_of(label)
     ]
     try:
-        named = alone("text", names if everything else [])
+        named = alone("text", names if for_parts else [])
     except (DataError, UsageError) as error:
         logger.warning("%s: the names of the classes are left out: %s", role, error)
         named = alone("text", [])

@@ -86,7 +86,9 @@ def save_model(run_dir: Path, setup: Setup) -> None:
             medium: EncoderDescription(encoder.fingerprint, encoder.dim, encoder.trainable, encoder.state)
             for medium, encoder in setup.encoders.items()
         },
-        images={role: images_digest(_used(role, pair_set)) for role, pair_set in setup.pair_sets.items()},
+        images={}
+        if setup.at_hand
+        else {role: images_digest(_used(role, pair_set)) for role, pair_set in setup.pair_sets.items()},
     )
     write_text(Layout(run_dir).model, json.dumps(asdict(description), ensure_ascii=False))
 

@@ -69,9 +69,11 @@ class Setup:
     Args:
         device: where encoders and networks run; the configuration's where None.
         states: what encoders learnt in the run that is read back, by medium; they learn anew where None.
+        domains: both domains, where they are at hand as rows: no data set is read, and no encoder runs.
 
     Attributes:
         config: the configuration with every option of every chosen plugin spelled out.
+        at_hand: whether the domains were given, which have no files then, and maybe nothing to be scored on.
     """
 
     def __init__(
@@ -81,14 +83,16 @@ class Setup:
         *,
         device: torch.device | None = None,
         states: Mapping[Medium, Mapping[str, Any] | None] | None = None,
+        domains: Mapping[Role, Domain] | None = None,
     ) -> None:
         self.context = context
         self.device = device or find_device(config.device)
         self.plugins = Plugins(config, context.registry)
         self.config = self.plugins.config
         self._states = states
-        self._screened: dict[Role, Screened] = {}
-        self._domains: dict[Role, Domain] = {}
+        self._domains: dict[Role, Domain] = dict(domains or {})
+        self._screened = {role: Screened(domain.pair_set) for role, domain in self._domains.items()}
+        self.at_hand = domains is not None
 
     # --- data -----------------------------------------------------------------------------------------------
 
@@ -142,13 +146,13 @@ class Setup:
         return self._domains[role]
 
     def check(self) -> None:
-        """Passes where the data can be learnt from and scored; says what there is.
+        """Passes where the data can be learnt from and scored; says what there is. Domains at hand need no test split.
 
         Raises:
             DataError: they cannot.
         """
         withheld = self.config.offer.source_items == "none"
-        check_trainable(None if withheld else self.pairs("source"), self.pairs("target"))
+        check_trainable(None if withheld else self.pairs("source"), self.pairs("target"), scored=not self.at_hand)
         for role, pair_set in self.pair_sets.items():
             counts = ", ".join(f"{len(pair_set.split(split))} {split}" for split in SPLITS)
             logger.info("%s: %s, %d classes, pairs: %s", role, pair_set.origin, len(pair_set.classes), counts)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -21,9 +22,10 @@ from dckt_core.config import Config, read_config
 from dckt_core.contract.guards import GuardedObserver
 from dckt_core.contract.pairs import Medium, Pair, Role
 from dckt_core.contract.protocols import PartContext, Representation
+from dckt_core.data.domain import Domain
 from dckt_core.engine.processes import Engine
 from dckt_core.engine.snapshot import Snapshot, SnapshotFolder
-from dckt_core.engine.stopping import stopping
+from dckt_core.engine.stopping import Stop, stopping
 from dckt_core.evaluation.scoring import Score, score_view
 from dckt_core.io.files import write_text
 from dckt_core.io.json import write_json, write_lines
@@ -92,13 +94,34 @@ def resume(run_dir: Path, *, context: Context) -> Result:
         return job.run(run_dir, folder, resumed=True)
 
 
-class _Job:
-    """One training with everything that it needs, made before anything is written."""
+def train_on(domains: Mapping[Role, Domain], config: Config, *, context: Context, run_dir: Path) -> Result:
+    """Trains on rows at hand, into a folder that is the caller's own and there already; signals are left to the caller.
 
-    def __init__(self, setup: Setup, engine: Engine) -> None:
+    What `load` reads lies in it then. A target without a test split is not scored: `test` of the summary is empty.
+
+    Raises:
+        UsageError, DataError, PluginError, DivergedError: as `train`; the folder is left as it is.
+    """
+    with Engine(config.device, config.precision) as engine:
+        job = _Job(Setup(config, context, device=engine.device, domains=domains), engine, signals=False)
+        Layout(run_dir).checkpoints.mkdir()
+        job.describe(run_dir)
+        summary = job.work(run_dir, job.setup.observers(run_dir))
+        write_json(Layout(run_dir).summary, summary)
+        return Result(run_dir, summary)
+
+
+class _Job:
+    """One training with everything that it needs, made before anything is written.
+
+    Args:
+        signals: whether Ctrl-C and SIGTERM stop it between two updates.
+    """
+
+    def __init__(self, setup: Setup, engine: Engine, *, signals: bool = True) -> None:
         self.started, self.began = datetime.now(), time.monotonic()
         self.earlier = 0.0  # seconds that a resumed run was at work before
-        self.setup, self.engine = setup, engine
+        self.setup, self.engine, self.signals = setup, engine, signals
         setup.check()
         for role in ROLES:
             setup.domain(role)
@@ -124,40 +147,37 @@ class _Job:
     def run(self, run_dir: Path, folder: RunFolder | None, *, resumed: bool = False) -> Result:
         """Trains; `folder` is None on processes that do not write."""
         if folder is None:
-            return Result(run_dir, self._work(run_dir, None, [], resumed))
+            return Result(run_dir, self.work(run_dir, [], resumed=resumed))
         with folder.recording(resumed=resumed):
             if resumed:
                 check_model(run_dir, self.setup)
             observers = self.setup.observers(run_dir)
-            summary = self._work(run_dir, folder, observers, resumed)
+            summary = self.work(run_dir, observers, resumed=resumed)
             write_json(folder.files.summary, summary)
             SnapshotFolder(folder.snapshots).clear()
             for observer in observers:
                 observer.on_end(summary)
         return Result(run_dir, summary)
 
-    def _work(
-        self, run_dir: Path, folder: RunFolder | None, observers: Sequence[GuardedObserver], resumed: bool
-    ) -> dict[str, Any]:
-        outcome = self._train_networks(run_dir, folder, observers, resumed) if self.trains_networks else None
+    def work(self, run_dir: Path, observers: Sequence[GuardedObserver], *, resumed: bool = False) -> dict[str, Any]:
+        """Trains, and leaves weights in the folder; the summary, on every process."""
+        outcome = self._train_networks(run_dir, observers, resumed) if self.trains_networks else None
         self.engine.wait()
         # The rest is quick and needs no other process; it has the outcome from the main one.
-        summary = self._finish(run_dir, outcome) if folder is not None else {}
+        summary = self._finish(run_dir, outcome) if self.engine.is_main else {}
         return self.engine.from_main(summary)
 
-    def _train_networks(
-        self, run_dir: Path, folder: RunFolder | None, observers: Sequence[GuardedObserver], resumed: bool
-    ) -> Outcome:
+    def _train_networks(self, run_dir: Path, observers: Sequence[GuardedObserver], resumed: bool) -> Outcome:
         """The published method."""
         setup = self.setup
         snapshots = SnapshotFolder(Layout(run_dir).checkpoints, setup.config.checkpoints_kept)
 
         def save(what: str, network: DomainNetwork) -> None:
-            if folder is not None:
+            if self.engine.is_main:
                 save_weights(Layout(run_dir).checkpoint(what), network)
 
         def keep(snapshot: Snapshot) -> None:
-            if folder is None:
+            if not self.engine.is_main:
                 return
             timed = replace(snapshot, facts={**snapshot.facts, "seconds": round(self._seconds(), 1)})
             try:
@@ -165,7 +185,7 @@ class _Job:
             except StorageError as error:  # there may be room again by the time of the next one
                 logger.warning("%s; training goes on, and the checkpoint before stays the last", error)
 
-        with stopping() as stop:
+        with stopping() if self.signals else nullcontext(Stop()) as stop:
             trainer = Trainer(
                 setup.config,
                 source=setup.domain("source"),
@@ -211,7 +231,9 @@ class _Job:
         space, reached = self._fit_space(pair)
         save_space(run_dir, space)
         beyond = None if trained and setup.is_network_alone(space) else space
-        scores = score_test(trained, beyond, data["test"], device, generator_for(config.seed, "bootstrap"))
+        scores: dict[str, Any] = {}
+        if len(data["test"]):
+            scores = score_test(trained, beyond, data["test"], device, generator_for(config.seed, "bootstrap"))
         validation: dict[str, Any] = {}
         harmed = False
         if outcome is not None:
@@ -224,7 +246,7 @@ class _Job:
                 logger.warning(
                     "negative transfer: on validation the target network scores below its target-only control"
                 )
-        if reached is not None and scores["result"] == "space":
+        if reached is not None and beyond is not None:
             validation["space"] = asdict(reached)
         source, target = setup.domain("source"), setup.domain("target")
         return {
