@@ -36,6 +36,10 @@ class UsageError(DcktError):
     exit_code = ExitCode.USAGE
 
 
+class ArgumentError(UsageError, ValueError):
+    """An argument of a function, from Python, that cannot be used as it is. A ValueError too, as callers expect."""
+
+
 class DataError(DcktError):
     """A manifest, image, text or feature file that cannot be used as it is."""
 

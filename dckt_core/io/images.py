@@ -53,6 +53,19 @@ def open_image(path: Path) -> Image.Image:
         raise DataError(f"{path}: cannot be decoded: {reason}") from None
 
 
+def as_rgb(image: Image.Image, name: str) -> Image.Image:
+    """A picture in memory as `open_image` gives those in files.
+
+    Raises:
+        DataError: it is broken or of a kind that has no place in RGB; `name` is what the message calls it.
+    """
+    try:
+        return _to_rgb(_upright(image))
+    except Exception as error:  # as above: one that was opened and not yet decoded may be broken
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise DataError(f"{name}: cannot be decoded: {reason}") from None
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """Width and height that a picture's header tells of; nothing is decoded. Safe to call from several threads.
 

@@ -18,7 +18,7 @@ from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, silent
 from dckt_core.config import Config, read_config
 from dckt_core.contract.discovery import Registry, load_registry
-from dckt_core.contract.pairs import MEDIA, ImageItem, Medium, Pair, PairSet, Role, TextItem
+from dckt_core.contract.pairs import MEDIA, Medium, Pair, PairSet, Role
 from dckt_core.contract.protocols import Encoder, Item, PartContext, Representation
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.features import compute_features
@@ -39,6 +39,7 @@ from dckt_core.io.tensors import (
 from dckt_core.method.network import DomainNetwork
 from dckt_core.method.space import Description as SpaceDescription
 from dckt_core.method.space import Space
+from dckt_core.runs.given import Images, Picture, Texts, given
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.setup import ROLES, Context, Setup, make_networks, moved
 
@@ -171,29 +172,45 @@ class TrainedModel:
         """The encoder of one medium."""
         return self.setup.encoders[medium]
 
-    def encode_images(self, items: Sequence[ImageItem | Path | str], *, cache: bool = False) -> Tensor:
+    def encode_images(self, images: Images, *, cache: bool = False) -> Tensor:
         """Common representations [n, D] of images, float32, on the CPU. See `method/space.py` for what they are.
 
-        cache: keep a frozen encoder's features for the next time, as is worth it for a gallery.
+        Args:
+            images: a path, a PIL image or a picture as an array, uint8 [h, w, 3] or [n, h, w, 3]; a sequence of these;
+                or rows [n, d], floating-point, as the frozen image encoder gives them.
+            cache: keep a frozen encoder's features of files for the next time, as is worth it for a gallery.
+
+        Raises:
+            ArgumentError: what was given is none of these.
+            DataError: a picture cannot be read.
         """
-        return self._batches("image", _images(items), cache, lambda rows: self.represent("image", rows))
+        return self._batches("image", images, self.represent, self.dim, cache=cache)
 
-    def encode_texts(self, items: Sequence[TextItem | str], *, cache: bool = False) -> Tensor:
-        """Common representations [n, D] of texts, as for images."""
-        return self._batches("text", _texts(items), cache, lambda rows: self.represent("text", rows))
+    def encode_texts(self, texts: Texts, *, cache: bool = False) -> Tensor:
+        """Common representations [n, D] of texts: a string, a sequence of strings, or rows, as for images."""
+        return self._batches("text", texts, self.represent, self.dim, cache=cache)
 
-    def predict_images(self, items: Sequence[ImageItem | Path | str]) -> list[str]:
+    def predict_images(self, images: Images) -> list[str]:
         """The class of each image, one of `classes`, that is held most probable.
 
         Raises:
             UsageError: nothing in the common space tells classes apart.
         """
-        rows = self._batches("image", _images(items), False, lambda rows: self.probabilities("image", rows))
-        return [self.classes[column] for column in rows.argmax(dim=1).tolist()]
+        return self._most_probable(self.image_probabilities(images))
 
-    def predict_texts(self, items: Sequence[TextItem | str]) -> list[str]:
+    def predict_texts(self, texts: Texts) -> list[str]:
         """The class of each text, as for images."""
-        rows = self._batches("text", _texts(items), False, lambda rows: self.probabilities("text", rows))
+        return self._most_probable(self.text_probabilities(texts))
+
+    def image_probabilities(self, images: Images) -> Tensor:
+        """Probabilities [n, C] of `classes` for images, each row adding up to 1; errors as in `predict_images`."""
+        return self._batches("image", images, self.probabilities, len(self.classes))
+
+    def text_probabilities(self, texts: Texts) -> Tensor:
+        """Probabilities [n, C] of `classes` for texts, as for images."""
+        return self._batches("text", texts, self.probabilities, len(self.classes))
+
+    def _most_probable(self, rows: Tensor) -> list[str]:
         return [self.classes[column] for column in rows.argmax(dim=1).tolist()]
 
     def represent(self, medium: Medium, inputs: Tensor) -> Tensor:
@@ -247,34 +264,37 @@ class TrainedModel:
         return pair_set
 
     def _batches(
-        self, medium: Medium, items: Sequence[Item], cache: bool, compute: Callable[[Tensor], Tensor]
+        self,
+        medium: Medium,
+        value: Images | Texts,
+        compute: Callable[[Medium, Tensor], Tensor],
+        width: int,
+        *,
+        cache: bool = False,
     ) -> Tensor:
-        if not items:
-            return torch.empty(0, self.dim)
-        encoder, context = self.encoder(medium), self.setup.context
+        """What `compute` gives for what was given, a batch at a time: [n, width]."""
+        encoder = self.encoder(medium)
+        items = given(medium, value, encoder)
+        if not len(items):
+            return torch.empty(0, width)
+        inputs = items if isinstance(items, Tensor) else self._inputs(encoder, items, cache)
+        parts = []
+        for start in range(0, len(items), VIEW_BATCH):
+            batch = inputs[torch.arange(start, min(start + VIEW_BATCH, len(items)))].to(self.device)
+            parts.append(compute(medium, batch).cpu())
+        return torch.cat(parts)
+
+    def _inputs(self, encoder: Encoder, items: Sequence[Item], cache: bool) -> Inputs:
+        context = self.setup.context
         how: dict[str, Any] = {
             "device": self.device,
             "batch": self.config.encode_batch,
             "progress": context.progress,
         }
-        inputs: Inputs
-        if cache or encoder.trainable:
-            inputs = inputs_for(encoder, items, cache_dir=context.cache_dir, **how)
-        else:
-            inputs = compute_features(encoder, items, **how)
-        parts = []
-        for start in range(0, len(items), VIEW_BATCH):
-            batch = inputs[torch.arange(start, min(start + VIEW_BATCH, len(items)))].to(self.device)
-            parts.append(compute(batch).cpu())
-        return torch.cat(parts)
-
-
-def _images(items: Sequence[ImageItem | Path | str]) -> list[ImageItem]:
-    return [item if isinstance(item, ImageItem) else ImageItem(str(item), Path(item)) for item in items]
-
-
-def _texts(items: Sequence[TextItem | str]) -> list[TextItem]:
-    return [item if isinstance(item, TextItem) else TextItem(str(n), item) for n, item in enumerate(items)]
+        files = cache and not any(isinstance(item, Picture) for item in items)  # the cache knows pictures by file
+        if files or encoder.trainable:
+            return inputs_for(encoder, items, cache_dir=context.cache_dir, **how)
+        return compute_features(encoder, items, **how)
 
 
 def load(

@@ -116,6 +116,9 @@ class PrecomputedOptions:
     key: Annotated[
         str | None, "array with the features where a file holds several; a,b for rows of a, then rows of b"
     ] = None
+    dim: Annotated[int | None, Ge(1), "values of a row, where there is no file: takes rows as they are, no items"] = (
+        None
+    )
 
 
 @hookimpl

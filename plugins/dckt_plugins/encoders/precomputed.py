@@ -30,10 +30,14 @@ def _build(options: PrecomputedOptions, medium: Medium) -> Encoder:
     """The encoder; see `catalogue.PrecomputedOptions`.
 
     Raises:
-        UsageError: no file is named for the target.
+        UsageError: no file is named for the target, nor how wide rows are that come without one; or both are.
         DataError: a file cannot be used, or the two have rows of different widths.
     """
     name, flag = f"precomputed-{medium}", FLAGS[medium]
+    if options.dim is not None:
+        if (options.target, options.source) != (None, None):
+            raise UsageError(f"encoder '{name}': {flag} dim=N is for rows without a file; the files say it themselves")
+        return _of_rows(name, medium, options.dim)
     if options.target is None:
         raise UsageError(f"encoder '{name}' needs {flag} target=FILE, and source=FILE for training")
     given: dict[Role, tuple[str | None, str | None]] = {
@@ -70,6 +74,16 @@ def _build(options: PrecomputedOptions, medium: Medium) -> Encoder:
         fingerprint=f"{name}/{_digest(options)}",
         cached=False,  # the cache knows items by what they hold, and these features go by ids
     )
+
+
+def _of_rows(name: str, medium: Medium, dim: int) -> Encoder:
+    """For who has rows at hand, whose encoder nobody else knows."""
+
+    def refuse(items: Sequence[Item]) -> Tensor:
+        raise UsageError(f"encoder '{name}' has no file of features, and takes no {medium}s: give rows of {dim} values")
+
+    module = nn.Identity()
+    return Encoder(prepare=refuse, module=module, dim=dim, fingerprint=f"{name}/rows of {dim}", cached=False)
 
 
 def _digest(options: PrecomputedOptions) -> str:

@@ -351,3 +351,14 @@ def test_a_run_on_features_alone(tmp_path, monkeypatch, capsys):
     np.save("target/image.npy", np.load("target/image.npy") + 1)
     assert main(["evaluate", "runs/run"]) == 3
     assert "its image encoder had other weights or another preprocessing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("modality", ["image", "text"])
+def test_rows_that_come_without_a_file(build, modality):
+    encoder = build(f"precomputed-{modality}", dim=3)
+    assert encoder.dim == 3
+    assert encoder.fingerprint != build(f"precomputed-{modality}", dim=4).fingerprint
+    with pytest.raises(UsageError, match=f"takes no {modality}s: give rows of 3 values"):
+        features(encoder, "one")
+    with pytest.raises(UsageError, match="dim=N is for rows without a file"):
+        build(f"precomputed-{modality}", dim=3, target="rows.npz")
