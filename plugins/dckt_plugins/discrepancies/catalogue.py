@@ -53,6 +53,19 @@ class AdversarialOptions:
     gamma: Annotated[float, Gt(0), "how fast the factor rises: strength * (2 / (1 + exp(-gamma * progress)) - 1)"] = 10
 
 
+@dataclass(frozen=True)
+class SinkhornOptions:
+    """What `--discrepancy-opt` takes. The unit of cost is the mean squared distance of the pooled rows.
+
+    In layers of hundreds of values a batch's own scatter drowns the domains' difference where eps is well below 1.
+    """
+
+    eps: Annotated[float, Ge(1e-3), Le(1e3), "entropy of the plan: the smaller, the finer and the slower"] = 1.0
+    rho: Annotated[float | None, Ge(1e-3), Le(1e3), "how firmly the plan's marginals hold; by default exactly"] = None
+    rounds: Annotated[int, Ge(1), Le(1_000_000), "at most so many updates of the potentials"] = 500
+    tolerance: Annotated[float, Gt(0), Le(1), "change of the potentials at which it is enough, in units of eps"] = 1e-3
+
+
 @hookimpl
 def dckt_discrepancies() -> Iterable[DiscrepancySpec[Any]]:
     return [
@@ -81,6 +94,13 @@ def dckt_discrepancies() -> Iterable[DiscrepancySpec[Any]]:
             summary="domain discriminators with gradient reversal, trained along",
             options=AdversarialOptions,
             build="dckt_plugins.discrepancies.adversarial:build",
+            api="1.0",
+        ),
+        DiscrepancySpec(
+            name="sinkhorn",
+            summary="debiased Sinkhorn divergence: entropic optimal transport between the domains",
+            options=SinkhornOptions,
+            build="dckt_plugins.discrepancies.sinkhorn:Sinkhorn",
             api="1.0",
         ),
     ]

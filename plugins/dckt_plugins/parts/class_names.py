@@ -15,7 +15,7 @@ from torch import Tensor
 from dckt_core import Material, Medium, PartContext, StepAsideError
 from dckt_plugins.parts.base import by_medium, place, placing_part
 from dckt_plugins.parts.catalogue import ClassNameOptions
-from dckt_plugins.parts.sinkhorn import shares, sinkhorn
+from dckt_plugins.sinkhorn import shares, sinkhorn
 
 Anchors = Callable[[Tensor], Tensor]
 DRAWS = 20

@@ -23,7 +23,7 @@ from dckt_plugins.parts.catalogue import StudentOptions
 from dckt_plugins.parts.cca import Scale
 from dckt_plugins.parts.classifiers import MediumClassifier
 from dckt_plugins.parts.logistic import Logistic, named, under
-from dckt_plugins.parts.sinkhorn import shares, sinkhorn
+from dckt_plugins.sinkhorn import shares, sinkhorn
 
 LEAST = 1e-9
 

@@ -21,7 +21,7 @@ from dckt_core import Known, Material, Medium, PartContext, StepAsideError, advi
 from dckt_plugins.parts.catalogue import TransportOptions
 from dckt_plugins.parts.cca import Correlation, Scale, correlate, principal_axes
 from dckt_plugins.parts.classifiers import MediumClassifier
-from dckt_plugins.parts.sinkhorn import shares, sinkhorn
+from dckt_plugins.sinkhorn import shares, sinkhorn
 
 FEWEST = 64
 """Images, and texts; of fewer a plan says too little."""

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dckt_plugins.parts.sinkhorn import shares, sinkhorn
+from dckt_plugins.sinkhorn import scalings, shares, sinkhorn, symmetric_scalings
 
 
 def similarity(seed: int, n: int, m: int) -> Tensor:
@@ -47,3 +47,22 @@ def test_unbalanced_leaves_alone_what_has_no_partner() -> None:
 def test_shares_of_a_row_sum_to_one() -> None:
     rows = shares(sinkhorn(similarity(2, 4, 7), 0.1))
     torch.testing.assert_close(rows.sum(1), torch.ones(4, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("power", [1.0, 0.7])
+def test_one_scaling_of_a_symmetric_kernel_is_that_of_rows_and_of_columns(power: float) -> None:
+    points = similarity(4, 6, 2)
+    z = -5 * torch.cdist(points, points).square()
+    one = symmetric_scalings(z, power, rounds=60, tolerance=1e-12)
+    assert one.change < 1e-12, "its error halves in each round"
+    both = scalings(z, power, rounds=20_000, tolerance=1e-12)
+    plans = [(z + found.rows[:, None] + found.columns).exp() for found in (one, both)]
+    torch.testing.assert_close(plans[0], plans[1], rtol=1e-6, atol=1e-9)
+
+
+def test_a_good_start_is_the_end() -> None:
+    z = 3 * similarity(5, 6, 4)
+    first = scalings(z, 1.0, rounds=5000, tolerance=1e-12)
+    again = scalings(z, 1.0, rounds=1, tolerance=1e-12, start=first.columns)
+    assert again.change < 1e-10
+    torch.testing.assert_close(again.rows, first.rows)
