@@ -23,6 +23,8 @@ from dckt_core.contract.specs import (
 )
 
 if TYPE_CHECKING:
+    from dckt_core.arrays.common_space import CommonSpace as CommonSpace
+    from dckt_core.base.errors import ArgumentError as ArgumentError
     from dckt_core.base.errors import DataError as DataError
     from dckt_core.base.errors import PluginError as PluginError
     from dckt_core.base.errors import StorageError as StorageError
@@ -83,7 +85,8 @@ __version__ = "0.1.0"
 """That of the distribution `dckt`."""
 
 _HOMES = {
-    "base.errors": ("DataError", "PluginError", "StorageError", "UsageError", "did_you_mean"),
+    "arrays.common_space": ("CommonSpace",),
+    "base.errors": ("ArgumentError", "DataError", "PluginError", "StorageError", "UsageError", "did_you_mean"),
     "base.memory": ("advising",),
     "base.progress": ("logger",),
     "base.rng": ("seed_for", "seeded_construction", "undrawn_linear"),
