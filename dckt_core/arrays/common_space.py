@@ -221,7 +221,8 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
 
     def predict(self, rows: Any, medium: Medium = "image") -> npt.NDArray[Any]:
         """The most probable of `classes_` for rows of one medium: [n]."""
-        return cast("npt.NDArray[Any]", self.classes_[self.predict_proba(rows, medium).argmax(axis=1)])
+        columns = self.predict_proba(rows, medium).argmax(axis=1)
+        return cast("npt.NDArray[Any]", self.classes_[columns])
 
     def rank(
         self,

@@ -33,6 +33,8 @@ def as_labels(value: Any, count: int, name: str) -> Labels:
     """
     if value is None:
         return [None] * count
+    if hasattr(value, "__array__") and not hasattr(value, "tolist"):
+        value = np.asarray(value)
     if isinstance(value, str) or not (hasattr(value, "tolist") or isinstance(value, Iterable)):
         raise ArgumentError(f"{name}: {type(value).__name__}, where a label for each row is expected")
     found = value.tolist() if hasattr(value, "tolist") else list(value)
@@ -86,7 +88,7 @@ def _by_label(value: Any, known: Sequence[Label], width: int) -> dict[Label, Any
     of_strings = known and isinstance(known[0], str)
     if isinstance(value, str):
         raise ArgumentError("class_names: one string, where a name for each class is expected")
-    names = value.tolist() if getattr(getattr(value, "dtype", None), "kind", "") in "UO" else value
+    names = value.tolist() if getattr(getattr(value, "dtype", None), "kind", None) in ("U", "O") else value
     if isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names):
         if len(set(names)) < len(names):
             raise ArgumentError("class_names: a name is given twice")

@@ -27,10 +27,10 @@ def as_rows(value: Any, name: str, *, width: int | None = None) -> Tensor:
     """
     array = as_numbers(value, name)
     if array.ndim != 2:
-        hint = f"; one row is {name}[None]" if array.ndim == 1 else ""
+        hint = f". Reshape your data: one row is {name}[None]" if array.ndim == 1 else ""
         raise ArgumentError(f"{name}: an array of shape {_shape(array)} is not rows [n, d]{hint}")
     if array.shape[1] == 0:
-        raise ArgumentError(f"{name}: 0 feature(s) (shape={_shape(array)}) while a minimum of 1 is required")
+        raise ArgumentError(f"{name}: 0 feature(s) (shape={_shape(array)}) while a minimum of 1 is required in a row")
     if width is not None and array.shape[1] != width:
         raise ArgumentError(f"{name}: rows of {array.shape[1]} values, where {width} are expected")
     with np.errstate(over="ignore"):  # becomes infinite, which is seen below

@@ -64,9 +64,9 @@ def with_nan(*rows: int) -> Any:
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        (ROWS[0], "images: an array of shape (4,) is not rows [n, d]; one row is images[None]"),
+        (ROWS[0], "images: an array of shape (4,) is not rows [n, d]. Reshape your data: one row is images[None]"),
         (ROWS[None], "images: an array of shape (1, 3, 4) is not rows [n, d]"),
-        (ROWS[:, :0], "images: 0 feature(s) (shape=(3, 0)) while a minimum of 1 is required"),
+        (ROWS[:, :0], "images: 0 feature(s) (shape=(3, 0)) while a minimum of 1 is required in a row"),
         (ROWS[:, :3], "images: rows of 3 values, where 4 are expected"),
         (with_nan(1), "images: row 1 holds NaN or infinity, or what is too large for float32"),
         (with_nan(0, 2), "images: row 0 (and 1 more of 3) holds NaN or infinity, or what is too large for float32"),
