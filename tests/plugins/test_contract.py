@@ -48,7 +48,10 @@ LOCATIONS: dict[str, Callable[[Path], Path]] = {
 """A small data set for each layout; what is made on the spot needs none."""
 
 
-NEEDED: dict[str, dict[str, Any]] = {"transport": {"related": -1000.0}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "transport": {"related": -1000.0},
+    "media-mmd": {"related": -1000.0, "updates": 5},
+}
 """Options without which a plugin would find that made-up features say too little."""
 
 

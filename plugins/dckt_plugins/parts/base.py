@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dckt_core import Known, Material, Medium, StepAsideError
 
-PLACES = ("transport", "correlation")
+PLACES = ("transport", "media-mmd", "correlation")
 """Parts that place both media in one space; the first that is there is the one to build on."""
 
 
@@ -25,7 +25,7 @@ def placing_part(material: Material) -> str:
         except KeyError:
             continue
         return name
-    raise StepAsideError(f"it builds on one of the parts {' and '.join(PLACES)}, and neither is there")
+    raise StepAsideError(f"it builds on one of the parts {', '.join(PLACES)}, and none is there")
 
 
 def place(before: Mapping[str, Tensor]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
@@ -31,6 +31,24 @@ class TransportOptions:
     rho: Annotated[float, Ge(0), Le(1e3), "how firmly the plan's marginals hold; 0: exactly"] = 0.1
     rounds: Annotated[int, Gt(0), Le(1000), "of plan and correlation"] = 5
     hint: Annotated[float, Ge(0), Le(1e3), "weight of the source's classes in the plan"] = 0.5
+    floor: Annotated[float, Ge(0), Le(1e3), "weight of what the source alone says, beside 1"] = 0.3
+    related: Annotated[float, "standard deviations by which the source must beat a shuffled one"] = 4.0
+    width: Directions = 256
+    ridge: Ridge = 0.5
+
+
+@dataclass(frozen=True)
+class MediaMMDOptions:
+    """What `media-mmd` takes."""
+
+    discrepancy: Annotated[
+        Literal["mmd", "class-mmd", "sinkhorn"], "between the target's images and texts; class-mmd: class by class"
+    ] = "mmd"
+    pull: Annotated[float, Ge(0), Le(1e6), "of the discrepancy, beside the source's pairs"] = 10.0
+    updates: Annotated[int, Gt(0), Le(1_000_000), "of the maps"] = 300
+    batch: Annotated[int, Ge(2), Le(2**20), "source pairs, target images and target texts in an update"] = 256
+    lr: Annotated[float, Gt(0), Le(1e3), "learning rate (Adam), where an axis has length 1"] = 1e-3
+    temperature: Annotated[float, Gt(0), Le(1e3), "of the cosines between the source's images and texts"] = 0.1
     floor: Annotated[float, Ge(0), Le(1e3), "weight of what the source alone says, beside 1"] = 0.3
     related: Annotated[float, "standard deviations by which the source must beat a shuffled one"] = 4.0
     width: Directions = 256
@@ -119,12 +137,20 @@ def dckt_parts() -> list[PartSpec[Any]]:
             supersedes=("correlation",),
         ),
         PartSpec(
+            name="media-mmd",
+            summary="unpaired images and texts of the target, brought together as two distributions",
+            options=MediaMMDOptions,
+            build="dckt_plugins.parts.media_mmd:build",
+            api="1.0",
+            supersedes=("correlation",),
+        ),
+        PartSpec(
             name="neighbours",
             summary="places moved half way towards those of similar training items",
             options=NeighbourOptions,
             build="dckt_plugins.parts.neighbours:build",
             api="1.0",
-            supersedes=("transport", "correlation"),
+            supersedes=("transport", "media-mmd", "correlation"),
         ),
         PartSpec(
             name="class-names",

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from dckt_core.base.errors import UsageError
-from dckt_plugins.discrepancies.sinkhorn import sinkhorn_divergence
+from dckt_plugins.sinkhorn import sinkhorn_divergence
 from tests.support.tolerance import assert_same
 
 pytestmark = pytest.mark.numerics

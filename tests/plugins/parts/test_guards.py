@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -113,6 +114,39 @@ def test_transport_wants_enough_unpaired_items(target: Known, reason: str) -> No
     assert fitted(SOURCE, target, "correlation", "transport").description.aside == {"transport": reason}
 
 
+@pytest.mark.parametrize("discrepancy", ["mmd", "class-mmd", "sinkhorn"])
+def test_media_mmd_brings_images_and_texts_together_and_keeps_the_sources_pairs(discrepancy: str) -> None:
+    options = {"discrepancy": discrepancy, "updates": 40, "lr": 0.01, "related": -1000.0}
+    described = fitted(domain(1, 40), unpaired(domain(2, 40)), "correlation", "media-mmd", **{"media-mmd": options})
+    assert list(described.description.weights) == ["media-mmd"]
+    ((_, said),) = described.description.notes[-1:]
+    start, end = (float(number) for number in re.findall(r"([\d.]+) at the (?:start|end)", said))
+    assert end < 0.8 * start
+    after, before = (float(number) for number in re.findall(r"rank of ([\d.]+) \(([\d.]+)\)", said)[0])
+    assert after > 0.7 * before > 0.1
+
+
+def test_media_mmd_steps_aside_for_the_same_reasons_as_transport_and_where_it_collapses() -> None:
+    def reason(source: Known, target: Known, **options: Any) -> str:
+        space = fitted(source, target, "correlation", "media-mmd", **{"media-mmd": {"updates": 40, **options}})
+        return space.description.aside["media-mmd"]
+
+    target = unpaired(domain(2, 40))
+    assert reason(SOURCE, TARGET) == "the target has no unpaired items"
+    assert reason(SOURCE, unpaired(domain(2, 8))).startswith("the target has 40 unpaired images and 40 unpaired texts")
+    assert "than the same pairs shuffled" in reason(domain(3, 40, related=False), target)
+    nobody = without_labels(domain(1, 40))
+    assert "labels of fewer than two classes" in reason(nobody, target, discrepancy="class-mmd", related=-1000.0)
+    assert reason(domain(1, 40), target, pull=1e6, lr=1.0, related=-1000.0).startswith("its maps collapsed")
+
+
+def test_neighbours_build_on_media_mmd() -> None:
+    names, options = ("correlation", "media-mmd", "neighbours"), {"updates": 2, "related": -1000.0}
+    space = fitted(domain(1, 40), unpaired(domain(2, 40)), *names, **{"media-mmd": options})
+    assert list(space.description.weights) == ["neighbours"]
+    assert space.description.widths["neighbours"] == space.description.widths["media-mmd"]
+
+
 def test_names_that_lie_nowhere_near_the_items_are_not_trusted() -> None:
     target = without_labels(TARGET)
     assert "class-names" in fitted(SOURCE, target, "correlation", "class-names").description.weights
@@ -157,7 +191,7 @@ def test_lone_items_are_shared_out_so_that_no_class_eats_the_others() -> None:
 def test_nothing_to_build_on_is_a_reason() -> None:
     aside = fitted(SOURCE, TARGET, "linear", "neighbours", "class-names", "students").description.aside
     assert set(aside) == {"neighbours", "class-names", "students"}
-    assert all("builds on one of the parts transport and correlation" in reason for reason in aside.values())
+    assert all("builds on one of the parts transport, media-mmd, correlation" in reason for reason in aside.values())
 
 
 def test_a_part_says_why_in_the_error_of_its_own() -> None:
