@@ -2,7 +2,8 @@
 
 This module is all that a plugin's author imports: the `hookimpl` marker, the specs that hooks return, what `build` is
 given and gives back, the errors to raise, and the few tools that plugins share with the engine (docs/plugins.md). Who
-trains and uses runs finds `load`, `build_index` and `open_index` here. Everything but marker and specs is imported when
+works from Python finds `CommonSpace` here (docs/arrays.md), and what the commands do: `train`, `resume`, `load`,
+`evaluate`, `extract`, `build_index`, `open_index` (docs/search.md). Everything but marker and specs is imported when
 it is first asked for, so that plugins are listed without torch.
 """
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from dckt_core.base.rng import seed_for as seed_for
     from dckt_core.base.rng import seeded_construction as seeded_construction
     from dckt_core.base.rng import undrawn_linear as undrawn_linear
+    from dckt_core.config import Config as Config
     from dckt_core.contract.pairs import MEDIA as MEDIA
     from dckt_core.contract.pairs import SPLITS as SPLITS
     from dckt_core.contract.pairs import ImageItem as ImageItem
@@ -73,13 +75,20 @@ if TYPE_CHECKING:
     from dckt_core.io.tensors import load_tensors as load_tensors
     from dckt_core.io.tensors import save_tensors as save_tensors
     from dckt_core.io.text import shown as shown
+    from dckt_core.retrieval.extracting import extract as extract
     from dckt_core.retrieval.index import add_to_index as add_to_index
     from dckt_core.retrieval.index import build_index as build_index
     from dckt_core.retrieval.index import open_index as open_index
     from dckt_core.retrieval.index import remove_from_index as remove_from_index
     from dckt_core.retrieval.searcher import Searcher as Searcher
+    from dckt_core.runs.evaluate import evaluate as evaluate
     from dckt_core.runs.model import TrainedModel as TrainedModel
     from dckt_core.runs.model import load as load
+    from dckt_core.runs.setup import Context as Context
+    from dckt_core.runs.setup import resolve_config as resolve_config
+    from dckt_core.runs.train import Result as Result
+    from dckt_core.runs.train import resume as resume
+    from dckt_core.runs.train import train as train
 
 __version__ = "0.1.0"
 """That of the distribution `dckt`."""
@@ -90,6 +99,7 @@ _HOMES = {
     "base.memory": ("advising",),
     "base.progress": ("logger",),
     "base.rng": ("seed_for", "seeded_construction", "undrawn_linear"),
+    "config": ("Config",),
     "contract.pairs": ("MEDIA", "SPLITS", "ImageItem", "Medium", "Pair", "PairSet", "Role", "Split", "TextItem"),
     "contract.protocols": (
         "DatasetContext",
@@ -120,9 +130,13 @@ _HOMES = {
     "io.files": ("write_atomically",),
     "io.tensors": ("load_tensors", "save_tensors"),
     "io.text": ("shown",),
+    "retrieval.extracting": ("extract",),
     "retrieval.index": ("add_to_index", "build_index", "open_index", "remove_from_index"),
     "retrieval.searcher": ("Searcher",),
+    "runs.evaluate": ("evaluate",),
     "runs.model": ("TrainedModel", "load"),
+    "runs.setup": ("Context", "resolve_config"),
+    "runs.train": ("Result", "resume", "train"),
 }
 """Modules of the core, and what they lend to this one when it is first asked for."""
 

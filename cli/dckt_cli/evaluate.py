@@ -66,15 +66,10 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
     if per_query is not None and not per_query.absolute().parent.is_dir():
         raise click.BadParameter(f"{per_query.parent}: no such folder", ctx, param_hint="--per-query")
 
-    import torch
-
     from dckt_cli.console import watching
     from dckt_core.base.device import find_device
-    from dckt_core.base.errors import DataError
-    from dckt_core.contract.protocols import Representation
-    from dckt_core.data.contents import contents_of
     from dckt_core.evaluation.directions import DIRECTIONS, TASKS
-    from dckt_core.evaluation.tasks import evaluate as evaluate_pairs
+    from dckt_core.runs.evaluate import evaluate as evaluate_run
     from dckt_core.runs.model import load
 
     with watching(quiet=flags["quiet"]) as progress:
@@ -86,35 +81,24 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
             device=str(find_device(flags["device"])),
             progress=progress,
         )
-        data = model.target()
-        pairs = data.split(flags["split"])
-        if not pairs:
-            raise DataError(f"{data.origin}: split '{flags['split']}' is empty")
-        labels = torch.tensor(data.labels(pairs), dtype=torch.int64)
-        view = Representation(
-            model.encode_images([pair.image_item for pair in pairs], cache=True),
-            model.encode_texts([pair.text_item for pair in pairs], cache=True),
-        )
-        ids, cuts = [pair.id for pair in pairs], sorted(set(ks))
-        how: dict[str, Any] = {"ks": cuts, "self_hit": flags["self_hit"], "classes": data.label_space}
         tasks = DIRECTIONS if flags["tasks"] == "across" else tuple(TASKS)
-        evaluation = evaluate_pairs(view, labels, ids, tasks=tasks, **contents_of(pairs)._asdict(), **how)
-    seed = model.config.seed
+        evaluation = evaluate_run(model, split=flags["split"], tasks=tasks, ks=ks, self_hit=flags["self_hit"])
+    pairs = model.target().split(flags["split"])
     if per_query is not None:
         _write_per_query(per_query, evaluation, pairs)
     if flags["as_json"]:
         about = {"run": str(run), "checkpoint": flags["checkpoint"], "split": flags["split"]}
-        click.echo(json.dumps(about | evaluation.as_json(seed), ensure_ascii=False))
+        click.echo(json.dumps(about | evaluation.as_json(), ensure_ascii=False))
     else:
         title = f"{run}: {_what(flags['checkpoint'])} on {len(pairs)} {flags['split']} pairs"
-        _show(title, evaluation, seed, per_class=flags["per_class"])
+        _show(title, evaluation, per_class=flags["per_class"])
 
 
-def _show(title: str, evaluation: Evaluation, seed: int, *, per_class: bool) -> None:
+def _show(title: str, evaluation: Evaluation, *, per_class: bool) -> None:
     from dckt_cli.screen import Screen
     from dckt_core.evaluation.directions import MEAN, TITLES
 
-    console, summary = Screen(), evaluation.summary(seed)
+    console, summary = Screen(), evaluation.summary()
     click.echo(title)
     for line in _of_pairs(evaluation):
         click.echo(line)
@@ -124,7 +108,7 @@ def _show(title: str, evaluation: Evaluation, seed: int, *, per_class: bool) -> 
             console.print(_at_cuts(summary))
         if per_class:
             console.print(_by_class(summary))
-    console.print(_by_instance(evaluation.instance_summary(seed)))
+    console.print(_by_instance(evaluation.instance_summary()))
     for name, row in ((name, summary[name]) for name in TITLES if name in summary and name != MEAN):
         if row.left_out:
             mean = row.left_out / len(evaluation.labelled)

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
-from dckt_core.base.errors import UsageError
 
 if TYPE_CHECKING:
-    from dckt_core.contract.discovery import Registry
-    from dckt_core.contract.pairs import Medium
+    pass
 
 
 @click.command()
@@ -57,58 +55,30 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
     from dckt_cli.console import watching
     from dckt_core.base.device import find_device
     from dckt_core.contract.options import split_assignments
-    from dckt_core.data.cache import default_cache_dir
-    from dckt_core.retrieval.extract import extract as extract_items
-    from dckt_core.retrieval.extractor import by_encoder, by_run
-    from dckt_core.retrieval.listing import list_items
+    from dckt_core.retrieval.extracting import extract as extract_place
     from dckt_core.runs.model import load
 
-    registry = ctx.obj.registry
-    device = find_device(flags["device"])
+    device = str(find_device(flags["device"]))
+    options = split_assignments(flags["encoder_opt"], option="--encoder-opt")
+    how = {name: flags[name] for name in ("medium", "seed", "shard_size", "batch", "on_error", "max_bad_fraction")}
     with watching(quiet=flags["quiet"]) as progress:
-        where: dict[str, Any] = {"cache_dir": default_cache_dir(), "progress": progress}
+        context = ctx.obj.context(progress)
         if run is not None:
-            medium = _medium(flags["location"], flags["medium"], registry)
-            listing = list_items(flags["location"], medium, registry, **where)
-            model = load(run, registry=registry, checkpoint=flags["checkpoint"], device=str(device), progress=progress)
-            extractor = by_run(model, medium)
-        else:
-            assert encoder is not None
-            medium = _encoders_medium(registry, encoder, flags["medium"])
-            said = split_assignments(flags["encoder_opt"], option="--encoder-opt")
-            listing = list_items(flags["location"], medium, registry, **where)
-            texts = [entry.item.text for entry in listing.entries if hasattr(entry.item, "text")]
-            extractor = by_encoder(
-                registry, encoder, said, texts=texts, seed=flags["seed"], cache_dir=where["cache_dir"], device=device
+            how["by"] = load(
+                run, registry=context.registry, checkpoint=flags["checkpoint"], device=device, progress=progress
             )
-        how = {name: flags[name] for name in ("shard_size", "batch", "on_error", "max_bad_fraction")}
-        extraction = extract_items(extractor, listing, flags["out"], progress=progress, **how)
+        else:
+            how["by"] = encoder
+        extraction = extract_place(
+            flags["location"], flags["out"], options=options, device=device, context=context, **how
+        )
     header = extraction.header
     if flags["as_json"]:
         click.echo(json.dumps({"path": str(extraction.path), **asdict(header)}, ensure_ascii=False))
     else:
         click.echo(
-            f"{extraction.path}: {len(extraction)} {medium}s, {extraction.dim} values each, "
+            f"{extraction.path}: {len(extraction)} {extraction.medium}s, {extraction.dim} values each, "
             f"in {len(header.shards)} {'file' if len(header.shards) == 1 else 'files'}"
         )
         if header.dropped:
             click.echo(f"left out: {header.dropped}; see {extraction.path / 'dropped.jsonl'}")
-
-
-def _medium(location: str, said: Medium | None, registry: Registry) -> Medium:
-    """The medium of a place for a run, which has an encoder for either."""
-    from dckt_core.retrieval.listing import media_at
-
-    if said is not None:
-        return said
-    media = media_at(location, registry)
-    if len(media) != 1:
-        raise UsageError(f"{location}: say which medium: --medium image or --medium text")
-    return media[0]
-
-
-def _encoders_medium(registry: Registry, encoder: str, said: Medium | None) -> Medium:
-    medium: Medium = registry.find("encoder", encoder).spec.modality
-    if said not in (None, medium):
-        raise UsageError(f"encoder '{encoder}' is one of {medium}s, and --medium says {said}")
-    return medium

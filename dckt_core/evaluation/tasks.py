@@ -104,6 +104,7 @@ class Evaluation:
             no pair has a label.
         instances: by the names of `DIRECTIONS`, over all pairs.
         equal: by medium, how many distinct items have the representation of another one.
+        seed: what intervals are drawn from where no other seed is given.
     """
 
     ids: Sequence[str]
@@ -116,6 +117,7 @@ class Evaluation:
     tasks: Mapping[str, TaskResult]
     instances: Mapping[str, Instances]
     equal: Mapping[str, int]
+    seed: int = 0
 
     @property
     def labelled(self) -> Tensor:
@@ -127,22 +129,23 @@ class Evaluation:
         """How many distinct items there are, by medium."""
         return {"image": self.instances["image_to_text"].queries, "text": self.instances["text_to_image"].queries}
 
-    def summary(self, seed: int) -> dict[str, TaskSummary]:
+    def summary(self, seed: int | None = None) -> dict[str, TaskSummary]:
         """Every task, and under `mean` the mean of both directions across media where both were evaluated.
 
         Every interval comes from the same resamples of the pictures, drawn from the seed; in the mean a pair's image
         and text are resampled together.
         """
+        seed = self.seed if seed is None else seed
         table = {name: self._summarise([task], seed) for name, task in self.tasks.items()}
         if not self.tasks.keys() >= set(DIRECTIONS):
             return table
         return table | {MEAN: self._summarise([self.tasks[name] for name in DIRECTIONS], seed)}
 
-    def instance_summary(self, seed: int) -> dict[str, InstanceSummary]:
+    def instance_summary(self, seed: int | None = None) -> dict[str, InstanceSummary]:
         """Both directions and their mean, by instance; intervals are drawn from the seed as well."""
-        return summarise(self.instances, generator_for(seed, "bootstrap"))
+        return summarise(self.instances, generator_for(self.seed if seed is None else seed, "bootstrap"))
 
-    def as_json(self, seed: int) -> dict[str, Any]:
+    def as_json(self, seed: int | None = None) -> dict[str, Any]:
         """Both summaries for `json.dumps`."""
         return {
             "pairs": len(self.ids),
@@ -202,6 +205,7 @@ def evaluate(
     tasks: Sequence[str] = tuple(TASKS),
     ks: Sequence[int] = (),
     self_hit: bool = False,
+    seed: int = 0,
 ) -> Evaluation:
     """Six tasks, or some of them, and retrieval by instance, on N pairs. Time grows with N squared, memory with N.
 
@@ -215,6 +219,7 @@ def evaluate(
         tasks: names out of `TASKS`.
         ks: also AP, precision and recall at these cuts.
         self_hit: count a query as its own hit, in the four tasks whose gallery holds it, and leave nothing out.
+        seed: what the intervals of its summaries are drawn from.
 
     Raises:
         DataError: there are no pairs, or a representation is not finite.
@@ -237,7 +242,7 @@ def evaluate(
         known = _Known(_among(rows, some), _among(numbers, some), labels[some])
         results = {name: _task(name, known, ks=ks, self_hit=self_hit) for name in tasks}
     equal = {"image": equal_items(view.image, pictures), "text": equal_items(view.text, texts)}
-    return Evaluation(ids, labels, pictures, texts, classes, ks, self_hit, results, instances, equal)
+    return Evaluation(ids, labels, pictures, texts, classes, ks, self_hit, results, instances, equal, seed)
 
 
 @dataclass(frozen=True)

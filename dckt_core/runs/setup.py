@@ -7,7 +7,7 @@ experiments all begin here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from dckt_core.base.memory import advising
 from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.base.rng import generator_for
 from dckt_core.config import Config, PluginChoice
-from dckt_core.contract.discovery import Registry
+from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
 from dckt_core.contract.pairs import MEDIA, SPLITS, Medium, PairSet, Role
 from dckt_core.contract.protocols import Encoder, EncoderContext, Known
+from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.checks import check_networks, check_trainable
 from dckt_core.data.domain import Domain, make_domain
 from dckt_core.data.known import known, known_split
@@ -42,15 +43,32 @@ TARGET_NETWORK = "target-network"
 
 @dataclass(frozen=True)
 class Context:
-    """Where a run finds plugins and keeps what may be made again, and whom it tells how far it is."""
+    """Where a run finds plugins and keeps what may be made again, and whom it tells how far it is.
 
-    registry: Registry
-    cache_dir: Path
+    Attributes:
+        registry: plugins; by default all that are installed.
+        cache_dir: by default the user's cache folder.
+        progress: called as `progress(done, total, "what")`; by default nobody is told.
+    """
+
+    registry: Registry = field(default_factory=load_registry)
+    cache_dir: Path = field(default_factory=default_cache_dir)
     progress: Progress = silent
 
 
-def resolve_config(registry: Registry, **layers: Any) -> Config:
-    """`Config.resolve` with the target data set's own settings in their place."""
+def resolve_config(registry: Registry | None = None, **layers: Any) -> Config:
+    """`Config.resolve` with the target data set's own settings in their place.
+
+    Args:
+        registry: plugins; None for all that are installed.
+        layers: as of `Config.resolve`: `preset`, `file`, `environ`, `flags`, such as
+            `flags={"target": {"location": "DATA/small"}, "seed": 3}`.
+
+    Raises:
+        UsageError: an unknown key, a value out of range, a file that is no TOML; one line that names it.
+        DataError: there is no such target.
+    """
+    registry = registry or load_registry()
     config = Config.resolve(**layers)
     registered, _ = find_dataset(config.target, registry)
     return Config.resolve(**layers, settings=registered.spec.settings) if registered.spec.settings else config

@@ -58,14 +58,23 @@ class Result:
     summary: dict[str, Any]
 
 
-def train(config: Config, *, context: Context, runs_dir: Path, name: str | None = None) -> Result:
+def train(
+    config: Config, *, context: Context | None = None, runs_dir: Path | str = "runs", name: str | None = None
+) -> Result:
     """Trains, scores the test split once, and leaves a run folder.
+
+    Args:
+        config: as `resolve_config` makes one.
+        context: plugins, cache and progress; None for what is installed, in silence.
+        runs_dir: where the run's folder is made.
+        name: the folder's; None for the time it starts.
 
     Raises:
         UsageError, DataError, PluginError: wherever the input is to blame, before a run folder is made.
         DivergedError: a loss was not finite; what was written is moved aside.
         StoppedError: a signal asked to stop; `resume` goes on from here.
     """
+    context, runs_dir = context or Context(), Path(runs_dir)
     with Engine(config.device, config.precision) as engine:
         name = engine.from_main(name or default_name())
         if engine.is_main:
@@ -77,7 +86,7 @@ def train(config: Config, *, context: Context, runs_dir: Path, name: str | None 
         return job.run(runs_dir / name, folder)
 
 
-def resume(run_dir: Path, *, context: Context) -> Result:
+def resume(run_dir: Path | str, *, context: Context | None = None) -> Result:
     """Goes on with a run that was stopped or killed, as if it never had been: on CPU every bit ends the same.
 
     Raises:
@@ -85,6 +94,7 @@ def resume(run_dir: Path, *, context: Context) -> Result:
         DataError: its data or an encoder is another one than before.
         Otherwise as `train`.
     """
+    context, run_dir = context or Context(), Path(run_dir)
     check_begun(run_dir)
     config = read_config(Layout(run_dir).config)
     with Engine(config.device, config.precision) as engine:

@@ -1,0 +1,103 @@
+"""Features of whatever lies at a place, by an encoder's name or by a run: what `dckt extract` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dckt_core.base.device import find_device
+from dckt_core.base.errors import UsageError
+from dckt_core.contract.discovery import Registry
+from dckt_core.contract.pairs import Medium, TextItem
+from dckt_core.data.screening import OnError
+from dckt_core.retrieval.extract import BATCH, SHARD_SIZE
+from dckt_core.retrieval.extract import extract as extract_items
+from dckt_core.retrieval.extractor import by_encoder, by_run
+from dckt_core.retrieval.listing import list_items, media_at
+from dckt_core.retrieval.shards import Extraction
+from dckt_core.runs.model import TrainedModel
+from dckt_core.runs.setup import Context
+
+
+def extract(
+    place: Path | str,
+    out: Path | str,
+    *,
+    by: str | TrainedModel,
+    options: Mapping[str, Any] | None = None,
+    medium: Medium | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    shard_size: int = SHARD_SIZE,
+    batch: int = BATCH,
+    on_error: OnError = "fail",
+    max_bad_fraction: float = 0.01,
+    context: Context | None = None,
+) -> Extraction:
+    """Writes the features of images or texts into a folder, shard by shard; called again, it goes on where it stopped.
+
+    Args:
+        place: a manifest (.jsonl), a folder with one, a folder of images or of .txt files, or a data set's name.
+        by: an encoder's name; or a run, as `load` gives it, for places in its common space.
+        options: of the encoder.
+        medium: None for the encoder's, or the only one that there is.
+        seed, device: of the encoder; a run has its own.
+        shard_size: items in a file.
+        batch: items that pass the module at once; it may change the last bits of a row.
+        on_error: `fail` ends at the first bad line or item, `skip` leaves it out.
+        max_bad_fraction: share of lines and items that `skip` may leave out, in [0, 1].
+        context: plugins, cache and progress; None for a run's own, or all that are installed.
+
+    Raises:
+        UsageError: an unknown encoder or option, another medium than the encoder's, a folder that holds something else.
+        DataError: nothing is at the place, or a line or an item is bad.
+    """
+    if isinstance(by, TrainedModel):
+        if options:
+            raise UsageError("options go with an encoder's name; a run has its own")
+        context = context or by.context
+        medium = medium or _only_medium(str(place), context.registry)
+    else:
+        context = context or Context()
+        medium = _medium_of(context.registry, by, medium)
+    where: dict[str, Any] = {"cache_dir": context.cache_dir, "progress": context.progress}
+    listing = list_items(str(place), medium, context.registry, **where)
+    if isinstance(by, TrainedModel):
+        extractor = by_run(by, medium)
+    else:
+        texts = [entry.item.text for entry in listing.entries if isinstance(entry.item, TextItem)]
+        extractor = by_encoder(
+            context.registry,
+            by,
+            options or {},
+            texts=texts,
+            seed=seed,
+            cache_dir=context.cache_dir,
+            device=find_device(device),
+        )
+    return extract_items(
+        extractor,
+        listing,
+        Path(out),
+        shard_size=shard_size,
+        batch=batch,
+        on_error=on_error,
+        max_bad_fraction=max_bad_fraction,
+        progress=context.progress,
+    )
+
+
+def _only_medium(place: str, registry: Registry) -> Medium:
+    """The medium of a place for a run, which has an encoder for either."""
+    media = media_at(place, registry)
+    if len(media) != 1:
+        raise UsageError(f"{place}: say which medium: --medium image or --medium text")
+    return media[0]
+
+
+def _medium_of(registry: Registry, encoder: str, said: Medium | None) -> Medium:
+    medium: Medium = registry.find("encoder", encoder).spec.modality
+    if said not in (None, medium):
+        raise UsageError(f"encoder '{encoder}' is one of {medium}s, and --medium says {said}")
+    return medium
