@@ -23,8 +23,8 @@ from dckt_core.io.images import open_image
 from dckt_core.io.tensors import load_weights, save_weights
 from dckt_core.method.loop import Trainer
 from dckt_core.runs.model import _read_model
+from dckt_plugins.encoders.vector_files import read_vectors
 from dckt_plugins.encoders.weights import read_weights
-from dckt_plugins.encoders.words import read_vectors
 from tests.reliability.readers_search import readers_of_search
 from tests.support import tiny
 from tests.support.mutations import WAYS, Way, said

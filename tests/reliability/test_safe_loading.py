@@ -17,8 +17,8 @@ from dckt_core.base.errors import DataError
 from dckt_core.data.features import read_features
 from dckt_core.engine.snapshot import load_snapshot
 from dckt_core.io.tensors import WEIGHTS, WEIGHTS_FORMAT, load_weights, save_tensors, save_weights
+from dckt_plugins.encoders.vector_files import read_vectors
 from dckt_plugins.encoders.weights import fitting, read_weights
-from dckt_plugins.encoders.words import read_vectors
 from tests.reliability.headers import bad_headers, file_of, tensor
 from tests.reliability.pickles import MALICIOUS, obey
 from tests.support import tiny

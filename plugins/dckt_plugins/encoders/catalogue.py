@@ -14,7 +14,7 @@ Side = Annotated[int, Ge(32), Le(2048)]
 OwnSide = Annotated[Side | None, "pixels of a side of the square input; by default the model's own"]
 Trainable = Annotated[bool, "train it along, a copy for each domain, instead of caching its features"]
 Vectors = Annotated[
-    str | None, "a file of word vectors in word2vec format (.bin, .txt, .gz); by default Word2Vec learns them here"
+    str | None, "a file of word vectors, of word2vec, GloVe or fastText; by default Word2Vec learns them here"
 ]
 VectorSize = Annotated[int, Ge(1), Le(4096), "values of a word vector learnt here"]
 MaxWords = Annotated[int, Ge(1), Le(100_000), "words of a text that are read; the rest is left out"]

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from dckt_core import Encoder, EncoderContext, TextItem
 from dckt_plugins.encoders.catalogue import MeanVectorsOptions
+from dckt_plugins.encoders.word_vectors import state_of, tell_coverage, vectors_for
 from dckt_plugins.encoders.word_weights import WEIGHTS
-from dckt_plugins.encoders.words import Vocabulary, state_of, tell_coverage, vectors_for
+from dckt_plugins.encoders.words import Vocabulary
 
 PADDING, FIRST = 0, 1
 """Word numbers: after the end of a text, the first word."""

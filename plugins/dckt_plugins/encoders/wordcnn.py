@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from dckt_core import Encoder, EncoderContext, TextItem, UsageError
 from dckt_plugins.encoders.catalogue import WordCNNOptions
-from dckt_plugins.encoders.words import state_of, tell_coverage, vectors_for, words_of
+from dckt_plugins.encoders.word_vectors import state_of, tell_coverage, vectors_for
+from dckt_plugins.encoders.words import words_of
 
 WIDEST = 100
 """Words of a window at most."""

@@ -1,0 +1,107 @@
+"""Where the vectors of a text's words come from: a file, the texts themselves, or the run that is read back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dckt_core import EncoderContext, logger, seed_for
+from dckt_plugins.encoders.vector_files import read_vectors
+from dckt_plugins.encoders.words import pieces, vocabulary, words_of
+
+FEW = 0.6
+"""Share of the training texts' words with vectors below which a warning is due."""
+
+LONGEST_SENTENCE = 10_000
+"""Words that gensim's Word2Vec reads of a sentence; it leaves out the rest without a word."""
+
+
+def tell_coverage(encoder: str, texts: Sequence[str], is_known: Callable[[str], object]) -> None:
+    """Says in one line how many words of the training texts have vectors; a warning where they are few.
+
+    is_known: whether a word, as `words_of` gives it, has a vector.
+    """
+    if not texts:
+        return
+    counts = Counter(word for text in texts for word in words_of(text))
+    known = {word: count for word, count in counts.items() if is_known(word)}
+    total, found = counts.total(), sum(known.values())
+    if total == 0:
+        logger.warning("encoder '%s': the training texts have no words", encoder)
+        return
+    told = f"encoder '{encoder}': {found / total:.1%} of the {total:,} words of the training texts have vectors"
+    told += f" ({len(known):,} of {len(counts):,} different ones)"
+    if found / total < FEW:
+        logger.warning("%s; the others are left out: do texts and vectors share their language?", told)
+    else:
+        logger.info("%s", told)
+
+
+def vectors_for(context: EncoderContext, file: str | None, size: int) -> tuple[list[str], Tensor]:
+    """The words of the training texts and their vectors [V, d], from a file or, without one, learnt from the texts.
+
+    For a saved encoder, whose `state` is that of `state_of`, the words and zeros in place of the vectors, which lie
+    with the module's weights.
+
+    Raises:
+        DataError: as `read_vectors`.
+    """
+    if context.state is not None:
+        return list(context.state["words"]), torch.zeros(len(context.state["words"]), context.state["size"])
+    if file is not None:
+        return read_vectors(Path(file), vocabulary(context.texts) | pieces(vocabulary(context.names)))
+    return learn_vectors(context.texts, size, seed_for(context.seed, "word2vec"))
+
+
+def state_of(context: EncoderContext, words: Sequence[str], size: int, module: nn.Module) -> dict[str, Any]:
+    """What an encoder keeps beside its weights: `words`, the `size` of their vectors, and a `digest` that names it all.
+
+    A saved encoder keeps its digest, as its weights are put in only later.
+    """
+    if context.state is not None:
+        return dict(context.state)
+    digest = hashlib.sha256("\n".join(words).encode("utf-8", "surrogatepass"))
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    return {"words": list(words), "size": size, "digest": digest.hexdigest()[:16]}
+
+
+def learn_vectors(texts: Iterable[str], size: int, seed: int) -> tuple[list[str], Tensor]:
+    """Words and their vectors [V, size], by gensim's Word2Vec (skip-gram) on the texts at hand; same seed, same bits.
+
+    Small collections are read more often: at least about a million words pass in all.
+    """
+    from gensim.models import Word2Vec
+
+    sentences = [
+        words[start : start + LONGEST_SENTENCE]
+        for words in map(words_of, texts)
+        for start in range(0, len(words), LONGEST_SENTENCE)
+    ]
+    if not sentences:
+        return [], torch.empty(0, size)
+    count = sum(map(len, sentences))
+    model = Word2Vec(
+        sentences,
+        vector_size=size,
+        window=5,
+        min_count=1,
+        sg=1,
+        epochs=min(100, max(5, 1_000_000 // count)),
+        seed=seed % 2**32,
+        workers=1,  # more would make the result depend on timing
+        hashfxn=_stable_hash,
+    )
+    return list(model.wv.index_to_key), torch.from_numpy(np.array(model.wv.vectors, dtype=np.float32))
+
+
+def _stable_hash(word: str) -> int:
+    """Python's own hash of a string differs from one process to the next."""
+    return int.from_bytes(hashlib.sha256(word.encode("utf-8", "surrogatepass")).digest()[:4], "big")
