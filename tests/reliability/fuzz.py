@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from dckt_core.base.errors import DcktError
+from dckt_core.base.progress import logger
 from tests.reliability.readers import Reader, readers
 from tests.support.mutations import spoil
 
@@ -74,6 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     faulthandler.enable()
     warnings.simplefilter("ignore")
+    logger.setLevel("ERROR")
     os.environ["DCKT_MAX_PIXELS"] = "1000000"
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     counts: dict[str, Tally] = {}

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
+import lzma
+import struct
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +80,12 @@ def readers(work: Path) -> dict[str, Reader]:
         ),
         "word vectors": Reader("v.txt", lambda folder: read_vectors(folder / "v.txt", {"dog"}), [TEXT_VECTORS, GLOVE]),
         "word vectors, binary": Reader("v.bin", lambda folder: read_vectors(folder / "v.bin", {"dog"}), [BINARY]),
+        "word vectors, packed": Reader(
+            "v", lambda folder: read_vectors(folder / "v", {"dog"}), [pack(TEXT_VECTORS) for pack in PACKINGS]
+        ),
+        "word vectors, fastText": Reader(
+            "v", lambda folder: read_vectors(folder / "v", {"dog"}), [fasttext(buckets) for buckets in (0, 3)]
+        ),
         "image": Reader("image", lambda folder: open_image(folder / "image"), images()),
         **{name: Reader(*one) for name, one in readers_of_search(work).items()},
     }
@@ -83,6 +95,25 @@ VERDICT = b'{"format": 1, "bad": [[2, "empty"], [7, "x"]]}'
 TEXT_VECTORS = b"3 2\ndog 1 2\ncat 3 4\nbird 5 6\n"
 GLOVE = TEXT_VECTORS.split(b"\n", 1)[1]
 BINARY = b"2 2\ndog " + np.array([1, 2], "f4").tobytes() + b"\ncat " + np.array([3, 4], "f4").tobytes() + b"\n"
+
+
+def zipped(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("v.txt"), content)
+    return file.getvalue()
+
+
+PACKINGS: tuple[Callable[[bytes], bytes], ...] = (partial(gzip.compress, mtime=0), bz2.compress, lzma.compress, zipped)
+
+
+def fasttext(buckets: int) -> bytes:
+    """A model of two words and two values, with n-grams of 2 and 3 characters where there are buckets for them."""
+    content = struct.pack("<14i", 793_712_314, 12, 2, 5, 5, 1, 5, 1, 1, 2, buckets, 2, 3 * bool(buckets), 100)
+    content += struct.pack("<d3i2q", 1e-4, 2, 2, 0, 9, -1)
+    content += b"".join(word + b"\0" + struct.pack("<qb", 4, 0) for word in (b"dog", b"cat"))
+    matrix = np.arange(2 * (2 + buckets), dtype="<f4").tobytes()
+    return content + struct.pack("<?2q", False, 2 + buckets, 2) + matrix
 
 
 def written(file: Path, write: Callable[[Path], object]) -> bytes:

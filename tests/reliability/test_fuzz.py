@@ -18,7 +18,8 @@ from tests.support.mutations import WAYS, spoil
 
 READERS = (
     "manifest", "config", "checkpoint", "snapshot", "snapshot, restored", "feature cache", "verdict cache", "model",
-    "weights", "weights, safetensors", "word vectors", "word vectors, binary", "image",
+    "weights", "weights, safetensors", "word vectors", "word vectors, binary",
+    "word vectors, packed", "word vectors, fastText", "image",
     "extraction", "shard", "index", "items", "queries", "queries, plain",
 )  # fmt: skip
 
@@ -105,7 +106,8 @@ def test_the_same_seed_spoils_alike() -> None:
 
 def test_the_script_counts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DCKT_MAX_PIXELS", "1000000")
-    monkeypatch.setattr("resource.setrlimit", lambda *limits: None)  # would outlive this test
+    monkeypatch.setattr("resource.setrlimit", lambda *limits: None)  # would outlive this test, as the next ones
+    monkeypatch.setattr(script.logger, "setLevel", lambda level: None)
     monkeypatch.setattr(script.faulthandler, "enable", lambda: None)
     with warnings.catch_warnings():
         assert script.main(["--reader", "manifest", "--cases", "40", "--json", str(tmp_path / "counts.json")]) == 0

@@ -11,24 +11,16 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from dckt_plugins.encoders.vector_files import Kept
+from dckt_plugins.encoders.kept_vectors import BLOCK, MAX_SIZE, MAX_WORD_BYTES, Kept, Row
 
 MAGIC = struct.pack("<i", 793_712_314)
 
-MAX_SIZE = 16_384
-"""Values of a vector, at most."""
-
 MAX_NGRAM = 64
 """Characters of an n-gram, at most: it bounds what a model that lies makes of a word."""
-
-MAX_WORD_BYTES = 1 << 16
-"""A longer word is none."""
 
 SUPERVISED, LABEL = 3, 1
 _FNV_OFFSET, _FNV_PRIME = 2_166_136_261, 16_777_619
@@ -52,6 +44,8 @@ def read_model(stream: BinaryIO, kept: Kept) -> None:
         raise ValueError(f"it says that it has {words} words of {size} values, and n-grams of {longest} characters")
     kept.claimed = words
     rows = _words(stream, entries, kept)
+    if kept.rows != words:
+        raise ValueError(f"it says that it has {words} words, and its dictionary has {kept.rows}")
     if pruned > 0:
         raise ValueError("it is quantised; take the model that it was made of, or its .vec file")
     (quantised,) = _unpack(stream, "<?")
@@ -114,7 +108,7 @@ def _words(stream: BinaryIO, entries: int, kept: Kept) -> dict[str, tuple[int, s
     data, at, number = b"", 0, 0
     for entry in range(entries):
         while (end := data.find(b"\0", at)) < 0 or end + 10 > len(data):
-            more = stream.read(1 << 20) if len(data) - at <= MAX_WORD_BYTES + 10 else b""
+            more = stream.read(BLOCK) if len(data) - at <= MAX_WORD_BYTES + 10 else b""
             if not more:
                 raise ValueError(f"it is cut short in its dictionary, at word {entry + 1} of {entries}")
             data, at = data[at:] + more, 0
@@ -130,9 +124,7 @@ def _words(stream: BinaryIO, entries: int, kept: Kept) -> dict[str, tuple[int, s
     return found
 
 
-def _matrix(
-    stream: BinaryIO, sharing: dict[int, list[str]], height: int, size: int
-) -> Iterator[tuple[npt.NDArray[np.float32], list[str]]]:
+def _matrix(stream: BinaryIO, sharing: dict[int, list[str]], height: int, size: int) -> Iterator[tuple[Row, list[str]]]:
     """The rows [size] that are wanted, each with those who want it; the last row must be there in any case."""
     at = 0
     for row in sorted({*sharing, height - 1}):

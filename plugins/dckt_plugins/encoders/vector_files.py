@@ -16,38 +16,29 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dckt_core import DataError, logger
-from dckt_core.io.text import numbered_lines, shown
+from dckt_core import DataError, shown
 from dckt_plugins.encoders.fasttext_model import MAGIC as FASTTEXT
 from dckt_plugins.encoders.fasttext_model import read_model
+from dckt_plugins.encoders.kept_vectors import BLOCK, MAX_SIZE, MAX_WORD_BYTES, Kept, Row
 from dckt_plugins.encoders.weights import one_line
-from dckt_plugins.encoders.words import fold
-
-Row = npt.NDArray[np.float32]
-
-MAX_SIZE = 16_384
-"""Values of a vector, at most: four times the longest that are published. It bounds a row of a file that lies."""
-
-MAX_WORD_BYTES = 1 << 16
-"""A longer word of a binary file is none."""
-
-BLOCK = 1 << 20
-"""Bytes that are read at a time."""
 
 HEAD = 1 << 16
 """Bytes that a format is told by."""
 
 SAMPLE = 16
 """Lines of a text without a header whose most frequent length is that of all."""
+
+MAX_LINE_BYTES = 1 << 20
+"""A longer line is no word and its vector."""
 
 LAYERS = 2
 """Packings one in another: a text in a gzip in a zip."""
@@ -108,65 +99,6 @@ def read_vectors(path: Path, wanted: Collection[str]) -> tuple[list[str], Tensor
         raise DataError(f"{path}: it looks like {seems}, but it has none of the {len(wanted)} words of the texts")
     kept.tell(f"{path}: {seems}")
     return list(kept.vectors), torch.from_numpy(np.array(list(kept.vectors.values()), dtype=np.float32))
-
-
-class Kept:
-    """The rows that were wanted, and counts of what was met besides.
-
-    Attributes:
-        vectors: by word, as `fold` spells it, each [d].
-        skipped: how many words were left out, by the reason.
-        rows: how many words the file has.
-        claimed: how many it says that it has; None where it says nothing.
-    """
-
-    def __init__(self, wanted: Collection[str]) -> None:
-        self._wanted = wanted
-        self._spelled: dict[str, str] = {}
-        self.vectors: dict[str, Row] = {}
-        self.skipped: Counter[str] = Counter()
-        self.rows = 0
-        self.claimed: int | None = None
-
-    def offer(self, word: bytes) -> str | None:
-        """Under which word its vector is to be put; None where it is not to be."""
-        self.rows += 1
-        try:
-            spelled = word.decode()
-        except UnicodeDecodeError:
-            self.skipped["not UTF-8"] += 1
-            return None
-        folded = spelled.lower() if spelled.isascii() else fold(spelled)
-        if folded not in self._wanted:
-            if not spelled:
-                self.skipped["empty"] += 1
-            return None
-        before = self._spelled.setdefault(folded, spelled)
-        if folded in self.vectors:
-            if before == spelled:
-                self.skipped["not the first of their spelling"] += 1
-            if before == folded or spelled != folded:
-                return None
-            self._spelled[folded] = spelled
-        return folded
-
-    def put(self, word: str, vector: Row) -> None:
-        """The vector [d] of a word that `offer` gave.
-
-        Raises:
-            ValueError: it holds numbers that are not finite.
-        """
-        if not np.isfinite(vector).all():
-            raise ValueError(f"the vector of {shown(word)} holds numbers that are not finite")
-        self.vectors[word] = vector
-
-    def tell(self, file: str) -> None:
-        """Says in a line what was odd; nothing where nothing was."""
-        told = [f"{count:,} skipped: {why}" for why, count in self.skipped.items()]
-        if self.claimed is not None and self.claimed != self.rows:
-            told.append(f"its header says {self.claimed:,}")
-        if told:
-            logger.warning("%s: %s words; %s", file, f"{self.rows:,}", "; ".join(told))
 
 
 # --- packings ---------------------------------------------------------------------------------------------------
@@ -263,27 +195,24 @@ def _size(said: bytes) -> int:
 
 
 def _read_text(stream: BinaryIO, kept: Kept) -> None:
-    lines = numbered_lines(stream)
+    lines = _numbered(stream)
     sample = list(islice(lines, SAMPLE))
     if not sample:
         raise ValueError("it is empty")
-    header = _HEADER.match((sample[0][1] or b"") + b"\n")
+    header = _HEADER.match(sample[0][1] + b"\n")
     if header:
         kept.claimed, size, whose = int(header[1][:20]), _size(header[2]), "that the header says"
         del sample[0]
     else:
-        counts = Counter(len(line.split()) for _, line in sample if line is not None)
-        size, whose = (counts.most_common(1)[0][0] if counts else 0) - 1, "of most lines"
+        counts = Counter(len(line.split()) for _, line in sample)
+        size, whose = counts.most_common(1)[0][0] - 1, "of most lines"
         if size < 2:
             raise ValueError(f"line {sample[0][0]} has less than two numbers behind a word")
         if size > MAX_SIZE:
             raise ValueError(f"line {sample[0][0]} has {size} numbers, more than {MAX_SIZE}")
     for number, line in sample[:1]:
-        _parse(number, (line or b"").split()[1:][-size:])  # were no line wanted, nobody would notice other content
+        _parse(number, line.split()[1:][-size:])  # were no line wanted, nobody would notice other content
     for number, line in chain(sample, lines):
-        if line is None:
-            raise ValueError(f"line {number} is too long to be a word and its vector")
-        line = line.rstrip()
         if line.count(b" ") == size:  # the usual one: nothing more is looked at where its word is not wanted
             word = line[: line.find(b" ")]
             if word and b"\t" not in word:
@@ -302,6 +231,22 @@ def _read_text(stream: BinaryIO, kept: Kept) -> None:
             raise _ragged(number, fields, size, whose)
         else:
             kept.rows += 1  # a word with blanks in it, which no text has
+
+
+def _numbered(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Lines, numbered from 1, without what is blank at their ends; blank ones and a byte order mark are left out.
+
+    Raises:
+        ValueError: one is too long.
+    """
+    for number, line in enumerate(iter(partial(stream.readline, MAX_LINE_BYTES), b""), start=1):
+        if len(line) == MAX_LINE_BYTES:
+            raise ValueError(f"line {number} is too long to be a word and its vector")
+        body = line.rstrip()
+        if number == 1:
+            body = body.removeprefix(b"\xef\xbb\xbf")
+        if body:
+            yield number, body
 
 
 def _put(kept: Kept, word: str, number: int, fields: list[bytes], size: int, whose: str) -> None:

@@ -18,7 +18,8 @@ from gensim.models.fasttext import save_facebook_model
 
 from dckt_core.base.errors import DataError
 from dckt_plugins.encoders.fasttext_model import MAGIC
-from dckt_plugins.encoders.vector_files import BLOCK, MAX_SIZE, read_vectors
+from dckt_plugins.encoders.kept_vectors import BLOCK, MAX_SIZE
+from dckt_plugins.encoders.vector_files import read_vectors
 
 CASES = (
     Path(os.environ.get("DCKT_TEST_DATA") or Path(__file__).parents[3].parent / "shared" / "data").parent
