@@ -68,8 +68,10 @@ class NetworkConfig(Section):
     """Width of fc6 and fc7 of both media."""
     common_width: Positive
     """Width of fc8 and fc9."""
-    batch_norm: bool
-    """BatchNorm without affine parameters between each linear layer and its ReLU, and one with on the text input."""
+    batch_norm: Literal["own", "shared", "none"]
+    """BatchNorm without affine parameters between each linear layer and its ReLU, and one with on the text input.
+    `own`: each domain's batches by their own statistics. `shared`: from the start of transfer by running statistics
+    over both domains' batches, so that what sets the domains apart stays in the layers."""
     target_init: Literal["own", "source"]
     """Where the target network's transfer starts: its own pre-training, or the source network but its classifier."""
 

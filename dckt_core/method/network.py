@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dckt_core.base.rng import undrawn_linear
@@ -41,6 +42,38 @@ class Outputs(NamedTuple):
     logits: Tensor  # [n + m, C]
 
 
+class Normalisation(nn.BatchNorm1d):
+    """BatchNorm, by a batch's own statistics or by running ones that it shares with another domain's layer.
+
+    Statistics over a pooled batch would want both networks to run in step, layer by layer; running ones, which each
+    domain's batches move in turn, do not. They are constants in the gradient, and a variance is that within a domain's
+    batches: the difference between the domains stays.
+    """
+
+    twin: tuple[Normalisation, ...] = ()  # a tuple, so that it is no part of this network
+
+    def share(self, other: nn.Module) -> None:
+        assert isinstance(other, Normalisation)
+        for own, its in zip(self._running(), other._running(), strict=True):
+            its.copy_(own.add_(its).div_(2))
+        self.twin, other.twin = (other,), (self,)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        if not (self.twin and self.training):
+            return super().forward(rows)
+        with torch.no_grad():
+            super().forward(rows)  # moves the running statistics
+            for own, its in zip(self._running(), self.twin[0]._running(), strict=True):
+                its.copy_(own)
+        mean, variance = (statistic.clone() for statistic in self._running())  # the next batch moves these
+        return F.batch_norm(rows, mean, variance, self.weight, self.bias, training=False, eps=self.eps)
+
+    def _running(self) -> tuple[Tensor, Tensor]:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        return self.running_mean, self.running_var
+
+
 class DomainNetwork(nn.Module):
     """One domain's network.
 
@@ -56,12 +89,12 @@ class DomainNetwork(nn.Module):
         self, image: Encoder, text: Encoder, *, classes: int, config: NetworkConfig, generator: torch.Generator
     ) -> None:
         super().__init__()
-        media, common, norm = config.media_width, config.common_width, config.batch_norm
+        media, common, norm = config.media_width, config.common_width, config.batch_norm != "none"
         self.media_width = media
         self.image_encoder = copy.deepcopy(image.module) if image.trainable else nn.Identity()
         self.text_encoder = copy.deepcopy(text.module) if text.trainable else nn.Identity()
         self.text_norm = (
-            nn.BatchNorm1d(text.dim, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM) if norm else nn.Identity()
+            Normalisation(text.dim, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM) if norm else nn.Identity()
         )
         self.image_fc6 = _fully_connected(image.dim, media, norm)
         self.image_fc7 = _fully_connected(media, media, norm)
@@ -100,6 +133,12 @@ class DomainNetwork(nn.Module):
         state = {name: value for name, value in other.state_dict().items() if not name.startswith("fc10.")}
         self.load_state_dict(state, strict=False)
 
+    def share_statistics(self, other: DomainNetwork) -> None:
+        """From now on every layer of both is normalised by one set of running statistics, their mean to begin with."""
+        for name, module in self.named_modules():
+            if isinstance(module, Normalisation):
+                module.share(other.get_submodule(name))
+
     @property
     def dim(self) -> int:
         """C, the width of a common representation."""
@@ -121,7 +160,7 @@ class DomainNetwork(nn.Module):
 def _fully_connected(inputs: int, outputs: int, norm: bool) -> nn.Sequential:
     layers: list[nn.Module] = [undrawn_linear(inputs, outputs)]
     if norm:
-        layers.append(nn.BatchNorm1d(outputs, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM, affine=False))
+        layers.append(Normalisation(outputs, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM, affine=False))
     return nn.Sequential(*layers, nn.ReLU())
 
 

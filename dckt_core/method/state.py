@@ -132,6 +132,8 @@ class TrainingState:
 
     def begin_transfer(self) -> None:
         """Fresh momentum for every network, and for a discrepancy that has parameters of its own."""
+        if self.config.network.batch_norm == "shared":
+            self.bare("target").share_statistics(self.bare("source"))
         learning: dict[str, nn.Module] = {role: self.bare(role) for role in ROLES if role in self.networks}
         if self._discrepancy.module is not None:
             learning["discrepancy"] = self._discrepancy.module.to(self._engine.device)

@@ -47,7 +47,7 @@ class MediaMMDOptions:
     pull: Annotated[float, Ge(0), Le(1e6), "of the discrepancy, beside the source's pairs"] = 10.0
     updates: Annotated[int, Gt(0), Le(1_000_000), "of the maps"] = 300
     batch: Annotated[int, Ge(2), Le(2**20), "source pairs, target images and target texts in an update"] = 256
-    lr: Annotated[float, Gt(0), Le(1e3), "learning rate (Adam), where an axis has length 1"] = 1e-3
+    lr: Annotated[float, Gt(0), Le(1e3), "learning rate (Adam), where an axis has length 1"] = 3e-4
     temperature: Annotated[float, Gt(0), Le(1e3), "of the cosines between the source's images and texts"] = 0.1
     floor: Annotated[float, Ge(0), Le(1e3), "weight of what the source alone says, beside 1"] = 0.3
     related: Annotated[float, "standard deviations by which the source must beat a shuffled one"] = 4.0

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dckt_core import Material, Medium, PartContext, StepAsideError, advising
-from dckt_kernels import mean_distance_bandwidth, mk_mmd, mk_mmd_many
+from dckt_kernels import mean_distance_bandwidth, mk_mmd
 from dckt_plugins.parts.catalogue import MediaMMDOptions
 from dckt_plugins.parts.cca import Correlation, correlate
 from dckt_plugins.parts.correlation import reciprocal_rank
@@ -122,32 +122,39 @@ def _between(options: MediaMMDOptions, met: Unpaired) -> Between:
     said = met.among_source_classes()
     if said is None:
         raise StepAsideError("the source's pairs have labels of fewer than two classes, and class-mmd goes by these")
-    p, q = (probabilities.float() for probabilities in said)
+    p, q = said
     return lambda images, texts, of_images, of_texts: class_wise_mmd(images, texts, p[of_images], q[of_texts])
 
 
 def class_wise_mmd(images: Tensor, texts: Tensor, p: Tensor, q: Tensor) -> Tensor:
     """The mean over classes of the squared MMD between the images and the texts of a class, by weights.
 
+    All classes share one kernel, that of `mk_mmd` with five bandwidths around the mean distance of all rows.
+
     images, texts: [n, k] and [m, k].
     p, q: class probabilities [n, C] and [m, C]: by how much a row is of a class. A class counts by the geometric
         mean of its shares of both media; 0 where no class has items of both.
     """
-    share = (p.mean(dim=0) * q.mean(dim=0)).sqrt()
-    there = ((p.sum(dim=0) >= FEWEST_OF_CLASS) & (q.sum(dim=0) >= FEWEST_OF_CLASS)).nonzero().squeeze(1).tolist()
-    if not there:
-        return (images.sum() + texts.sum()) * 0.0
-    values = mk_mmd_many(
-        [(images, texts)] * len(there),
-        weights_x=[p[:, number].contiguous() for number in there],
-        weights_y=[q[:, number].contiguous() for number in there],
-    )
-    return (share[there] * values).sum() / share[there].sum()
+    p, q = p.to(images), q.to(texts)
+    there = (p.sum(dim=0) >= FEWEST_OF_CLASS) & (q.sum(dim=0) >= FEWEST_OF_CLASS)
+    share = there * (p.mean(dim=0) * q.mean(dim=0)).sqrt()
+    signed = torch.cat([p / p.sum(dim=0).clamp_min(FEWEST_OF_CLASS), -q / q.sum(dim=0).clamp_min(FEWEST_OF_CLASS)])
+    rows = torch.cat([images, texts])
+    squares = rows.square().sum(dim=1)
+    distances = (squares[:, None] + squares - 2 * rows @ rows.T).clamp_min(0) / _unit(images, texts)
+    kernel = torch.stack([torch.exp(-distances / 2.0**step) for step in range(-2, 3)]).mean(dim=0)
+    values = (signed * (kernel @ signed)).sum(dim=0)
+    return (share * values).sum() / share.sum().clamp_min(torch.finfo(share.dtype).tiny)
 
 
 def _sinkhorn(images: Tensor, texts: Tensor) -> Tensor:
-    unit = mean_distance_bandwidth(images.detach(), texts.detach()).clamp_min(torch.finfo(torch.float32).tiny).sqrt()
-    return sinkhorn_divergence(images / unit, texts / unit, eps=SINKHORN_EPS, rounds=200).value
+    root = _unit(images, texts).sqrt()
+    return sinkhorn_divergence(images / root, texts / root, eps=SINKHORN_EPS, rounds=200).value
+
+
+def _unit(images: Tensor, texts: Tensor) -> Tensor:
+    """The mean squared distance of all rows, a constant in the gradient."""
+    return mean_distance_bandwidth(images.detach(), texts.detach()).clamp_min(torch.finfo(torch.float32).tiny)
 
 
 def _places(rows: Tensor, axes: Tensor) -> Tensor:

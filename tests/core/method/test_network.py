@@ -62,7 +62,30 @@ def test_batch_norm_is_without_affine_parameters_but_on_the_text_input():
     assert affine.pop("text_norm") is True
     assert len(affine) == 6
     assert not any(affine.values())
-    assert not [m for m in network(network__batch_norm=False).modules() if isinstance(m, nn.BatchNorm1d)]
+    assert not [m for m in network(network__batch_norm="none").modules() if isinstance(m, nn.BatchNorm1d)]
+
+
+def test_shared_statistics_are_one_set_that_the_batches_of_both_domains_move(rows):
+    source, target = network(), network()
+    shifted = (rows[0] + 3, rows[1] - 2)
+    source(*rows)
+    target(*shifted)
+    alone = target(*shifted).image_fc6
+    means = [net.image_fc6[1].running_mean.clone() for net in (source, target)]
+    target.share_statistics(source)
+    assert_same(source.image_fc6[1].running_mean, (means[0] + means[1]) / 2, terms=2)
+    for net, batch in ((source, rows), (target, shifted)) * 40:
+        outputs = net(*batch)
+    buffers = dict(source.named_buffers())
+    assert all(torch.equal(buffers[name], value) for name, value in target.named_buffers() if "running" in name)
+    # The source's batches are in there, so that the target's do not come out centred, as they do by themselves.
+    norm, before = target.image_fc6[1], target.image_fc6[0](shifted[0])
+    expected = ((before - norm.running_mean) / (norm.running_var + 1e-5).sqrt()).relu()
+    assert_same(outputs.image_fc6, expected, terms=path_terms(target))
+    assert (outputs.image_fc6 - alone).abs().max() > 0.1
+    outputs.logits.square().sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in target.parameters())
+    assert_same(target.eval()(*shifted).image_fc6, outputs.image_fc6, terms=path_terms(target))
 
 
 def test_initial_weights_are_he_normal_and_biases_zero():

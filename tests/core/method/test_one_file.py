@@ -46,7 +46,7 @@ def settings_of(one_file: ModuleType, config: Config) -> Any:
     assert (config.loss.pair.reduction, config.optimizer.bias_decay) == ("half_mean", 0)
     assert (config.pretrain.batch, config.pretrain.lr) == (config.transfer.batch, config.transfer.lr)
     assert (config.pretrain.accumulation, config.transfer.accumulation) == (1, 1)
-    assert config.network.batch_norm and config.network.target_init == "own"
+    assert config.network.batch_norm == "own" and config.network.target_init == "own"
     assert config.transfer.control and not config.transfer.keep_start
     return one_file.Settings(
         media_width=config.network.media_width,

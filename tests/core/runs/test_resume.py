@@ -67,6 +67,14 @@ def test_without_control_and_from_the_source_start(tmp_path):
     assert differences(expected, ending(made)) == []
 
 
+def test_with_statistics_that_both_domains_share(tmp_path):
+    changes = {"network__batch_norm": "shared"}
+    whole, *_ = trainer(**changes)
+    resumed, *_ = trainer(**changes)
+    resumed.restore(stopped_at(15, tmp_path, **changes))
+    assert differences(ending(whole), ending(resumed)) == []
+
+
 def test_a_snapshot_of_another_configuration_is_refused(tmp_path):
     snapshot = stopped_at(12, tmp_path)
     made, *_ = trainer(network__media_width=8)

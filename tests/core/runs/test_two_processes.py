@@ -16,7 +16,7 @@ from tests.support.processes import as_ranks, together
 from tests.support.tolerance import assert_same
 
 PLAIN = {
-    "network__batch_norm": False,
+    "network__batch_norm": "none",
     "loss__media__weight": 0.0,
     "loss__correlation__weight": 0.0,
     "transfer__accumulation": 2,
@@ -87,7 +87,7 @@ def test_two_processes_with_batch_statistics_and_a_discrepancy_agree(tmp_path):
 
 
 def test_the_global_mmd_makes_two_processes_learn_what_one_learns(tmp_path):
-    changes = {"network__batch_norm": False, "loss__pair__fc6": 0.0, "loss__pair__fc7": 0.0}
+    changes = {"network__batch_norm": "none", "loss__pair__fc6": 0.0, "loss__pair__fc7": 0.0}
     for processes in (1, 2):
         launch(tmp_path, processes, changes, kind="mmd")
     for role in ("source", "target", "control"):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dckt_kernels import mk_mmd
+from dckt_kernels import mean_distance_bandwidth, mk_mmd
 from dckt_plugins.parts.media_mmd import class_wise_mmd
 from tests.support.tolerance import assert_same
 
@@ -22,7 +22,8 @@ def certain(labels: list[int], classes: int) -> Tensor:
 def test_of_certain_classes_it_is_the_mean_of_the_classes_mmds() -> None:
     images, texts = rows(6, 0), rows(8, 1, shift=0.5)
     p, q = certain([0, 0, 0, 1, 1, 1], 3), certain([0, 0, 0, 0, 1, 1, 1, 1], 3)
-    apart = [mk_mmd(images, texts, weights_x=p[:, number], weights_y=q[:, number]).item() for number in (0, 1)]
+    sigma = float(mean_distance_bandwidth(images, texts))
+    apart = [float(mk_mmd(images, texts, weights_x=p[:, c], weights_y=q[:, c], sigma=sigma)) for c in (0, 1)]
     assert_same(class_wise_mmd(images, texts, p, q), sum(apart) / 2, terms=14**2, scale=1)
 
 
@@ -37,9 +38,10 @@ def test_it_sees_classes_that_changed_places_and_the_plain_one_does_not() -> Non
 def test_a_class_counts_by_its_share() -> None:
     images, texts = torch.cat([rows(12, 0), rows(3, 1)]), torch.cat([rows(12, 0), rows(3, 1, shift=3.0)])
     p = certain([0] * 12 + [1] * 3, 2)  # the first class lies where it should
-    apart = mk_mmd(images, texts, weights_x=p[:, 1], weights_y=p[:, 1])
+    sigma = float(mean_distance_bandwidth(images, texts))
+    apart = mk_mmd(images, texts, weights_x=p[:, 1], weights_y=p[:, 1], sigma=sigma)
     assert_same(class_wise_mmd(images, texts, p, p), 0.2 * apart, terms=30**2, scale=1)
-    assert float(apart) > 0.5
+    assert float(apart) > 0.3
 
 
 def test_where_no_class_has_items_of_both_there_is_nothing_to_bring_together() -> None:
