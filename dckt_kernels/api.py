@@ -8,7 +8,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from dckt_kernels import closed_form, operator, reference, subsampled
+from dckt_kernels import derivatives, operator, reference, subsampled
+from dckt_kernels.closed_form import ClosedForm
 from dckt_kernels.options import (
     BACKENDS,
     PRECISIONS,
@@ -143,11 +144,13 @@ def mk_mmd_many(
         return torch.stack([reference.mmd(x, y, options, s, u, w) for x, y, s, u, w in layers])
     if torch.compiler.is_compiling():
         return operator.mmd_many(layers, options, chosen, precision)
+    rest = [(layer.sigma, layer.weights_x, layer.weights_y) for layer in layers]
+    call: derivatives.Call = ClosedForm(options, rest)
     if chosen == "triton":
         from dckt_kernels import gpu
 
-        return gpu.mmd_many(layers, options, precision)
-    return closed_form.mmd_many(layers, options)
+        call = gpu.call(options, rest, precision)
+    return derivatives.mmd(call, [z for layer in layers for z in (layer.x, layer.y)])
 
 
 def resolve_backend(x: Tensor, backend: Backend | None = None) -> Backend:

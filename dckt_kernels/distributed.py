@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from dckt_kernels import derivatives
 from dckt_kernels.options import Estimator, Options, check_pairs, check_sigma
 from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.panels import panels
-from dckt_kernels.product import full_precision
 
 
 def global_mk_mmd(
@@ -30,7 +31,8 @@ def global_mk_mmd(
 
     Every process gets the same value, that of the whole batch, and a gradient for its own rows; n and m may differ
     between processes. A collective call: all processes of the group must make it. Work a process: its own rows against
-    all rows; memory: all rows, and blocks.
+    all rows; memory: all rows, and blocks. A forward-mode derivative is that along the tangents of all processes, and
+    a collective call too: all of them must pass tangents, zeros where there are none.
 
     Args:
         estimator: `biased` or `unbiased`.
@@ -52,47 +54,55 @@ def global_mk_mmd(
     if not dist.is_initialized():
         raise RuntimeError("the global MMD needs torch.distributed: call init_process_group first, or mk_mmd")
     check_pairs([(x, y)], Options(kernel_num, float(kernel_mul)))
-    value: Tensor = _GlobalMMD.apply(x, y, options, sigma, group, ddp)[0]
-    return value
+    return derivatives.mmd(_Global(options, sigma, group, ddp), [x, y])[0]
 
 
-class _GlobalMMD(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        x: Tensor, y: Tensor, options: Options, sigma: float | None, group: dist.ProcessGroup | None, ddp: bool
-    ) -> tuple[Tensor, Tensor]:
-        all_x, x_start = _gather(x, group)
-        all_y, y_start = _gather(y, group)
+@dataclass(frozen=True)
+class _Global:
+    """What is kept: the gradient of the whole batch's MMD by the rows of this process [n + m, d]."""
+
+    options: Options
+    sigma: float | None
+    group: dist.ProcessGroup | None
+    ddp: bool
+
+    def compute(self, rows: Sequence[Tensor], gradient: bool) -> tuple[Tensor, list[Tensor]]:
+        x, y = rows
+        all_x, x_start = _gather(x, self.group)
+        all_y, y_start = _gather(y, self.group)
         n = all_x.shape[0]
-        check_pairs([(all_x, all_y)], options)
+        check_pairs([(all_x, all_y)], self.options)
         own = [slice(x_start, x_start + x.shape[0]), slice(n + y_start, n + y_start + y.shape[0])]
 
         def total(part: float) -> float:
             number = torch.tensor(part, dtype=torch.float64 if x.device.type != "mps" else torch.float32).to(x.device)
-            dist.all_reduce(number, group=group)
-            return float(number)
+            return float(self._added(number))
 
-        weights = PairWeights.of(all_x, all_y, None, None, options.estimator == "unbiased")
-        with full_precision(x.device.type):
-            value, grad = panels(all_x, all_y, options, sigma, weights, True, own, total)
-        assert grad is not None
-        rows = torch.cat([grad[part] for part in own])
-        return value, rows.mul_(dist.get_world_size(group)) if ddp else rows
+        weights = PairWeights.of(all_x, all_y, None, None, self.options.estimator == "unbiased")
+        value, grad = panels(all_x, all_y, self.options, self.sigma, weights, gradient, own, total)
+        return value[None], [] if grad is None else [torch.cat([grad[part] for part in own])]
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        ctx.mark_non_differentiable(output[1])
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(output[1])
-        ctx.rows, ctx.dtype = inputs[0].shape[0], inputs[0].dtype
+    def gradients(
+        self,
+        incoming: Tensor,
+        needed: Sequence[bool],
+        rows: Sequence[Tensor],
+        kept: Sequence[Tensor],
+        dtype: torch.dtype | None,
+    ) -> list[Tensor | None]:
+        x, y = rows
+        times = dist.get_world_size(self.group) if self.ddp else 1
+        grad = kept[0] * (incoming[0] * times)
+        parts = (grad[: x.shape[0]].to(dtype or x.dtype), grad[x.shape[0] :].to(dtype or y.dtype))
+        return [part if need else None for part, need in zip(parts, needed, strict=True)]
 
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, incoming: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
-        if incoming is None:
-            return None, None, None, None, None, None
-        grad = (ctx.saved_tensors[0] * incoming).to(ctx.dtype)
-        return grad[: ctx.rows], grad[ctx.rows :], None, None, None, None
+    def total(self, parts: Tensor) -> Tensor:
+        return self._added(parts / dist.get_world_size(self.group) if self.ddp else parts.clone())
+
+    def _added(self, numbers: Tensor) -> Tensor:
+        """`numbers`, overwritten by their sums over the processes."""
+        dist.all_reduce(numbers, group=self.group)
+        return numbers
 
 
 def _gather(rows: Tensor, group: dist.ProcessGroup | None) -> tuple[Tensor, int]:

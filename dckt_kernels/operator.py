@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dckt_kernels.closed_form import gradients, values_and_factors
+from dckt_kernels import derivatives
+from dckt_kernels.closed_form import ClosedForm
 from dckt_kernels.options import Layer, Options, Precision, accumulation_dtype
+from dckt_kernels.product import full_precision
+
+NAME = "dckt::mk_mmd"
+NOT_FUNCTIONAL = "torch.ops.dckt.mk_mmd takes no derivative within torch.func: call mk_mmd, outside torch.compile"
 
 
 def mmd_many(layers: Sequence[Layer], options: Options, backend: str, precision: Precision) -> Tensor:
     """Squared MMD of each layer -> [L], through the operator."""
     tensors = [t for layer in layers for t in (layer.x, layer.y)]
-    gradient = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
     values: Tensor = torch.ops.dckt.mk_mmd(
         tensors,
         [w for layer in layers for w in (layer.weights_x, layer.weights_y)],
@@ -30,13 +35,21 @@ def mmd_many(layers: Sequence[Layer], options: Options, backend: str, precision:
         options.bandwidth_grad,
         backend,
         precision,
-        gradient,
+        derivatives.wants_gradient(tensors),
     )[0]
     return values
 
 
-@torch.library.custom_op("dckt::mk_mmd", mutates_args=())
-def _mk_mmd(
+torch.library.define(
+    NAME,
+    "(Tensor[] tensors, Tensor?[] weights, float[] sigmas, int kernel_num, float kernel_mul, str estimator, "
+    "bool bandwidth_grad, str backend, str precision, bool gradient) -> (Tensor, Tensor[])",
+    tags=[torch.Tag.pt2_compliant_tag],
+)
+
+
+@torch.library.impl(NAME, "CompositeExplicitAutograd")
+def _compute(
     tensors: Sequence[Tensor],
     weights: Sequence[Tensor | None],
     sigmas: Sequence[float],
@@ -50,35 +63,26 @@ def _mk_mmd(
 ) -> tuple[Tensor, list[Tensor]]:
     """tensors x_0, y_0, x_1, ..., weights likewise, sigmas NaN for the mean -> values [L], gradients [N, d] each."""
     options = Options(kernel_num, kernel_mul, estimator, bandwidth_grad)  # type: ignore[arg-type]
-    layers = [
-        Layer(x, y, None if math.isnan(sigma) else sigma, u, w)
-        for x, y, sigma, u, w in zip(tensors[::2], tensors[1::2], sigmas, weights[::2], weights[1::2], strict=True)
+    rest = [
+        (None if math.isnan(sigma) else sigma, u, w)
+        for sigma, u, w in zip(sigmas, weights[::2], weights[1::2], strict=True)
     ]
+    call: derivatives.Call = ClosedForm(options, rest)
     if backend == "triton":
-        return _triton(layers, options, precision, gradient)  # type: ignore[arg-type]
-    values, factors = values_and_factors(layers, options, gradient)
-    return values, gradients(factors, values.dtype)
+        from dckt_kernels import gpu
 
-
-def _triton(
-    layers: Sequence[Layer], options: Options, precision: Precision, gradient: bool
-) -> tuple[Tensor, list[Tensor]]:
-    from dckt_kernels import gpu
-
-    leaves = [
-        layer._replace(x=layer.x.detach().requires_grad_(gradient), y=layer.y.detach().requires_grad_(gradient))
-        for layer in layers
-    ]
-    with torch.set_grad_enabled(gradient):
-        values = gpu.mmd_many(leaves, options, precision)
+        call = gpu.call(options, rest, precision)  # type: ignore[arg-type]
+    with full_precision(tensors[0].device.type):
+        values, kept = call.compute(tensors, gradient)
         if not gradient:
             return values, []
-        grads = torch.autograd.grad(values.sum(), [rows for layer in leaves for rows in (layer.x, layer.y)])
-    return values.detach(), [torch.cat(pair).float() for pair in zip(grads[::2], grads[1::2], strict=True)]
+        ones = torch.ones_like(values)
+        grads = call.gradients(ones, [True] * len(tensors), tensors, kept, values.dtype)
+    return values, [torch.cat([x, y]) for x, y in zip(grads[::2], grads[1::2], strict=True)]  # type: ignore[list-item]
 
 
-@_mk_mmd.register_fake
-def _(
+@torch.library.register_fake(NAME)  # type: ignore[untyped-decorator]
+def _shapes(
     tensors: Sequence[Tensor],
     weights: Sequence[Tensor | None],
     sigmas: Sequence[float],
@@ -96,22 +100,69 @@ def _(
     return tensors[0].new_empty(len(pairs), dtype=dtype), grads
 
 
-def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, list[Tensor]]) -> None:
-    ctx.mark_non_differentiable(*output[1])
-    ctx.set_materialize_grads(False)
-    ctx.rows = [(x.shape[0], x.dtype) for x in inputs[0][::2]]
-    ctx.save_for_backward(*output[1])
+@dataclass(frozen=True)
+class _Below:
+    """The operator below autograd, as a call whose gradients are formed with its values and kept."""
+
+    keyset: Any
+    rest: tuple[Any, ...]
+
+    def compute(self, rows: Sequence[Tensor], gradient: bool) -> tuple[Tensor, list[Tensor]]:
+        with torch._C._AutoDispatchBelowAutograd():
+            values, grads = torch.ops.dckt.mk_mmd.default.redispatch(
+                self.keyset & torch._C._after_autograd_keyset, list(rows), *self.rest
+            )
+        return values, grads
+
+    def gradients(
+        self,
+        incoming: Tensor,
+        needed: Sequence[bool],
+        rows: Sequence[Tensor],
+        kept: Sequence[Tensor],
+        dtype: torch.dtype | None,
+    ) -> list[Tensor | None]:
+        if not kept:
+            raise RuntimeError("torch.ops.dckt.mk_mmd was called with gradient=False and has no derivative")
+        grads: list[Tensor | None] = []
+        for layer, (x, y) in enumerate(zip(rows[::2], rows[1::2], strict=True)):
+            grad = kept[layer] * incoming[layer]
+            parts = (grad[: x.shape[0]].to(dtype or x.dtype), grad[x.shape[0] :].to(dtype or y.dtype))
+            grads += [part if need else None for part, need in zip(parts, needed[2 * layer :], strict=False)]
+        return grads
+
+    def total(self, parts: Tensor) -> Tensor:
+        return parts
 
 
-def _backward(ctx: Any, incoming: Tensor | None, _: Any) -> tuple[Any, ...]:
-    grads: list[Tensor | None] = []
-    for layer, (n, dtype) in enumerate(ctx.rows):
-        if incoming is None:
-            grads += [None, None]
-            continue
-        grad = (ctx.saved_tensors[layer] * incoming[layer]).to(dtype)
-        grads += [grad[:n], grad[n:]]
-    return grads, *(None,) * 9
+def _differentiable(keyset: Any, tensors: Sequence[Tensor], *rest: Any) -> tuple[Tensor, list[Tensor]]:
+    if torch._C._are_functorch_transforms_active():
+        raise RuntimeError(NOT_FUNCTIONAL)
+    values, *grads = derivatives.MMD.apply(_Below(keyset, rest), bool(rest[-1]), *tensors)
+    return values, grads
 
 
-_mk_mmd.register_autograd(_backward, setup_context=_setup_context)
+def _one_by_one(
+    info: Any, in_dims: tuple[Any, ...], tensors: Sequence[Tensor], weights: Sequence[Tensor | None], *rest: Any
+) -> tuple[Any, Any]:
+    """The operator for each element of a batch that vmap makes, in turn."""
+
+    def elements(given: Sequence[Tensor | None], dims: Sequence[int | None]) -> list[tuple[Tensor | None, ...]]:
+        columns = [
+            [tensor] * info.batch_size if tensor is None or dim is None else tensor.unbind(dim)
+            for tensor, dim in zip(given, dims, strict=True)
+        ]
+        return list(zip(*columns, strict=True))
+
+    results = [
+        torch.ops.dckt.mk_mmd(list(rows), list(u), *rest)
+        for rows, u in zip(elements(tensors, in_dims[0]), elements(weights, in_dims[1]), strict=True)
+    ]
+    values, grads = zip(*results, strict=True)
+    stacked = [torch.stack(layer) for layer in zip(*grads, strict=True)]
+    return (torch.stack(values), stacked), (0, [0] * len(stacked))
+
+
+_library = torch.library.Library("dckt", "FRAGMENT")  # type: ignore[no-untyped-call]
+_library.impl("mk_mmd", _differentiable, "Autograd", with_keyset=True)  # type: ignore[no-untyped-call]
+torch.library.register_vmap(NAME, _one_by_one)

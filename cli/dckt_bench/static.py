@@ -83,7 +83,7 @@ def cases(target: str) -> Iterator[Case]:
         yield Case(
             "gradient",
             precision,
-            {"DTYPE": dtype, "ALIGNED": True, "BANDWIDTH_GRAD": False, "PRECISION": product},
+            {"DTYPE": dtype, "OUT": dtype, "ALIGNED": True, "BANDWIDTH_GRAD": False, "PRECISION": product},
             configs.gradient(rows, product),
         )
         ladder = {"K": 5, "DOUBLING": True}

@@ -6,10 +6,10 @@ from importlib.util import find_spec
 
 import torch
 
-from dckt_kernels.gpu.autograd import mmd_many
+from dckt_kernels.gpu.launch import call
 from dckt_kernels.gpu.small_launch import interpreting
 
-__all__ = ["is_available", "mmd_many"]
+__all__ = ["call", "is_available"]
 
 
 def is_available(device: torch.device) -> bool:

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from dckt_kernels.bandwidth import centred
 from dckt_kernels.gpu import configs
-from dckt_kernels.gpu.small_launch import interpreting
+from dckt_kernels.gpu.small_launch import Rest, interpreting, upload
 from dckt_kernels.ladder import ladder_of
-from dckt_kernels.options import Layer, Options, Precision
+from dckt_kernels.options import Options, Precision
 from dckt_kernels.pair_weights import PairWeights
 
 PANEL_CELLS = 2**26
@@ -17,18 +17,18 @@ PANEL_CELLS = 2**26
 COLLAPSED = 16 * torch.finfo(torch.float32).tiny
 
 
-def large_layer(
-    layer: Layer, options: Options, precision: Precision, gradient: bool
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """The value [], and where asked for its gradients by x [n, d] and y [m, d] (else empty ones).
+def forward(
+    x: Tensor, y: Tensor, rest: Rest, options: Options, precision: Precision, gradient: bool
+) -> tuple[Tensor, Tensor | None]:
+    """The value [] of x [n, d] and y [m, d], and where asked for its gradient by both [N, d], float32.
 
     Beside Z and its gradient, N d each, only a panel of pairs is held. Nothing waits for the device.
     """
     from dckt_kernels.gpu import large_kernels
 
-    x, y, sigma = layer.x, layer.y, layer.sigma
+    sigma, weights_x, weights_y = rest
     ladder = ladder_of(options)
-    weights = PairWeights.of(x, y, layer.weights_x, layer.weights_y, options.estimator == "unbiased")
+    weights = PairWeights.of(x, y, weights_x, weights_y, options.estimator == "unbiased")
     n, v = weights.n, weights.v
     half = x.dtype in (torch.bfloat16, torch.float16)
     z = centred(torch.cat([x, y]).float(), None if weights.uniform else v)
@@ -44,7 +44,7 @@ def large_layer(
         width = torch.zeros((), device=z.device)
     collapsed = width <= COLLAPSED
     shrink = torch.where(collapsed, 0.0, 1 / (width * ladder.widest)).reshape(1)
-    powers = torch.tensor(ladder.powers, dtype=torch.float32).to(z.device, non_blocking=True)
+    _, powers = upload([], ladder.powers, z.device)
 
     tile, product = configs.tile("tf32" if half else precision), configs.panel_gradient("tf32" if half else precision)
     panel = min(total, max(128, PANEL_CELLS // total // 128 * 128)) if gradient else total
@@ -99,5 +99,4 @@ def large_layer(
         # MMD^2 is unchanged when Z grows by s and sigma by s^2, so dMMD^2/dsigma = -(Z . grad) / (2 sigma).
         slope = -(z.float() * grad).sum() / (2 * width) * (4 * weights.total / weights.off_diagonal)
         grad = torch.where(collapsed, grad, grad + slope * v[:, None] * z.float())
-    grad = grad.to(x.dtype)
-    return value, (grad[:n], grad[n:])
+    return value, grad if gradient else None

@@ -253,6 +253,7 @@ def gradient(
     incoming,  # [L] float32: gradient of the values
     out_addresses,  # [L] int64: where the gradient by Z [N, d] goes
     DTYPE: tl.constexpr,
+    OUT: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_D: tl.constexpr,
     BLOCK_K: tl.constexpr,
@@ -269,7 +270,7 @@ def gradient(
         d = tl.multiple_of(d, 16)
     x = tl.load(x_addresses + layer).to(tl.pointer_type(DTYPE))
     y = tl.load(y_addresses + layer).to(tl.pointer_type(DTYPE))
-    out = tl.load(out_addresses + layer).to(tl.pointer_type(DTYPE))
+    out = tl.load(out_addresses + layer).to(tl.pointer_type(OUT))
     total = n + m
     ld = padded(total)
     m_rows = matrix + tl.multiple_of(tl.load(shape + 10), 16)
@@ -295,4 +296,4 @@ def gradient(
     pointers = out + rows[:, None] * d + columns[None, :]
     if ALIGNED:
         pointers = tl.multiple_of(pointers, (16, 16))
-    tl.store(pointers, acc.to(DTYPE), mask=inside)
+    tl.store(pointers, acc.to(OUT), mask=inside)

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from dckt_kernels.gpu import configs
 from dckt_kernels.ladder import ladder_of
-from dckt_kernels.options import Layer, Options, Precision
+from dckt_kernels.options import Options, Precision
 from dckt_kernels.pair_weights import PairWeights
 
 ALIGNMENT = 16  # bytes; and elements of a row, so that every row begins aligned
+SHAPE = 11  # numbers about a layer in the kernels' table of shapes (small_kernels.SHAPE)
 
 
 @dataclass(frozen=True)
@@ -80,131 +81,169 @@ def plan(shapes: tuple[tuple[int, int, int], ...], precision: str, half: bool, d
     )
 
 
-class SmallLayers:
-    """One call on L layers: `forward` is two launches, `backward` the third."""
+Rest = tuple[float | None, Tensor | None, Tensor | None]
+"""sigma and the sample weights of a layer."""
 
-    def __init__(self, layers: Sequence[Layer], options: Options, precision: Precision) -> None:
-        self.device, self.dtype = layers[0].x.device, layers[0].x.dtype
-        self.options, self.precision, self.ladder = options, precision, ladder_of(options)
-        self.pairs = [(_unit_stride(layer.x), _unit_stride(layer.y)) for layer in layers]
-        self.shapes = tuple((x.shape[0], y.shape[0], x.shape[1]) for x, y in self.pairs)
-        self.half = self.dtype in (torch.bfloat16, torch.float16)
-        self.plan = plan(self.shapes, precision, self.half, self.device)
-        self.aligned = all(
-            rows.data_ptr() % ALIGNMENT == 0 and rows.stride(0) % ALIGNMENT == 0 and rows.shape[1] % ALIGNMENT == 0
-            for pair in self.pairs
-            for rows in pair
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of L layers as the kernels take them."""
+
+    pairs: list[tuple[Tensor, Tensor]]
+    plan: Plan
+    half: bool
+    aligned: bool
+
+    @classmethod
+    def of(cls, rows: Sequence[Tensor], precision: Precision) -> _Rows:
+        pairs = [(_unit_stride(x), _unit_stride(y)) for x, y in zip(rows[::2], rows[1::2], strict=True)]
+        half = rows[0].dtype in (torch.bfloat16, torch.float16)
+        return cls(
+            pairs=pairs,
+            plan=plan(tuple((len(x), *y.shape) for x, y in pairs), precision, half, rows[0].device),
+            half=half,
+            aligned=all(
+                z.data_ptr() % ALIGNMENT == 0 and z.stride(0) % ALIGNMENT == 0 and z.shape[1] % ALIGNMENT == 0
+                for pair in pairs
+                for z in pair
+            ),
         )
+
+    def table(self) -> list[int]:
+        """[L, SHAPE], then the addresses of all x and those of all y."""
         made = self.plan
-        rows = [
-            (n, m, x.stride(0), y.stride(0), d, configs.slab_width(n + m), *starts)
-            for (x, y), (n, m, d), *starts in zip(
-                self.pairs,
-                self.shapes,
-                made.slabs,
-                made.gram_offsets,
-                made.mean_offsets,
-                made.row_offsets,
-                made.matrix_offsets,
-                strict=True,
-            )
+        starts = zip(
+            made.slabs, made.gram_offsets, made.mean_offsets, made.row_offsets, made.matrix_offsets, strict=True
+        )
+        shapes = [
+            (len(x), len(y), x.stride(0), y.stride(0), x.shape[1], configs.slab_width(len(x) + len(y)), *start)
+            for (x, y), start in zip(self.pairs, starts, strict=True)
         ]
-        addresses = [[x.data_ptr() for x, _ in self.pairs], [y.data_ptr() for _, y in self.pairs]]
-        unbiased = options.estimator == "unbiased"
-        weights = [PairWeights.of(layer.x, layer.y, layer.weights_x, layer.weights_y, unbiased) for layer in layers]
-        numbers = [
-            (w.total, w.off_diagonal, w.xx, w.xy, w.yy, layer.sigma or 0.0)
-            for w, layer in zip(weights, layers, strict=True)
-        ]
-        self.tables = self._table(rows, torch.int64)
-        self.addresses = self._table(addresses, torch.int64)
-        self.numbers = self._table(numbers, torch.float32)
-        self.powers = self._table(self.ladder.powers, torch.float32)
-        self.v = torch.cat([w.v for w in weights])
-        self.mean = self._empty(sum(d + 16 for _, _, d in self.shapes))
-        self.matrix = self._empty(made.matrix_size)
-        self.sigma_slope = self._empty(len(layers))
+        addresses = [x.data_ptr() for x, _ in self.pairs] + [y.data_ptr() for _, y in self.pairs]
+        return [number for shape in shapes for number in shape] + addresses
 
-    def forward(self, gradient: bool) -> Tensor:
-        """The values [L]; keeps M for `backward` where a gradient is wanted."""
-        from dckt_kernels.gpu import small_kernels
 
-        made, layers = self.plan, len(self.pairs)
-        values = self._empty(layers)
-        gram = self._empty(made.gram_size)
-        counters = torch.empty(layers, dtype=torch.int32, device=self.device)
-        parts = torch.empty(2, len(made.ladder_programs), dtype=torch.float64, device=self.device)
-        small_kernels.partial_gram[(len(made.gram_programs),)](
-            self.addresses[0],
-            self.addresses[1],
-            self.tables,
-            self.numbers,
-            made.gram_programs,
-            self.v,
-            self.mean,
-            gram,
-            counters,
-            DTYPE=triton_dtype(self.dtype),
-            ALIGNED=self.aligned,
-            HALF=self.half,
-            PRECISION=self.precision,
-            UPCAST=interpreting(),
-            **made.gram.options(),
-        )
-        blocks = -(-max(n + m for n, m, _ in self.shapes) // made.ladder.blocks["BLOCK_R"])
-        small_kernels.ladder[(len(made.ladder_programs),)](
-            self.tables,
-            self.numbers,
-            made.ladder_programs,
-            self.v,
-            gram,
-            self.powers,
-            parts[0],
-            parts[1],
-            counters,
-            values,
-            self.sigma_slope,
-            self.matrix,
-            self.ladder.widest,
-            K=len(self.ladder.powers),
-            DOUBLING=self.ladder.doubling,
-            GRADIENT=gradient,
-            BANDWIDTH_GRAD=self.options.bandwidth_grad,
-            BLOCK_P=max(2, 1 << (blocks - 1).bit_length()),
-            **made.ladder.options(),
-        )
-        return values
+def forward(
+    rows: Sequence[Tensor], rest: Sequence[Rest], options: Options, precision: Precision, gradient: bool
+) -> tuple[Tensor, list[Tensor]]:
+    """The values [L] of x_0, y_0, x_1, ..., and where a gradient is wanted what `backward` takes. Two launches."""
+    from dckt_kernels.gpu import small_kernels
 
-    def backward(self, incoming: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Gradients by x [n, d] and y [m, d] of each layer, given those of the values [L]."""
-        from dckt_kernels.gpu import small_kernels
+    given, device = _Rows.of(rows, precision), rows[0].device
+    made, pairs, layers, ladder = given.plan, given.pairs, len(given.pairs), ladder_of(options)
+    unbiased = options.estimator == "unbiased"
+    weights = [PairWeights.of(x, y, u, w, unbiased) for (x, y), (_, u, w) in zip(pairs, rest, strict=True)]
+    numbers = [
+        number
+        for w, (sigma, _, _) in zip(weights, rest, strict=True)
+        for number in (w.total, w.off_diagonal, w.xx, w.xy, w.yy, sigma or 0.0)
+    ]
+    table, reals = upload(given.table(), [*numbers, *ladder.powers], device)
+    shapes, x_addresses, y_addresses = _parts(table, layers)
+    v = torch.cat([w.v for w in weights])
+    mean = _floats(sum(x.shape[1] + 16 for x, _ in pairs), device)
+    gram, matrix = _floats(made.gram_size, device), _floats(made.matrix_size, device)
+    values, sigma_slope = _floats(layers, device), _floats(layers, device)
+    counters = torch.empty(layers, dtype=torch.int32, device=device)
+    parts = torch.empty(2, len(made.ladder_programs), dtype=torch.float64, device=device)
+    small_kernels.partial_gram[(len(made.gram_programs),)](
+        x_addresses,
+        y_addresses,
+        shapes,
+        reals,
+        made.gram_programs,
+        v,
+        mean,
+        gram,
+        counters,
+        DTYPE=triton_dtype(rows[0].dtype),
+        ALIGNED=given.aligned,
+        HALF=given.half,
+        PRECISION=precision,
+        UPCAST=interpreting(),
+        **made.gram.options(),
+    )
+    blocks = -(-max(len(x) + len(y) for x, y in pairs) // made.ladder.blocks["BLOCK_R"])
+    small_kernels.ladder[(len(made.ladder_programs),)](
+        shapes,
+        reals,
+        made.ladder_programs,
+        v,
+        gram,
+        reals[len(numbers) :],
+        parts[0],
+        parts[1],
+        counters,
+        values,
+        sigma_slope,
+        matrix,
+        ladder.widest,
+        K=len(ladder.powers),
+        DOUBLING=ladder.doubling,
+        GRADIENT=gradient,
+        BANDWIDTH_GRAD=options.bandwidth_grad,
+        BLOCK_P=max(2, 1 << (blocks - 1).bit_length()),
+        **made.ladder.options(),
+    )
+    return values, [v, mean, matrix, sigma_slope] if gradient else []
 
-        outs = [torch.empty(n + m, d, dtype=self.dtype, device=self.device) for n, m, d in self.shapes]
-        made = self.plan
-        small_kernels.gradient[(len(made.gradient_programs),)](
-            self.addresses[0],
-            self.addresses[1],
-            self.tables,
-            made.gradient_programs,
-            self.v,
-            self.mean,
-            self.matrix,
-            self.sigma_slope,
-            incoming.to(torch.float32).contiguous(),
-            self._table([out.data_ptr() for out in outs], torch.int64),
-            DTYPE=triton_dtype(self.dtype),
-            ALIGNED=self.aligned,
-            BANDWIDTH_GRAD=self.options.bandwidth_grad,
-            PRECISION="tf32" if self.half else self.precision,
-            **made.gradient.options(),
-        )
-        return [(out[:n], out[n:]) for out, (n, _, _) in zip(outs, self.shapes, strict=True)]
 
-    def _empty(self, size: int) -> Tensor:
-        return torch.empty(size, dtype=torch.float32, device=self.device)
+def backward(
+    incoming: Tensor,
+    rows: Sequence[Tensor],
+    kept: Sequence[Tensor],
+    options: Options,
+    precision: Precision,
+    dtype: torch.dtype | None,
+) -> list[Tensor]:
+    """The gradients by x_0, y_0, x_1, ..., given those of the values [L]. One launch. dtype: None for the rows' own."""
+    from dckt_kernels.gpu import small_kernels
 
-    def _table(self, values: Any, dtype: torch.dtype) -> Tensor:
-        return torch.tensor(values, dtype=dtype).to(self.device, non_blocking=True)
+    given, device, layers = _Rows.of(rows, precision), rows[0].device, len(rows) // 2
+    dtype = dtype or rows[0].dtype
+    outs = [torch.empty(len(x) + len(y), x.shape[1], dtype=dtype, device=device) for x, y in given.pairs]
+    table, _ = upload([*given.table(), *(out.data_ptr() for out in outs)], [], device)
+    shapes, x_addresses, y_addresses = _parts(table, layers)
+    v, mean, matrix, sigma_slope = kept
+    small_kernels.gradient[(len(given.plan.gradient_programs),)](
+        x_addresses,
+        y_addresses,
+        shapes,
+        given.plan.gradient_programs,
+        v,
+        mean,
+        matrix,
+        sigma_slope,
+        incoming.to(torch.float32).contiguous(),
+        y_addresses[layers:],
+        DTYPE=triton_dtype(rows[0].dtype),
+        OUT=triton_dtype(dtype),
+        ALIGNED=given.aligned,
+        BANDWIDTH_GRAD=options.bandwidth_grad,
+        PRECISION="tf32" if given.half else precision,
+        **given.plan.gradient.options(),
+    )
+    return [part for out, (x, _) in zip(outs, given.pairs, strict=True) for part in (out[: len(x)], out[len(x) :])]
+
+
+def upload(integers: Sequence[int], reals: Sequence[float], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Both as tensors there, int64 and float32, in one copy that the host does not wait for."""
+    room = _tiles(len(integers), 2) * 2  # the second begins aligned to 16 bytes
+    words = torch.zeros(room + _tiles(len(reals), 2), dtype=torch.int64, pin_memory=device.type == "cuda")
+    words[: len(integers)] = torch.tensor(integers, dtype=torch.int64)
+    words[room:].view(torch.float32)[: len(reals)] = torch.tensor(reals, dtype=torch.float32)
+    there = words.to(device, non_blocking=True)
+    return there[: len(integers)], there[room:].view(torch.float32)
+
+
+def _parts(table: Tensor, layers: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Shapes, addresses of x, and those of y with all that follows."""
+    shapes = SHAPE * layers
+    return table[:shapes], table[shapes : shapes + layers], table[shapes + layers :]
+
+
+def _floats(size: int, device: torch.device) -> Tensor:
+    return torch.empty(size, dtype=torch.float32, device=device)
 
 
 def triton_dtype(dtype: torch.dtype) -> Any:

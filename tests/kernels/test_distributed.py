@@ -28,6 +28,10 @@ def batch() -> dict[str, Tensor]:
     }
 
 
+def tangents() -> dict[str, Tensor]:
+    return {name: (z + 1).cos() for name, z in batch().items()}
+
+
 def part(z: Tensor, cut: int, rank: int) -> Tensor:
     return (z[:cut] if rank == 0 else z[cut:]).clone()
 
@@ -46,13 +50,23 @@ def work(folder: Path) -> None:
     found = []
     for options in OPTIONS:
         value = global_mk_mmd(mine["x"], mine["y"], ddp=False, **options)
-        found.append((value.detach(), torch.autograd.grad(2 * value, (mine["x"], mine["y"]))))
+        grads = torch.autograd.grad(2 * value, (mine["x"], mine["y"]))
+        along = [
+            torch.func.jvp(
+                lambda x, y, ddp=ddp, options=options: global_mk_mmd(x, y, ddp=ddp, **options),
+                (mine["x"].detach(), mine["y"].detach()),
+                (part(tangents()["x"], CUTS["x"], rank), part(tangents()["y"], CUTS["y"], rank)),
+            )[1]
+            for ddp in (False, True)
+        ]
+        found.append((value.detach(), grads, along))
     layer = DistributedDataParallel(network())
     global_mk_mmd(*layer(torch.cat([mine["x"], mine["y"]])).split([len(mine["x"]), len(mine["y"])])).backward()
     torch.save((found, layer.module.weight.grad), folder / f"{rank}.pt")
     dist.destroy_process_group()
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")  # torch's own, at a tangent
 def test_two_processes_are_one(tmp_path: Path) -> None:
     as_ranks(partial(work, tmp_path))
     x, y = (z.requires_grad_() for z in batch().values())
@@ -60,10 +74,17 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
     mk_mmd(layer(x.detach()), layer(y.detach())).backward()
     for rank in (0, 1):
         found, weight_grad = torch.load(tmp_path / f"{rank}.pt")
-        for options, (value, (by_x, by_y)) in zip(OPTIONS, found, strict=True):
+        for options, (value, (by_x, by_y), along) in zip(OPTIONS, found, strict=True):
             expected = mk_mmd(x, y, **options)
             expected_x, expected_y = torch.autograd.grad(2 * expected, (x, y))
             assert_same(value, expected, terms=25**2, scale=1)
+            _, expected_along = torch.func.jvp(
+                lambda a, b, options=options: mk_mmd(a, b, **options),
+                (x.detach(), y.detach()),
+                tuple(tangents().values()),
+            )
+            for found_along in along:
+                assert_same(found_along, expected_along, terms=25**2, scale=1)
             assert_same(by_x, part(expected_x, CUTS["x"], rank), terms=25**2)
             assert_same(by_y, part(expected_y, CUTS["y"], rank), terms=25**2)
         assert_same(weight_grad, layer.weight.grad, terms=25**2 * 4)

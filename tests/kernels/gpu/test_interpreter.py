@@ -1,4 +1,4 @@
-"""Runs interpreted.py in a process of its own, where Triton's kernels are interpreted instead of compiled."""
+"""Runs what follows in processes of their own, where Triton's kernels are interpreted instead of compiled."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pytest
 
 pytest.importorskip("triton")
 
-CHECKS = Path(__file__).with_name("interpreted.py")
+HERE = Path(__file__).parent
 
 
-def test_kernels_in_the_interpreter() -> None:
+@pytest.mark.parametrize("checks", ["interpreted.py", "../test_transformations.py"])
+def test_kernels_in_the_interpreter(checks: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", str(CHECKS)],
+        [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", str(HERE / checks)],
         env={**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

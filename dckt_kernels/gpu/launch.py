@@ -1,0 +1,89 @@
+"""The Triton backend: which layers go through which kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dckt_kernels.gpu import configs, large_launch, small_launch
+from dckt_kernels.gpu.small_launch import Rest
+from dckt_kernels.options import Options, Precision
+
+
+@dataclass(frozen=True)
+class Triton:
+    """What is kept: four tensors for all small layers together, if there are any, then the gradient of each large one.
+
+    Attributes:
+        rest: sigma and the sample weights of each layer.
+        precision: one that the chip has.
+    """
+
+    options: Options
+    rest: Sequence[Rest]
+    precision: Precision
+
+    def compute(self, rows: Sequence[Tensor], gradient: bool) -> tuple[Tensor, list[Tensor]]:
+        with _on(rows[0].device):
+            small, large = _sorted(rows)
+            values: dict[int, Tensor] = {}
+            kept: list[Tensor] = []
+            if small:
+                found, kept = small_launch.forward(
+                    _of(small, rows), [self.rest[n] for n in small], self.options, self.precision, gradient
+                )
+                values = dict(zip(small, found, strict=True))
+            for n in large:
+                x, y = rows[2 * n], rows[2 * n + 1]
+                values[n], grad = large_launch.forward(x, y, self.rest[n], self.options, self.precision, gradient)
+                kept += [] if grad is None else [grad]
+            return torch.stack([values[n] for n in range(len(values))]), kept
+
+    def gradients(
+        self,
+        incoming: Tensor,
+        needed: Sequence[bool],
+        rows: Sequence[Tensor],
+        kept: Sequence[Tensor],
+        dtype: torch.dtype | None,
+    ) -> list[Tensor | None]:
+        with _on(rows[0].device):
+            small, large = _sorted(rows)
+            grads: list[Tensor | None] = [None] * len(rows)
+            if small:
+                factors = torch.stack([incoming[n] for n in small])
+                found = small_launch.backward(factors, _of(small, rows), kept[:4], self.options, self.precision, dtype)
+                for n, by_x, by_y in zip(small, found[::2], found[1::2], strict=True):
+                    grads[2 * n : 2 * n + 2] = by_x, by_y
+            for n, grad in zip(large, kept[4 if small else 0 :], strict=True):
+                scaled = (grad * incoming[n]).to(dtype or rows[0].dtype)
+                grads[2 * n : 2 * n + 2] = scaled[: len(rows[2 * n])], scaled[len(rows[2 * n]) :]
+            return [grad if need else None for grad, need in zip(grads, needed, strict=True)]
+
+    def total(self, parts: Tensor) -> Tensor:
+        return parts
+
+
+def call(options: Options, rest: Sequence[Rest], precision: Precision) -> Triton:
+    """L layers, float32, bfloat16 or float16, "biased" or "unbiased"."""
+    return Triton(options, rest, configs.on_chip(precision, amd=torch.version.hip is not None))
+
+
+def _sorted(rows: Sequence[Tensor]) -> tuple[list[int], list[int]]:
+    """The small layers and the large ones."""
+    layers = range(len(rows) // 2)
+    small = [n for n in layers if len(rows[2 * n]) + len(rows[2 * n + 1]) <= configs.SMALL_ROWS]
+    return small, [n for n in layers if n not in small]
+
+
+def _of(layers: Sequence[int], rows: Sequence[Tensor]) -> list[Tensor]:
+    return [rows[2 * n + side] for n in layers for side in (0, 1)]
+
+
+def _on(device: torch.device) -> AbstractContextManager[object]:
+    """Triton launches on the current device, which need not be that of the rows."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
