@@ -224,24 +224,40 @@ class Config(Section):
     """A run, whole. `Config.resolve` makes one."""
 
     preset: str
+    """Name of the values that the others are laid on."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Of every draw; the same one gives the same bits on a CPU."""
     source: DataChoice = DataChoice(location="sample-source")
+    """The large data set that helps."""
     target: DataChoice = DataChoice(location="sample-target")
+    """The small data set that is searched."""
     shots: Positive | None = None
     """At most so many training items of each class of the target have a label, drawn by the seed; all where not given.
     """
     offer: OfferConfig = OfferConfig()
+    """What of the data may be known."""
     encoder: PluginChoice
+    """Of images."""
     text_encoder: PluginChoice
+    """Of texts."""
     discrepancy: PluginChoice
+    """The loss between the domains."""
     sampler: PluginChoice
+    """Of the curriculum: which target pairs come first."""
     observers: tuple[PluginChoice, ...] = (PluginChoice(name="csv"),)
+    """Who is told of metrics."""
     network: NetworkConfig
+    """The method's networks."""
     space: SpaceConfig
+    """The common space."""
     loss: LossConfig
+    """Weights of the method's losses."""
     optimizer: OptimizerConfig
+    """Of the method's networks."""
     pretrain: PretrainConfig
+    """Training of each network by itself."""
     transfer: TransferConfig
+    """Training of both together."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `mps`."""
     precision: Literal["no", "bf16", "fp16"] = "no"
@@ -253,6 +269,7 @@ class Config(Section):
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 10.0
     """How often training keeps what `--resume` goes on from; 0 for every update. It changes no result."""
     checkpoints_kept: Positive = 2
+    """The last so many; older ones are removed."""
     encode_batch: Positive = 64
     """Items that pass a frozen encoder at once."""
 
@@ -287,6 +304,7 @@ class Config(Section):
         return validate(merged)
 
     def to_toml(self) -> str:
+        """As a file for `--config`; what is None is left out."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 

@@ -92,7 +92,8 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         notes_: lines about the data and the choices: what is unknown or equal, which parts stepped aside and why.
         summary_: what `summary.json` of a run holds, without a test.
         model_: the `TrainedModel` that does the work.
-        n_image_features_in_, n_text_features_in_: widths of the rows.
+        n_image_features_in_: width d_i of an image's row.
+        n_text_features_in_: width d_t of a text's row.
     """
 
     def __init__(
@@ -129,10 +130,12 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         """Learns from whatever is known of the target, with the help of the source.
 
         Args:
-            images, texts: rows [n, d_i] and [n, d_t] of the target's training pairs, or neither.
+            images: rows [n, d_i] of the target's training pairs; or None, with the texts.
+            texts: rows [n, d_t] that belong to the images.
             labels: their classes [n], strings or whole numbers; None, NaN or -1 where one is unknown, None for all.
             source: images, texts and labels of the large domain that helps, or None; its labels may be None.
-            unpaired_images, unpaired_texts: rows of target items whose partners nobody knows.
+            unpaired_images: rows of target images whose partners nobody knows.
+            unpaired_texts: rows of such texts.
             class_names: what the target's classes are called: a mapping from labels to a string, a row [d_t] or several
                 of these; or a sequence of strings or rows [classes, d_t] in the order of the labels. Strings need the
                 `text_encoder`; where labels are none or strings, a sequence of strings is of labels too.
@@ -140,8 +143,8 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
                 labelled ones the method's networks are not trained.
 
         Raises:
-            ArgumentError (a ValueError): an argument cannot be used as it is, or there is nothing to learn from; one
-                line that names it.
+            ArgumentError: an argument cannot be used as it is, or there is nothing to learn from; one line that names
+                it, and a ValueError.
             DivergedError: a loss was not finite.
         """
         with _as_value_errors():
@@ -278,6 +281,9 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         """How well pairs find one another across media, the mean of both directions, in [0, 1].
 
         Args:
+            images: rows [n, d_i] of the pairs.
+            texts: rows [n, d_t] that belong to them.
+            labels: their classes [n], or None.
             metric: `map`, mean average precision with relevant = same class; `recall@K`, the share of items whose own
                 partner is among the first K; `mrr`, the mean reciprocal rank of the own partner. By default `map`
                 where a label is known, else `recall@10`.

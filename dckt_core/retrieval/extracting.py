@@ -42,7 +42,9 @@ def extract(
         by: an encoder's name; or a run, as `load` gives it, for places in its common space.
         options: of the encoder.
         medium: None for the encoder's, or the only one that there is.
-        seed, device: of the encoder; a run has its own.
+        out: the folder, which is made.
+        seed: of an encoder that draws; a run has its own.
+        device: of the encoder, `auto`, `cpu`, `cuda` or `mps`; a run has its own.
         shard_size: items in a file.
         batch: items that pass the module at once; it may change the last bits of a row.
         on_error: `fail` ends at the first bad line or item, `skip` leaves it out.

@@ -29,7 +29,10 @@ def evaluate(
 
     Args:
         run: as `load` gives it, which is told of progress, device and checkpoint; or its folder.
-        tasks, ks, self_hit: as of `dckt_core.evaluation.tasks.evaluate`.
+        split: which pairs.
+        tasks: which rankings, names out of `TASKS`; all six by default.
+        ks: also precision, recall and average precision among so many of the best.
+        self_hit: count a query as its own hit in a gallery that holds it, and leave nothing out.
 
     Raises:
         DataError: the split is empty, or the data set is not where it was.

@@ -52,7 +52,12 @@ MIN_VALIDATION = 2
 
 @dataclass(frozen=True)
 class Result:
-    """Where a run is, and what `summary.json` holds."""
+    """What a training leaves.
+
+    Attributes:
+        run_dir: the run's folder.
+        summary: what `summary.json` in it holds.
+    """
 
     run_dir: Path
     summary: dict[str, Any]
@@ -92,7 +97,7 @@ def resume(run_dir: Path | str, *, context: Context | None = None) -> Result:
     Raises:
         UsageError: there is no such run, it is finished, or a training is at work in it.
         DataError: its data or an encoder is another one than before.
-        Otherwise as `train`.
+        PluginError, DivergedError, StoppedError: as `train`.
     """
     context, run_dir = context or Context(), Path(run_dir)
     check_begun(run_dir)

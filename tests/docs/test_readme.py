@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+import pytest
 import torch
 
 from dckt_core.base.rng import generator_for
@@ -24,6 +26,18 @@ def test_the_loss() -> None:
     names = {"x": torch.randn(8, 3, generator=generator), "y": torch.randn(6, 3, generator=generator) + 1}
     exec(code("mk_mmd"), names)
     assert names["loss"].item() > 0
+
+
+def test_the_common_space(capsys: pytest.CaptureFixture[str]) -> None:
+    block = code("CommonSpace")
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert names["nearest"].shape == names["cosines"].shape == (597, 10)
+    assert "[597, 10]" in block
+    scores = [float(line) for line in capsys.readouterr().out.splitlines()]
+    said = [float(figure) for figure in re.findall(r"(0\.\d\d); by chance", block)]
+    assert scores == pytest.approx(said, abs=0.01), "in two digits, and other processors round otherwise"
+    assert len([line for line in block.splitlines() if line.strip()]) <= 10
 
 
 def test_the_plugin() -> None:
