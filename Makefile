@@ -5,12 +5,16 @@ BIN := $(VENV)/bin
 JOBS ?= auto
 EXTRAS ?= $(if $(CI),test,dev)
 STAMP := $(VENV)/.installed-$(EXTRAS)
+DATA := $(patsubst %/pascal_sentences,%,$(firstword $(wildcard ../*/data/pascal_sentences)))
 
 .PHONY: demo test numerics test-slow test-lowest reliability check docs site pictures clean
 
 demo: $(STAMP)  ## install, then the main job on the embedded sample data, and the ladder of what a target may offer
 	$(BIN)/dckt train --encoder vgg19 --sampler ap-progressive
 	$(BIN)/dckt experiment benchmarks/plans/demo.toml --workers 2 --quiet
+
+# Real data beside the checkout are tested with, where there are any.
+test test-slow: export DCKT_TEST_DATA ?= $(if $(DATA),$(CURDIR)/$(DATA))
 
 test: $(STAMP) check  ## install, then every check; EXTRAS=test tests all extras, too
 	$(BIN)/python -m pytest -n $(JOBS)

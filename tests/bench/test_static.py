@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-pytest.importorskip("triton")
+from tests.support.needs import absent, part
+
+part("triton")
 
 from dckt_bench import static
 from dckt_kernels.gpu import configs
@@ -24,7 +26,7 @@ def test_machine_code_meets_the_bars(case: static.Case, target: str) -> None:
     try:
         report = static.compile_case(case, target)
     except static.MissingLinkerError as error:
-        pytest.skip(str(error))
+        absent(str(error))
     assert report.fails == ""
     assert 0 < report.registers <= (512 if target.startswith("gfx") else 255)
     assert report.shared_bytes <= static.SHARED_LIMIT[target]

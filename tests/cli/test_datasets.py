@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +8,8 @@ from PIL import Image
 
 from dckt_cli.main import main
 from tests.support import folders
+from tests.support.data import optional_data
 from tests.support.folders import picture, write
-
-TEST_DATA = Path(os.environ.get("DCKT_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 
 
 @pytest.fixture
@@ -187,8 +185,7 @@ def test_torch_is_not_imported(folder: Path, tmp_path: Path, arguments: list[str
 
 @pytest.mark.parametrize(("name", "pairs", "labels"), [("pascal_sentences", 1000, 20), ("flickr8k_weak", 4344, 36)])
 def test_real_data_pass(name: str, pairs: int, labels: int, capsys: pytest.CaptureFixture[str]) -> None:
-    if not (TEST_DATA / name).is_dir():
-        pytest.skip(f"{name} is not there")
-    assert main(["datasets", "check", str(TEST_DATA / name), "--json"]) == 0
+    (folder,) = optional_data(name)
+    assert main(["datasets", "check", str(folder), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["pairs"], len(told["labels"]), told["problems"], told["unfit"]) == (pairs, labels, [], {})

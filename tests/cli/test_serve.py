@@ -25,10 +25,11 @@ from dckt_cli.main import main
 from dckt_core.runs.model import load
 from tests.support.browser import CONTRAST, Browser, open_browser, until
 from tests.support.commands import DCKT
+from tests.support.needs import part
 from tests.support.tolerance import SMALL, assert_same
 
-pytest.importorskip("fastapi", reason="absent: fastapi")
-pytest.importorskip("uvicorn", reason="absent: uvicorn")
+part("fastapi")
+part("uvicorn")
 
 from dckt_apps.serve.app import Limits, make_app
 from dckt_core.retrieval.index import open_index

@@ -29,6 +29,10 @@ HEADERS = {
 class Guard:
     """ASGI middleware.
 
+    Starlette's TrustedHostMiddleware is no help here: older ones cut `[::1]:80` at its first colon, a `*` of it stands
+    for any name, and it answers 400 without a reason or the headers above, where 421 Misdirected Request (RFC 9110,
+    15.5.20) and how to add the name are what there is to say.
+
     Args:
         hosts: names and addresses that this server is known by, without ports.
         max_body: bytes; a request with more is refused as soon as that is known.

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("starlette", reason="absent: starlette")
+from tests.support.needs import part
+
+part("starlette")
 
 from dckt_apps.serve.guard import HEADERS, LOOPBACK, Guard
 
@@ -58,6 +60,11 @@ def test_known_names_are_answered(host: str) -> None:
 )
 def test_other_names_are_not(host: str) -> None:
     assert asked({"host": host})[0] == 421
+
+
+@pytest.mark.parametrize("name", ["*", "*.example", "www.evil.example"])
+def test_names_are_no_patterns(name: str) -> None:
+    assert asked({"host": "evil.example"}, hosts=[*LOOPBACK, name])[0] == 421
 
 
 def test_a_name_may_be_added() -> None:

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.support.needs import part
 
-pytest.importorskip("triton")
+part("triton")
 
 HERE = Path(__file__).parent
 

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,10 +12,10 @@ from hypothesis import strategies as st
 from dckt_core.base.errors import DataError
 from dckt_core.data.manifest import load_manifest
 from dckt_plugins.encoders.words import words_of
+from tests.support.data import optional_data
 from tests.support.encoding import encode
 from tests.support.tolerance import assert_same
 
-TEST_DATA = Path(os.environ.get("DCKT_TEST_DATA") or Path(__file__).parents[3].parent / "shared" / "data")
 TEXTS = ["Two dogs run along the beach.", "A cat sleeps on the sofa", "犬が海辺を走る", "كلبان يركضان على الشاطئ"] * 2
 
 
@@ -178,9 +176,7 @@ def test_a_file_of_vectors_that_is_not_there(build, tmp_path):
 
 def test_real_vectors_bring_texts_of_a_class_together(build):
     """Real captions of 20 classes: the nearest text is of the same class far more often than one time in 20."""
-    vectors, folder = TEST_DATA / "word_vectors" / "english_300d.bin", TEST_DATA / "pascal_sentences"
-    if not (vectors.is_file() and folder.is_dir()):
-        pytest.skip("needs the optional data (DCKT_TEST_DATA)")
+    vectors, folder = optional_data("word_vectors/english_300d.bin", "pascal_sentences")
     pairs = load_manifest(folder)
     lines, labels = [pair.text for pair in pairs.pairs], torch.tensor(pairs.labels(pairs.pairs))
     plain = build("mean-vectors", texts=lines, vectors=str(vectors), max_words=1000, weights="none", unit=False)

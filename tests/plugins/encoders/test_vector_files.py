@@ -4,11 +4,9 @@ import bz2
 import gzip
 import io
 import lzma
-import os
 import pickle
 import struct
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,12 +18,7 @@ from dckt_core.base.errors import DataError
 from dckt_plugins.encoders.fasttext_model import MAGIC
 from dckt_plugins.encoders.kept_vectors import BLOCK, MAX_SIZE
 from dckt_plugins.encoders.vector_files import read_vectors
-
-CASES = (
-    Path(os.environ.get("DCKT_TEST_DATA") or Path(__file__).parents[3].parent / "shared" / "data").parent
-    / "cases"
-    / "word_vectors"
-)
+from tests.support.data import optional_data
 
 PLAIN = b"4 2\nDog 1 2\ndog 3 4\nCat 5 6\nbird 7 8\n"
 GLOVE = PLAIN.split(b"\n", 1)[1]
@@ -294,10 +287,10 @@ REFUSED = {
 }
 
 
-@pytest.mark.skipif(not CASES.is_dir(), reason="needs the optional data (DCKT_TEST_DATA)")
 def test_files_as_they_were_found():
-    _, right = read_vectors(CASES / "good.txt", set(WORDS))
-    for path in sorted(CASES.iterdir()):
+    (cases,) = optional_data("../cases/word_vectors")
+    _, right = read_vectors(cases / "good.txt", set(WORDS))
+    for path in sorted(cases.iterdir()):
         if path.name in REFUSED:
             with pytest.raises(DataError) as caught:
                 read_vectors(path, set(WORDS))
