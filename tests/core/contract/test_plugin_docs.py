@@ -114,8 +114,10 @@ def test_every_member_of_a_protocol_is_named(title: str, cls: type[Any]) -> None
         assert re.search(rf"\b{name}\b", section(title)), name
 
 
-USERS = {"Searcher", "TrainedModel", "add_to_index", "build_index", "load", "open_index", "remove_from_index"}
-"""What the root offers those who use runs, not those who write plugins."""
+TRAINING = {"ArgumentError", "CommonSpace", "Config", "Context", "Result", "resolve_config", "resume", "train"}
+USING = {"Searcher", "TrainedModel", "add_to_index", "build_index", "evaluate", "extract", "load", "open_index"}
+USERS = TRAINING | USING | {"remove_from_index"}
+"""What the root offers those who work from Python, not those who write plugins."""
 
 
 def test_what_an_author_may_import_is_what_the_page_names() -> None:
