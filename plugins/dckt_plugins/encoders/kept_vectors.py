@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,14 @@ BLOCK = 1 << 20
 """Bytes that are read at a time."""
 
 
+class Wanted(Protocol):
+    """A set of words, as `fold` spells them, or what says of each whether it is one."""
+
+    def __contains__(self, word: object, /) -> bool: ...
+
+    def __len__(self) -> int: ...
+
+
 class Kept:
     """The rows that were wanted, and counts of what was met besides.
 
@@ -33,7 +41,7 @@ class Kept:
         claimed: how many it says that it has; None where it says nothing.
     """
 
-    def __init__(self, wanted: Collection[str]) -> None:
+    def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
         self._spelled: dict[str, str] = {}
         self.vectors: dict[str, Row] = {}

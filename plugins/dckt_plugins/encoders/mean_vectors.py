@@ -12,13 +12,10 @@ from dckt_core import Encoder, EncoderContext, TextItem
 from dckt_plugins.encoders.catalogue import MeanVectorsOptions
 from dckt_plugins.encoders.word_vectors import state_of, tell_coverage, vectors_for
 from dckt_plugins.encoders.word_weights import WEIGHTS
-from dckt_plugins.encoders.words import Vocabulary
+from dckt_plugins.encoders.words import READING, Vocabulary
 
 PADDING, FIRST = 0, 1
 """Word numbers: after the end of a text, the first word."""
-
-READING = "2"
-"""In the fingerprint; counts up with every change of how a text becomes word numbers, or these a row."""
 
 
 class MeanVectors(nn.Module):
@@ -62,7 +59,7 @@ def build(options: MeanVectorsOptions, context: EncoderContext) -> Encoder:
         weights = WEIGHTS[options.weights](
             [vocabulary.read(text, options.max_words) for text in context.texts], len(known)
         )
-        tell_coverage("mean-vectors", context.texts, vocabulary.numbers)
+        tell_coverage("mean-vectors", context.texts, vocabulary, vocabulary.numbers)
     else:
         weights = torch.zeros(len(known))  # lie with the module's weights, as the vectors do
     module = MeanVectors(F.normalize(vectors, dim=1) if options.unit else vectors, weights, options.normalize)

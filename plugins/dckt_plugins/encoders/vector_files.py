@@ -14,7 +14,7 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain, islice
@@ -28,7 +28,7 @@ from torch import Tensor
 from dckt_core import DataError, shown
 from dckt_plugins.encoders.fasttext_model import MAGIC as FASTTEXT
 from dckt_plugins.encoders.fasttext_model import read_model
-from dckt_plugins.encoders.kept_vectors import BLOCK, MAX_SIZE, MAX_WORD_BYTES, Kept, Row
+from dckt_plugins.encoders.kept_vectors import BLOCK, MAX_SIZE, MAX_WORD_BYTES, Kept, Row, Wanted
 from dckt_plugins.encoders.weights import one_line
 
 HEAD = 1 << 16
@@ -70,7 +70,7 @@ _HEADER = re.compile(rb"(?:\xef\xbb\xbf)?[ \t]*(\d+)[ \t]+(\d+)[ \t]*\r?\n")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
-def read_vectors(path: Path, wanted: Collection[str]) -> tuple[list[str], Tensor]:
+def read_vectors(path: Path, wanted: Wanted) -> tuple[list[str], Tensor]:
     """The wanted words (as `fold` spells them) that a file has, and their vectors [V, d], in the file's order.
 
     Formats: word2vec's text and binary; text without a line of counts, as GloVe's; fastText's `.vec` and models. Any of
@@ -95,7 +95,7 @@ def read_vectors(path: Path, wanted: Collection[str]) -> tuple[list[str], Tensor
         raise DataError(f"{path}: it looks like {seems}, but {error}" if seems else f"{path}: {error}") from None
     except _BROKEN as error:
         raise DataError(f"{path}: it cannot be read to its end: {one_line(error)}") from None
-    if wanted and not kept.vectors:
+    if len(wanted) and not kept.vectors:
         raise DataError(f"{path}: it looks like {seems}, but it has none of the {len(wanted)} words of the texts")
     kept.tell(f"{path}: {seems}")
     return list(kept.vectors), torch.from_numpy(np.array(list(kept.vectors.values()), dtype=np.float32))

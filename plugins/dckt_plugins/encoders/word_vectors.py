@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dckt_core import EncoderContext, logger, seed_for
 from dckt_plugins.encoders.vector_files import read_vectors
-from dckt_plugins.encoders.words import pieces, vocabulary, words_of
+from dckt_plugins.encoders.words import Lexicon, Vocabulary, WantedWords, are_separated, runs_of, words_of
 
 FEW = 0.6
 """Share of the training texts' words with vectors below which a warning is due."""
@@ -23,14 +23,16 @@ LONGEST_SENTENCE = 10_000
 """Words that gensim's Word2Vec reads of a sentence; it leaves out the rest without a word."""
 
 
-def tell_coverage(encoder: str, texts: Sequence[str], is_known: Callable[[str], object]) -> None:
+def tell_coverage(
+    encoder: str, texts: Sequence[str], vocabulary: Vocabulary, is_known: Callable[[str], object]
+) -> None:
     """Says in one line how many words of the training texts have vectors; a warning where they are few.
 
-    is_known: whether a word, as `words_of` gives it, has a vector.
+    is_known: whether a word has a vector.
     """
     if not texts:
         return
-    counts = Counter(word for text in texts for word in words_of(text))
+    counts = Counter(word for text in texts for word in vocabulary.words(text))
     known = {word: count for word, count in counts.items() if is_known(word)}
     total, found = counts.total(), sum(known.values())
     if total == 0:
@@ -56,8 +58,18 @@ def vectors_for(context: EncoderContext, file: str | None, size: int) -> tuple[l
     if context.state is not None:
         return list(context.state["words"]), torch.zeros(len(context.state["words"]), context.state["size"])
     if file is not None:
-        return read_vectors(Path(file), vocabulary(context.texts) | pieces(vocabulary(context.names)))
+        wanted = WantedWords(context.texts, context.names)
+        words, vectors = read_vectors(Path(file), wanted)
+        return _present(words, vectors, wanted)
     return learn_vectors(context.texts, size, seed_for(context.seed, "word2vec"))
+
+
+def _present(words: list[str], vectors: Tensor, wanted: WantedWords) -> tuple[list[str], Tensor]:
+    """Without the words of scripts that have no blanks that no text turned out to have."""
+    lexicon = Lexicon(words)
+    absent = lexicon.words.difference(*(lexicon.within(run) for run in wanted.runs))
+    places = [place for place, word in enumerate(words) if word not in absent]
+    return [words[place] for place in places], vectors[places]
 
 
 def state_of(context: EncoderContext, words: Sequence[str], size: int, module: nn.Module) -> dict[str, Any]:
@@ -76,13 +88,16 @@ def state_of(context: EncoderContext, words: Sequence[str], size: int, module: n
 def learn_vectors(texts: Iterable[str], size: int, seed: int) -> tuple[list[str], Tensor]:
     """Words and their vectors [V, size], by gensim's Word2Vec (skip-gram) on the texts at hand; same seed, same bits.
 
-    Small collections are read more often: at least about a million words pass in all.
+    Where texts have blanks between words that are written without, these blanks count; otherwise each letter of such a
+    script is a word. Small collections are read more often: at least about a million words pass in all.
     """
     from gensim.models import Word2Vec
 
+    texts = list(texts)
+    lexicon = Lexicon(runs_of(texts) if are_separated(texts) else ())
     sentences = [
         words[start : start + LONGEST_SENTENCE]
-        for words in map(words_of, texts)
+        for words in (words_of(text, lexicon=lexicon) for text in texts)
         for start in range(0, len(words), LONGEST_SENTENCE)
     ]
     if not sentences:

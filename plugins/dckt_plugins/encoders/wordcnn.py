@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dckt_core import Encoder, EncoderContext, TextItem, UsageError
 from dckt_plugins.encoders.catalogue import WordCNNOptions
 from dckt_plugins.encoders.word_vectors import state_of, tell_coverage, vectors_for
-from dckt_plugins.encoders.words import words_of
+from dckt_plugins.encoders.words import READING, Vocabulary
 
 WIDEST = 100
 """Words of a window at most."""
@@ -78,14 +78,16 @@ def build(options: WordCNNOptions, context: EncoderContext) -> Encoder:
     """
     windows = parse_windows(options.windows, options.dim)
     known, vectors = vectors_for(context, options.vectors, options.vector_size)
-    numbers = {word: FIRST + row for row, word in enumerate(known)}
-    tell_coverage("wordcnn", context.texts, numbers.__contains__)
+    vocabulary = Vocabulary(known)
+    if context.state is None:
+        tell_coverage("wordcnn", context.texts, vocabulary, vocabulary.knows)
 
     def prepare(items: Sequence[TextItem]) -> Tensor:
         table = torch.zeros(len(items), options.max_words, dtype=torch.int32)
         for row, item in enumerate(items):
-            words = words_of(item.text, options.max_words)
-            table[row, : len(words)] = torch.tensor([numbers.get(word, UNKNOWN) for word in words], dtype=torch.int32)
+            words = vocabulary.words(item.text, options.max_words)
+            numbers = [FIRST + vocabulary.number(word) if vocabulary.knows(word) else UNKNOWN for word in words]
+            table[row, : len(words)] = torch.tensor(numbers, dtype=torch.int32)
         return table
 
     module = WordCNN(vectors, windows, options.dim, context.generator("wordcnn"))
@@ -94,7 +96,7 @@ def build(options: WordCNNOptions, context: EncoderContext) -> Encoder:
         prepare=prepare,
         module=module,
         dim=options.dim,
-        fingerprint=f"wordcnn/{options.windows}/{options.max_words}/{state['digest']}",
+        fingerprint=f"wordcnn/{READING}/{options.windows}/{options.max_words}/{state['digest']}",
         trainable=options.trainable,
         state=state,
     )

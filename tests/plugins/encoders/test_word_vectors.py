@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from dckt_plugins.encoders.word_vectors import learn_vectors
 from dckt_plugins.encoders.words import vocabulary
+from tests.support.encoding import encode
 
 TEXTS = ["a dog runs on the beach", "two cats sleep on a sofa", "the dog sleeps", ""] * 3
 
@@ -40,3 +42,38 @@ def test_words_far_inside_a_long_text_are_learnt_too():
     words, vectors = learn_vectors([long], 4, seed=0)
     lengths = dict(zip(words, vectors.norm(dim=1), strict=True))
     assert lengths["one"] > 0.5  # it begins with at most 0.5 / sqrt(4)
+
+
+def test_blanks_between_words_that_are_written_without_are_kept():
+    words, _ = learn_vectors(["小狗 在 沙滩 跑步", "大狗 在 沙发 睡觉"] * 3, 4, seed=0)
+    assert set(words) == {"小狗", "在", "沙滩", "跑步", "大狗", "沙发", "睡觉"}
+    letters, _ = learn_vectors(["小狗在沙滩跑步", "大狗在沙发睡觉"] * 3, 4, seed=0)
+    assert set(letters) == set("小狗在沙滩跑步大发睡觉")
+
+
+# --- files ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoder", ["mean-vectors", "wordcnn"])
+@pytest.mark.parametrize("text", ["小狗在沙滩跑步", "小狗 在 沙滩 跑步"])
+def test_words_of_a_file_are_found_in_texts_without_blanks_and_with(build, tmp_path, caplog, encoder, text):
+    caplog.set_level("INFO", logger="dckt")
+    (tmp_path / "v.txt").write_text("小狗 1 0 0\n沙滩 0 1 0\n跑步 0 0 1\n滩跑 9 9 9\n大狗 9 9 9\n", encoding="utf-8")
+    made = build(encoder, texts=[text], vectors=str(tmp_path / "v.txt"))
+    assert made.state["words"][:3] == ["小狗", "沙滩", "跑步"]
+    assert ("滩跑" in made.state["words"]) == (" " not in text)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"encoder '{encoder}': 75.0% of the 4 words of the training texts have vectors (3 of 4 different ones)"
+    ]
+    other = " ".join(text) if " " in text else "跑步在沙滩小狗"
+    rows = encode(made, text, "小狗在沙滩跑步", "小狗 在 沙滩 跑步", other)
+    assert torch.equal(rows[0], rows[1])
+    assert torch.equal(rows[0], rows[2])
+    assert not torch.equal(rows[0], rows[3]) or encoder == "mean-vectors"
+
+
+def test_words_that_no_text_has_after_all_are_not_kept(build, tmp_path):
+    """All pairs of neighbours are there, and the word is not."""
+    (tmp_path / "v.txt").write_text("狗在沙 1 0\n小狗在沙滩 0 1\n在沙滩 1 1\n", encoding="utf-8")
+    made = build("mean-vectors", texts=["小狗在 狗在沙", "沙滩", "在沙滩"], vectors=str(tmp_path / "v.txt"))
+    assert made.state["words"] == ["狗在沙", "在沙滩"]
