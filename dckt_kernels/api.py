@@ -21,6 +21,7 @@ from dckt_kernels.options import (
     check_pairs,
     check_sigma,
     check_weights,
+    widened,
 )
 
 T = TypeVar("T")
@@ -46,9 +47,10 @@ def mk_mmd(
     k(a, b) = (1/K) sum_k exp(-||a - b||^2 / sigma_k), the MEAN of K = kernel_num Gaussians with
     sigma_k = sigma * kernel_mul ** (k - K // 2), k = 0 .. K - 1.
 
-    Rows may be float64, float32, bfloat16 or float16, with any strides; float64 gives float64, the others float32. Rows
-    that all coincide give 0 and a gradient of 0. With row weights u_i of x and w_j of y (1 where not given) the
-    estimators are
+    Rows may be float64, float32, bfloat16 or float16, with any strides; float64 gives float64, the others float32. x
+    and y may differ in dtype: both are taken in the wider, and each has its gradient in its own. Autocast does not
+    reach inside. Rows that all coincide give 0 and a gradient of 0. With row weights u_i of x and w_j of y (1 where not
+    given) the estimators are
 
     - `biased`: sum u_i u_j k(x_i, x_j) / (sum u)^2 + sum w_i w_j k(y_i, y_j) / (sum w)^2 -
       2 sum u_i w_j k(x_i, y_j) / (sum u sum w). Never negative but for rounding.
@@ -112,13 +114,15 @@ def mk_mmd_many(
     Everything that is not listed here is as in `mk_mmd`.
 
     Args:
-        pairs: (x [n, d], y [m, d]) a layer; n, m and d may differ between layers, dtype and device may not.
+        pairs: (x [n, d], y [m, d]) a layer; n, m and d may differ between layers. All are taken in the widest dtype
+            among them, and must be on one device.
         sigma: one entry a layer, each may be None; a single one serves all layers.
         weights_x: one entry a layer, each may be None.
         weights_y: the same.
     """
     options = Options(kernel_num, float(kernel_mul), estimator, bandwidth_grad)
     check_pairs(pairs, options)
+    pairs = widened(pairs)
     if precision not in PRECISIONS:
         raise ValueError(f"unknown precision {precision!r} (known: {', '.join(PRECISIONS)})")
     chosen = resolve_backend(pairs[0][0], backend)

@@ -14,19 +14,19 @@ def centred(z: Tensor, v: Tensor | None = None) -> Tensor:
     Rows that are all the same can leave a rest: the rounding of their own mean, beside which their spread of 0 drowns.
     Then they are taken relative to the first row instead, which is exact, and centred again.
     """
-    total = float(z.shape[0]) if v is None else v.sum()
-    mean = z.mean(0) if v is None else (v @ z) / total
-    z = z - mean
-    return _without_rest(z, v)
-
-
-def _without_rest(z: Tensor, v: Tensor | None) -> Tensor:
-    rest = z.mean(0) if v is None else (v @ z) / v.sum()
-    spread = z.square().sum(-1).mean() if v is None else (v @ z.square().sum(-1)) / v.sum()
-    drowned = rest.square().sum() > 0.25 * spread
+    z = z - mean(z, v)
+    rest = mean(z, v)
+    drowned = rest.square().sum() > 0.25 * mean(z.square().sum(-1), v)
     anchored = z - z[:1]
-    anchored = anchored - (anchored.mean(0) if v is None else (v @ anchored) / v.sum())
-    return torch.where(drowned, anchored, z)
+    return torch.where(drowned, anchored - mean(anchored, v), z)
+
+
+def mean(z: Tensor, v: Tensor | None) -> Tensor:
+    """The mean of z [N, ...] over its rows, weighted by v [N] if given. Without a product, which autocast would round,
+    in the backward pass too."""
+    if v is None:
+        return z.mean(0)
+    return (z * v.view(-1, *(1,) * (z.ndim - 1))).sum(0) / v.sum()
 
 
 def mean_distance_bandwidth(
@@ -38,7 +38,7 @@ def mean_distance_bandwidth(
     sum_{i != j} v_i v_j ||z_i - z_j||^2 / sum_{i != j} v_i v_j.
     Computed in O(N d) from sum_ij v_i v_j ||z_i - z_j||^2 = 2 (sum v) sum_i v_i ||z_i||^2 - 2 ||sum_i v_i z_i||^2.
     """
-    dtype = accumulation_dtype(x.dtype)
+    dtype = accumulation_dtype(x.dtype, y.dtype)
     z = torch.cat([x, y]).to(dtype)
     v = None
     if weights_x is not None or weights_y is not None:
@@ -49,7 +49,7 @@ def mean_distance_bandwidth(
         rows = z.shape[0]
         return (2 * rows * norms.sum() - 2 * z.sum(0).square().sum()).clamp_min(0) / max(rows * (rows - 1), 1)
     total = v.sum()
-    pairs = 2 * total * (v @ norms) - 2 * (v @ z).square().sum()
+    pairs = 2 * total.square() * (mean(norms, v) - mean(z, v).square().sum())
     off_diagonal = total.square() - v.square().sum()
     return torch.where(off_diagonal > 0, pairs.clamp_min(0) / off_diagonal, torch.zeros_like(pairs))
 

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from dckt_kernels import derivatives
-from dckt_kernels.options import Estimator, Options, check_pairs, check_sigma
+from dckt_kernels.options import Estimator, Options, check_pairs, check_sigma, widened
 from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.panels import panels
 
@@ -54,7 +54,7 @@ def global_mk_mmd(
     if not dist.is_initialized():
         raise RuntimeError("the global MMD needs torch.distributed: call init_process_group first, or mk_mmd")
     check_pairs([(x, y)], Options(kernel_num, float(kernel_mul)))
-    return derivatives.mmd(_Global(options, sigma, group, ddp), [x, y])[0]
+    return derivatives.mmd(_Global(options, sigma, group, ddp), widened([(x, y)])[0])[0]
 
 
 @dataclass(frozen=True)

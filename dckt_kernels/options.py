@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -70,10 +71,10 @@ def check_pairs(pairs: Sequence[tuple[Tensor, Tensor]], options: Options) -> Non
                 raise ValueError(f"{where}estimator {options.estimator!r} needs at least 2 rows in {name}, got 1")
         if x.shape[1] != y.shape[1]:
             raise ValueError(f"{where}x has {x.shape[1]} features a row and y has {y.shape[1]}")
-        if x.dtype != y.dtype:
-            raise TypeError(f"{where}x is {x.dtype} and y is {y.dtype}: cast one of them")
-        if x.device != y.device:
-            raise ValueError(f"{where}x is on {x.device} and y is on {y.device}")
+        for name, rows in (("x", x), ("y", y)):
+            if rows.device != pairs[0][0].device:
+                first = "x" if len(pairs) == 1 else "x of pair 0"
+                raise ValueError(f"{where}{name} is on {rows.device} and {first} on {pairs[0][0].device}")
 
 
 def check_sigma(sigma: float | None) -> None:
@@ -107,6 +108,12 @@ def check_weights(weights: Tensor | None, rows: Tensor, name: str, estimator: st
     return weights
 
 
-def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
+def accumulation_dtype(*dtypes: torch.dtype) -> torch.dtype:
     """The dtype of sums and of the result: float64 stays, everything else is float32."""
-    return torch.float64 if dtype == torch.float64 else torch.float32
+    return torch.float64 if torch.float64 in dtypes else torch.float32
+
+
+def widened(pairs: Sequence[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+    """The same rows in one dtype, the least that holds all of theirs."""
+    dtype = reduce(torch.promote_types, [z.dtype for pair in pairs for z in pair])
+    return [(x.to(dtype), y.to(dtype)) for x, y in pairs]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from dckt_kernels import mk_mmd, mk_mmd_many, resolve_backend
+from dckt_kernels import mean_distance_bandwidth, mk_mmd, mk_mmd_many, resolve_backend
 from tests.support.tolerance import assert_same
 from tests.support.yardstick import Rows, value_and_gradients
 
@@ -76,15 +76,30 @@ def test_dtype_of_the_result(rows: Rows, given: torch.dtype, result: torch.dtype
     assert grad.dtype == given
 
 
-@pytest.mark.parametrize("estimator", ["biased", "linear"])
-def test_autocast_does_not_reach_inside(rows: Rows, estimator: Any) -> None:
-    x, y = (z.requires_grad_() for z in rows(30, 26, 64, offset=5))
-    expected = torch.autograd.grad(mk_mmd(x, y, estimator=estimator), (x, y))
-    with torch.autocast("cpu", torch.bfloat16):
-        value = mk_mmd(x, y, estimator=estimator)
-        grads = torch.autograd.grad(value, (x, y))
-    assert value.dtype == torch.float32
-    assert all(torch.equal(a, b) for a, b in zip(expected, grads, strict=True))
+MIXED = [
+    (torch.float32, torch.float64, torch.float64),
+    (torch.bfloat16, torch.float32, torch.float32),
+    (torch.float16, torch.bfloat16, torch.float32),
+    (torch.float64, torch.float16, torch.float64),
+]
+
+
+@pytest.mark.parametrize(("of_x", "of_y", "wider"), MIXED, ids=str)
+@pytest.mark.parametrize("options", [{}, {"estimator": "linear"}, {"backend": "reference"}], ids=str)
+def test_different_dtypes_are_taken_in_the_wider(
+    rows: Rows, of_x: torch.dtype, of_y: torch.dtype, wider: torch.dtype, options: dict[str, Any]
+) -> None:
+    x, y = rows(8, 6, 4)
+    x, y = x.to(of_x).requires_grad_(), y.to(of_y).requires_grad_()
+    wide_x, wide_y = (z.detach().to(wider).requires_grad_() for z in (x, y))
+    values = mk_mmd_many([(x, y), (y, y[:5])], **options)
+    expected = mk_mmd_many([(wide_x, wide_y), (wide_y, wide_y[:5])], **options)
+    assert torch.equal(values, expected)
+    by_wide = torch.autograd.grad(expected.sum(), (wide_x, wide_y))
+    for z, found, other in zip((x, y), torch.autograd.grad(values.sum(), (x, y)), by_wide, strict=True):
+        assert found.dtype == z.dtype
+        assert_same(found, other.to(z.dtype), terms=1)
+    assert mean_distance_bandwidth(x, y).dtype == wider
 
 
 def test_functional_gradients(rows: Rows) -> None:
@@ -120,7 +135,6 @@ A = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
         (A[:0], A, {}, ValueError, r"x is empty: shape \[0, 3\]"),
         (A, A[:, :0], {}, ValueError, r"y is empty: shape \[4, 0\]"),
         (A[0], A, {}, ValueError, r"x must be a matrix \[rows, features\], not of shape \[3\]"),
-        (A, A.double(), {}, TypeError, "x is torch.float32 and y is torch.float64"),
         (A.long(), A.long(), {}, TypeError, "x must be float64, float32, bfloat16 or float16, not torch.int64"),
         (A, A[:1], {"estimator": "unbiased"}, ValueError, "estimator 'unbiased' needs at least 2 rows in y, got 1"),
         (A, A, {"estimator": "u"}, ValueError, "unknown estimator 'u'"),
@@ -159,5 +173,7 @@ def test_errors_name_the_layer() -> None:
         mk_mmd_many([(A, A), (A, A[:, :2])])
     with pytest.raises(ValueError, match="sigma has 1 entries for 2 pairs"):
         mk_mmd_many([(A, A), (A, A)], sigma=[1.0])
+    with pytest.raises(ValueError, match="pair 1: y is on meta and x of pair 0 on cpu"):
+        mk_mmd_many([(A, A), (A, A.to("meta"))])
     with pytest.raises(ValueError, match="no pair"):
         mk_mmd_many([])

@@ -17,7 +17,7 @@ from torch.autograd import forward_ad
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 from torch.utils.checkpoint import checkpoint
 
-from dckt_kernels import closed_form, compat, mk_mmd, mk_mmd_many
+from dckt_kernels import closed_form, compat, mean_distance_bandwidth, mk_mmd, mk_mmd_many
 from tests.support.tolerance import assert_same
 from tests.support.yardstick import Rows
 
@@ -262,6 +262,57 @@ class TestModes:
         value.backward()
         assert not kept
         assert_alike(x.grad, grad(exact)(x.detach(), y))
+
+
+class TestAutocast:
+    """It reaches neither inside nor, where the backward pass is within it, there."""
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"estimator": "unbiased", "bandwidth_grad": True},
+            {"weights_x": torch.linspace(0, 1, 20), "bandwidth_grad": True},
+            {"estimator": "linear", "bandwidth_grad": True, "weights_x": torch.linspace(0, 1, 20)},
+            {"backend": "reference", "weights_x": torch.linspace(0, 1, 20)},
+        ],
+        ids=str,
+    )
+    def test_it_changes_no_bit(self, rows: Rows, dtype: torch.dtype, options: dict[str, Any]) -> None:
+        """Rows so long that float16 would overflow."""
+        pair = rows(20, 26, 64, offset=5, spread=30)
+
+        def all_of_it() -> list[Tensor]:
+            x, y = (z.clone().requires_grad_() for z in pair)
+            value = mk_mmd(x, y, **({"backend": BACKEND} | options))
+            along = jvp(lambda a: mk_mmd(a, y, **({"backend": BACKEND} | options)), pair[:1], pair[:1])[1]
+            return [value, along, *torch.autograd.grad(value, (x, y))]
+
+        expected = all_of_it()
+        assert float(expected[0].detach()) > 0
+        with torch.autocast("cpu", dtype):
+            assert all(torch.equal(a, b) for a, b in zip(all_of_it(), expected, strict=True))
+
+    def test_nor_what_is_compiled(self, rows: Rows) -> None:
+        x, y = (z.requires_grad_() for z in rows(20, 26, 64, offset=5, spread=30))
+        (expected,) = torch.autograd.grad(here(x, y), x)
+        torch.compiler.reset()
+        with torch.autocast("cpu", torch.float16):
+            (found,) = torch.autograd.grad(compiled(here)(x, y), x)
+        assert_same(found, expected, terms=46**2)
+
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_nor_the_bandwidth(self, rows: Rows, weighted: bool) -> None:
+        x, y = (z.requires_grad_() for z in rows(20, 26, 64, offset=5, spread=30))
+        weights = torch.linspace(0, 1, 20) if weighted else None
+        value = mean_distance_bandwidth(x, y, weights)
+        (expected,) = torch.autograd.grad(value, x)
+        with torch.autocast("cpu", torch.float16):
+            found = mean_distance_bandwidth(x, y, weights)
+            (gradient,) = torch.autograd.grad(found, x)
+        assert torch.equal(found, value)
+        assert torch.equal(gradient, expected)
 
 
 def compiled(loss: Callable[..., Any], backend: str = "aot_eager", fullgraph: bool = True) -> Callable[..., Any]:
