@@ -171,7 +171,7 @@ def _by_class(summary: Mapping[str, TaskSummary]) -> Table:
 
 def _by_instance(summary: Mapping[str, InstanceSummary]) -> Table:
     from dckt_core.evaluation.directions import COLUMNS, MEAN, TITLES
-    from dckt_core.evaluation.instances import FIGURES, MEDIAN_RANK
+    from dckt_core.evaluation.figures import FIGURES, MEDIAN_RANK
 
     table = _table("own partner", *(TITLES[name] for name in COLUMNS), "chance")
     for figure, title in FIGURES.items():

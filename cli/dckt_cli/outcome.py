@@ -1,67 +1,35 @@
-"""The table that a training ends with."""
+"""What a training ends with on the screen: what the target offered, the figures, the parts, and what to type next."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dckt_core.runs.layout import Layout
+from dckt_core.runs.results import MEASURES, REPRESENTATIONS, Estimate, Results
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.table import Table
 
-ROWS = {
-    "chance": "chance",
-    "before": "before transfer",
-    "control": "target-only control",
-    "after": "after transfer",
-    "space": "common space",
-}
-MEASURES = {"map": "mAP", "mrr": "MRR"}
-AGAINST = {"before": "before transfer", "control": "the target-only control", "after": "the network after transfer"}
+DEFAULT_PRESET = "tuned"
 
 
 def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
-    """Prints test mAP with 95 % intervals, where the run lies, and what to type next.
-
-    Where no test pair has a label it is MRR, the mean reciprocal rank of each item's own partner.
-    """
-    from rich.table import Table
-
+    """Prints test mAP with 95 % intervals, or MRR where no test pair has a label, and all that is to know of it."""
     from dckt_cli.screen import Screen
-    from dckt_core.evaluation.directions import COLUMNS, TITLES
 
-    test = summary["test"]
-    figures, measure = test["map"], MEASURES[test["kind"]]
-    if not figures:
-        figures = {what: {name: row["mrr"] for name, row in rows.items()} for what, rows in test["instances"].items()}
+    results = Results(summary, Layout(run_dir).summary)
     console = Screen()
-    table = Table(title=f"{measure} on the {summary['target']['test']} test pairs (95 % interval over pictures)")
-    table.add_column("representation")
-    for direction in COLUMNS:
-        table.add_column(TITLES[direction], justify="right")
-    for what, title in ROWS.items():
-        if what in figures:
-            cells = [_cell(figures[what][direction]) for direction in COLUMNS]
-            table.add_row(title, *cells, style="bold" if what == test["result"] else None)
-    console.print(table)
-    result = ROWS[test["result"]]
-    for what, title in AGAINST.items():
-        if what in test["gain"]:
-            console.print(f"gain of {result} over {title}: {_signed(test['gain'][what])}")
-    if test["parts"]:
-        _show_parts(console, summary)
-    if summary["space"]["left_out"]:
-        console.print(
-            f"left out of the common space, as validation asked: {' and '.join(summary['space']['left_out'])}"
-        )
-    for name, reason in summary["space"]["aside"].items():
-        console.print(f"part '{name}' steps aside: {reason}", markup=False, soft_wrap=True)
-    if summary["negative_transfer"]:
-        console.print("Negative transfer: on validation the control scores higher.")
-        instead = "" if summary["preset"] == "tuned" else ", or try --preset tuned"
-        console.print(f"To use the control, add --checkpoint control to the commands below{instead}.")
+    console.print(of_offer(results))
+    if results.result is not None:
+        console.print(_of_figures(results, int(summary["target"]["test"])))
+        for line in of_result(results):
+            console.print(line)
+    if any(part.alone for part in results.parts):
+        console.print(of_parts(results))
+    for line in (*of_other_parts(results), *_of_transfer(results)):
+        console.print(line)
     if any(summary["dropped"].values()):
         counts = ", ".join(f"{count} of the {role}" for role, count in summary["dropped"].items())
         console.print(f"bad pairs dropped: {counts}; see {Layout(run_dir).dropped}")
@@ -71,25 +39,104 @@ def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
     console.print(f'      dckt search {run_dir} --text "..." | --image FILE')
 
 
-def _cell(value: Mapping[str, Any] | float) -> str:
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    low, high = value["interval"]
-    return f"{value['value']:.3f} ({low:.3f}-{high:.3f})"
+def of_offer(results: Results) -> str:
+    """What the target had for training."""
+    offer = results.offer
+    rung = "" if offer.rung is None else f" (rung {offer.rung} of the ladder: {offer.rung_title})"
+    return f"the target offered: {offer}{rung}"
 
 
-def _show_parts(console: Console, summary: Mapping[str, Any]) -> None:
+def of_result(results: Results) -> Iterator[str]:
+    """What the result gains over the others, and how early it finds own partners: a line each."""
+    from dckt_core.evaluation.figures import FIGURES, MEDIAN_RANK
+
+    result = results.result
+    if result is None:
+        return
+    for name in ("before", "control", "after"):
+        gain = results.gain_over(name)
+        if gain is not None:
+            yield f"gain of the {REPRESENTATIONS[result]} over the {REPRESENTATIONS[name]}: {_signed(gain)}"
+    transfer = results.gain_over("transfer")
+    if transfer is not None:
+        yield f"gain of the {REPRESENTATIONS['after']} over its control: {_signed(transfer)}"
+    told = []
+    for figure, title in FIGURES.items():
+        form = ".0f" if figure == MEDIAN_RANK else ".3f"
+        found, chance = (results.instances_of(name, figure) for name in (result, "chance"))
+        if found is not None and chance is not None:
+            told.append(f"{title} {found.value:{form}} (chance {chance.value:{form}})")
+    if told:
+        yield f"own partners found by the {REPRESENTATIONS[result]}: {', '.join(told)}"
+
+
+def of_parts(results: Results) -> Table:
+    """The parts in the space."""
     from rich.table import Table
 
-    table = Table(title=f"parts of the common space ({MEASURES[summary['test']['kind']]}, mean of both directions)")
-    for title in ("part", "weight", "alone", "adds"):
-        table.add_column(title, justify="left" if title == "part" else "right")
-    for name, scores in summary["test"]["parts"].items():
-        adds = _signed(scores["adds"]) if "adds" in scores else ""
-        table.add_row(name, f"{summary['space']['weights'][name]:g}", _cell(scores["alone"]), adds)
-    console.print(table)
+    table = Table(title=f"parts of the common space ({results.measure}, mean of both directions)")
+    table.add_column("part")
+    for title in ("weight", "by itself", "the space has more than without it"):
+        table.add_column(title, justify="right")
+    for part in results.parts:
+        if part.place == "in":
+            weight = "" if part.weight is None else f"{part.weight:g}"
+            alone = "" if part.alone is None else cell(part.alone)
+            table.add_row(part.name, weight, alone, "" if part.adds is None else _signed(part.adds))
+    return table
 
 
-def _signed(gain: Mapping[str, Any]) -> str:
-    low, high = gain["interval"]
-    return f"{gain['value']:+.3f} (95 % interval {low:+.3f} to {high:+.3f})"
+def of_other_parts(results: Results) -> Iterator[str]:
+    """What became of the other parts."""
+    taken_in, left_out = results.parts_at("taken in"), results.parts_at("left out")
+    if taken_in:
+        yield f"built upon by these, and not counted beside them: {', '.join(taken_in)}"
+    if left_out:
+        why = "as validation asked" if results.left_out_by_validation else "since no labelled validation pairs vouch"
+        yield f"left out of the common space, {why}: {', '.join(left_out)}"
+    for part in results.parts:
+        if part.place == "aside":
+            yield f"part '{part.name}' steps aside: {part.said[0]}"
+
+
+def _of_figures(results: Results, pairs: int) -> Table:
+    from rich.table import Table
+
+    from dckt_core.evaluation.directions import COLUMNS, TITLES
+
+    labels = "" if results.measure == MEASURES["map"] else ", which have no labels"
+    table = Table(title=f"{results.measure} on the {pairs} test pairs{labels} (95 % interval over pictures)")
+    table.add_column("representation")
+    for direction in COLUMNS:
+        table.add_column(TITLES[direction], justify="right")
+    for name, title in {"chance": "chance", **REPRESENTATIONS}.items():
+        figures = [results.figure_of(name, direction) for direction in COLUMNS]
+        if any(figures):
+            cells = ["-" if figure is None else cell(figure) for figure in figures]
+            table.add_row(title, *cells, style="bold" if name == results.result else None)
+    return table
+
+
+def _of_transfer(results: Results) -> Iterator[str]:
+    """Where transfer harmed the method's network, and what to do about it."""
+    if not results.summary["negative_transfer"]:
+        return
+    yield "negative transfer: on validation the network after transfer scores below its target-only control"
+    if results.result == "after":
+        other = "" if results.summary["preset"] == DEFAULT_PRESET else f", or train with --preset {DEFAULT_PRESET}"
+        yield f"to use the control, add --checkpoint control to the commands below{other}"
+
+
+def cell(figure: Estimate) -> str:
+    """A figure with its interval."""
+    if figure.interval is None:
+        return f"{figure.value:.3f}"
+    low, high = figure.interval
+    return f"{figure.value:.3f} ({low:.3f}-{high:.3f})"
+
+
+def _signed(gain: Estimate) -> str:
+    if gain.interval is None:
+        return f"{gain.value:+.3f}"
+    low, high = gain.interval
+    return f"{gain.value:+.3f} (95 % interval {low:+.3f} to {high:+.3f})"

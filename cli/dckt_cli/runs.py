@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,15 @@ from dckt_cli import options
 from dckt_core.base.errors import DataError, DcktError, UsageError
 
 if TYPE_CHECKING:
-    from dckt_cli.screen import Screen
-    from dckt_core.runs.record import Estimate, RunRecord
+    from rich.table import Table
+
+    from dckt_core.runs.record import RunRecord
+    from dckt_core.runs.results import Estimate, PartResult
 
 RUNS_DIR = click.option("--runs-dir", metavar="DIR", type=options.Place(), default=Path("runs"), show_default=True)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
-NETWORKS = {"before": "before", "control": "control", "after": "after"}
+LISTED = ("before", "control", "after")
+"""The networks that the list has beside each run's result."""
 
 
 @click.group()
@@ -29,10 +33,16 @@ def runs() -> None:
 @RUNS_DIR
 @AS_JSON
 def list_runs(runs_dir: Path, as_json: bool) -> None:
-    """List the runs of a folder, the oldest first, with the test mAP of each (mean of both directions)."""
+    """List the runs of a folder, the oldest first: what the target offered each, and what came out.
+
+    Figures are test mAP, or MRR where no test pair has a label, the mean of both directions: of the method's network
+    before transfer, its target-only control and after transfer, and of the run's result, which is the common space
+    where that is more than the network.
+    """
     from dckt_core.runs.record import list_runs as read_runs
 
-    rows = [_row(record) for record in read_runs(runs_dir)]
+    records = read_runs(runs_dir)
+    rows = [_row(record) for record in records]
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
         return
@@ -43,13 +53,13 @@ def list_runs(runs_dir: Path, as_json: bool) -> None:
 
     from dckt_cli.screen import Screen
 
-    table = Table(title="test mAP, mean of both directions", title_justify="left")
-    for column in ("run", "started", "data", "encoders", "sampler"):
+    table = Table(title="on the test split, mean of both directions", title_justify="left")
+    for column in ("run", "started", "data", "target offers", "encoders", "sampler"):
         table.add_column(column, overflow="fold")
-    for column in NETWORKS:
+    for column in (*LISTED, "result"):
         table.add_column(column, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(*_cells(row))
+    for record, row in zip(records, rows, strict=True):
+        table.add_row(*_cells(record, row))
     Screen().print(table)
 
 
@@ -77,11 +87,20 @@ def show(run: Path, as_json: bool) -> None:
     console.print(f"{record.path}: {row['status']}, started {row['started']}")
     console.print(f"source {row['source']}, target {row['target']}")
     if record.summary is not None:
-        _show_map(console, [record])
-        for what, title in (("before", "before transfer"), ("control", "the target-only control")):
-            gain = record.gain_over(what)
-            if gain is not None:
-                console.print(f"gain over {title}: {_estimate(gain, sign=True)}")
+        from dckt_cli.outcome import of_offer, of_other_parts, of_parts, of_result
+
+        results = record.results
+        console.print(of_offer(results))
+        console.print(_figures([record]))
+        for line in of_result(results):
+            console.print(line)
+        if any(part.alone for part in results.parts):
+            console.print(of_parts(results))
+        for line in of_other_parts(results):
+            console.print(line)
+        for part in results.parts:
+            for said in part.said if part.place != "aside" else ():
+                console.print(f"part '{part.name}' says: {said}")
     console.print(", ".join(f"{name} {version}" for name, version in record.packages.items()))
     table = Table("setting", "value")
     for key, value in settings.items():
@@ -94,10 +113,10 @@ def show(run: Path, as_json: bool) -> None:
 @AS_JSON
 @click.pass_context
 def compare(ctx: click.Context, /, runs: tuple[Path, ...], as_json: bool) -> None:
-    """Show in which settings and versions RUNS differ, and the test mAP of each with its interval.
+    """Show in which settings and versions RUNS differ, what the target offered each, and the figures of each.
 
-    Intervals are 95 % bootstrap intervals over test pairs, run by run. Runs that were scored on other test pairs are
-    named, since their figures do not compare.
+    Figures are test mAP, or MRR where no test pair has a label, with 95 % bootstrap intervals over test pictures, run
+    by run. Runs that were scored on other test pairs are named, since their figures do not compare.
     """
     if len(runs) < 2:
         raise click.UsageError("name two runs or more", ctx)
@@ -108,7 +127,7 @@ def compare(ctx: click.Context, /, runs: tuple[Path, ...], as_json: bool) -> Non
     others = _other_pairs(records)
     if as_json:
         rows = [_row(record) for record in records]
-        answer = {"runs": rows, "differences": differing, "same_target_pairs": not others}
+        answer = {"runs": rows, "differences": differing, "same_test_pairs": not others}
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         return
     from rich.table import Table
@@ -120,9 +139,16 @@ def compare(ctx: click.Context, /, runs: tuple[Path, ...], as_json: bool) -> Non
     for key, values in differing.items():
         table.add_row(key, *["-" if value is None else str(value) for value in values])
     console.print(table if differing else "no setting and no version differs")
-    _show_map(console, records)
+    offered = Table("run", "target offers", "rung of the ladder")
+    for record in (record for record in records if record.summary is not None):
+        offer = record.results.offer
+        rung = "-" if offer.rung is None else f"{offer.rung}: {offer.rung_title}"
+        offered.add_row(str(record.path), str(offer), rung)
+    if offered.rows:
+        console.print(offered)
+    console.print(_figures(records))
     if others:
-        console.print(f"not the target pairs of {runs[0]}: {', '.join(others)}; these figures do not compare")
+        console.print(f"not scored on the test pairs of {runs[0]}: {', '.join(others)}; these figures do not compare")
 
 
 @runs.command()
@@ -161,64 +187,93 @@ def plot(ctx: click.Context, /, runs: tuple[Path, ...], output: Path | None) -> 
 def _row(record: RunRecord) -> dict[str, Any]:
     """A run in short, for JSON. A run that cannot be read says why in `error`."""
     from dckt_core.evaluation.directions import COLUMNS
-    from dckt_core.runs.record import lookup
+    from dckt_core.evaluation.figures import FIGURES
+    from dckt_core.runs.results import REPRESENTATIONS, lookup
 
     row: dict[str, Any] = {"name": record.name, "path": str(record.path), "status": record.status}
     row["started"] = record.started.isoformat(timespec="seconds")
     try:
-        config, summary = record.config, record.summary
+        config, summary, results = record.config, record.summary, record.results
         for role in ("source", "target"):
             row[role] = lookup(summary, role, "origin") or lookup(config, role, "location")
         for kind in ("encoder", "text_encoder", "discrepancy", "sampler"):
             row[kind] = lookup(config, kind, "name")
         row |= {"preset": config.get("preset"), "seed": config.get("seed"), "seconds": lookup(summary, "seconds")}
+        row["offer"] = _offer(record)
+        row["result"] = results.result
         row["map"] = {
-            network: {direction: _as_json(record.map_of(network, direction)) for direction in COLUMNS}
-            for network in ("chance", *NETWORKS)
+            name: {direction: _as_json(results.map_of(name, direction)) for direction in COLUMNS}
+            for name in ("chance", *REPRESENTATIONS)
         }
-        row["gain"] = {network: _as_json(record.gain_over(network)) for network in ("before", "control")}
+        row["instances"] = {
+            name: {figure: _as_json(results.instances_of(name, figure)) for figure in FIGURES}
+            for name in ("chance", *REPRESENTATIONS)
+        }
+        row["gain"] = {name: _as_json(results.gain_over(name)) for name in ("before", "control", "after", "transfer")}
+        row["parts"] = [_part(part) for part in results.parts]
     except DcktError as error:
         row["error"] = str(error)
     return row
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _offer(record: RunRecord) -> dict[str, Any] | None:
+    offer = record.results.offer
+    return None if record.summary is None else {"has": dict(offer.counts), "rung": offer.rung}
+
+
+def _part(part: PartResult) -> dict[str, Any]:
+    return asdict(part) | {"alone": _as_json(part.alone), "adds": _as_json(part.adds), "said": list(part.said)}
+
+
+def _cells(record: RunRecord, row: dict[str, Any]) -> list[str]:
     """A row of the list for a terminal."""
     head = [row["name"], row["started"].replace("T", " ")[:16]]
     if "error" in row:
-        return [*head, f"unreadable; dckt runs show {row['path']}", "", "", "", "", ""]
-    encoders = f"{row['encoder']} {row['text_encoder']}"
-    figures = [row["map"][network]["mean"] for network in NETWORKS]
-    if row["status"] == "finished":
-        cells = ["-" if figure is None else f"{figure['value']:.3f}" for figure in figures]
+        return [*head, f"unreadable; dckt runs show {row['path']}", "", "", "", "", "", "", ""]
+    results, finished = record.results, row["status"] == "finished"
+    figures = [results.figure_of(name) for name in (*LISTED, results.result or "")]
+    shown = ["-" if figure is None else f"{figure.value:.3f}" for figure in figures]
+    if finished:
+        shown[-1] += f" {results.measure}" if results.measure else ""
     else:
-        cells = [row["status"], "", ""]
-    return [*head, f"{row['source']} -> {row['target']}", encoders, str(row["sampler"]), *cells]
+        shown = ["", "", "", row["status"]]
+    offer = str(results.offer) if finished else ""
+    encoders = f"{row['encoder']} {row['text_encoder']}"
+    return [*head, f"{row['source']} -> {row['target']}", offer, encoders, str(row["sampler"]), *shown]
 
 
-def _show_map(console: Screen, records: list[RunRecord]) -> None:
-    """mAP of every network of some runs, with intervals."""
+def _figures(records: list[RunRecord]) -> Table:
+    """Every representation of some runs by mAP, or MRR, with intervals, and by how early own partners are found."""
     from rich.table import Table
 
     from dckt_core.evaluation.directions import COLUMNS, TITLES
+    from dckt_core.evaluation.figures import FIGURES, MEDIAN_RANK
+    from dckt_core.runs.results import REPRESENTATIONS
 
-    table = Table("run", "target network", title="test mAP (95 % interval)", title_justify="left")
-    for direction in COLUMNS:
-        table.add_column(TITLES[direction], justify="right")
+    table = Table("run", "representation", "by", title="on the test split (95 % interval)", title_justify="left")
+    for title in (*(TITLES[direction] for direction in COLUMNS), *FIGURES.values()):
+        table.add_column(title, justify="right")
     for record in records:
-        for network in ("chance", *NETWORKS):
-            figures = [record.map_of(network, direction) for direction in COLUMNS]
+        results = record.results
+        for name, title in {"chance": "chance", **REPRESENTATIONS}.items():
+            figures = [results.figure_of(name, direction) for direction in COLUMNS]
+            found = {figure: results.instances_of(name, figure) for figure in FIGURES}
+            by_partner = [_value(one, ".1f" if figure == MEDIAN_RANK else ".3f") for figure, one in found.items()]
             if any(figures):
-                table.add_row(str(record.path), network, *["-" if it is None else _estimate(it) for it in figures])
-    console.print(table)
+                cells = ["-" if it is None else _estimate(it) for it in figures]
+                table.add_row(str(record.path), title, results.measure, *cells, *by_partner)
+    return table
 
 
-def _estimate(estimate: Estimate, *, sign: bool = False) -> str:
-    form = "+.3f" if sign else ".3f"
+def _value(estimate: Estimate | None, form: str) -> str:
+    return "-" if estimate is None else f"{estimate.value:{form}}"
+
+
+def _estimate(estimate: Estimate) -> str:
     if estimate.interval is None:
-        return f"{estimate.value:{form}}"
+        return f"{estimate.value:.3f}"
     low, high = estimate.interval
-    return f"{estimate.value:{form}} ({low:{form}} to {high:{form}})"
+    return f"{estimate.value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _as_json(estimate: Estimate | None) -> dict[str, Any] | None:
@@ -228,8 +283,6 @@ def _as_json(estimate: Estimate | None) -> dict[str, Any] | None:
 
 
 def _other_pairs(records: list[RunRecord]) -> list[str]:
-    """Runs whose target pairs are not the first one's."""
-    from dckt_core.runs.record import lookup
-
-    first, *rest = (lookup(record.model, "pairs", "target") for record in records)
+    """Runs whose test pairs are not the first one's."""
+    first, *rest = (record.model.get("test") for record in records)
     return [str(record.path) for record, digest in zip(records[1:], rest, strict=True) if digest != first]

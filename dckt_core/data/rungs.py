@@ -18,12 +18,19 @@ RUNGS = (
 """What a target offers on each rung; each allows what those before it do."""
 
 HOLDINGS = ("labelled pairs", "unlabelled pairs", "images alone", "texts alone")
+NAMES = "class names"
 
 
 def holdings(pair_set: PairSet) -> dict[str, dict[Split, int]]:
     """How many a data set has of each of `HOLDINGS`, by split; splits with none of them are left out."""
     counts = Counter((_kind(pair), pair.split) for pair in pair_set.pairs)
     return {kind: {split: n for (found, split), n in counts.items() if found == kind} for kind in HOLDINGS}
+
+
+def training_holdings(pair_set: PairSet) -> dict[str, int]:
+    """How many a data set has of each of `HOLDINGS` for training, and of how many classes it knows names."""
+    named = sum(bool(pair_set.names_of(label)) for label in pair_set.classes)
+    return {kind: counts.get("train", 0) for kind, counts in holdings(pair_set).items()} | {NAMES: named}
 
 
 def rung_of(pair_set: PairSet) -> int:

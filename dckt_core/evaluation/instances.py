@@ -27,14 +27,10 @@ from torch import Tensor
 from dckt_core.contract.protocols import Representation
 from dckt_core.evaluation.cosines import Gallery, check_rows, chunk_size, codes, in_threads, unit
 from dckt_core.evaluation.directions import DIRECTIONS, MEAN, TASKS, Task
+from dckt_core.evaluation.figures import FIGURES, MEDIAN_RANK, MRR, RECALLS_AT
 from dckt_core.evaluation.intervals import interval, resampled_sums
 from dckt_core.evaluation.items import first_of_each
 from dckt_core.evaluation.ranking import harmonic_numbers
-
-RECALLS_AT = (1, 5, 10)
-MRR, MEDIAN_RANK = "mrr", "median_rank"
-FIGURES = {f"recall_at_{k}": f"recall@{k}" for k in RECALLS_AT} | {MEDIAN_RANK: "median rank", MRR: "MRR"}
-"""What the figures are called in data, and where people read them."""
 
 HALF = 0.5
 ROUNDING = 1e-9
@@ -124,7 +120,7 @@ class InstanceSummary:
     """A direction, or the mean of both.
 
     queries, gallery: distinct items; of the mean, the queries of both directions.
-    figures: by the names of `FIGURES`.
+    figures: by the names of `figures.FIGURES`.
     """
 
     queries: int

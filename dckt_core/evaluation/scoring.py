@@ -15,7 +15,8 @@ from dckt_core.contract.protocols import Representation
 from dckt_core.data.contents import Contents, contents_of
 from dckt_core.data.domain import SplitData
 from dckt_core.evaluation.directions import COLUMNS, DIRECTIONS, MEAN
-from dckt_core.evaluation.instances import MRR, Instances, by_instance, mrr_gain, summarise
+from dckt_core.evaluation.figures import MRR
+from dckt_core.evaluation.instances import Instances, by_instance, mrr_gain, summarise
 from dckt_core.evaluation.intervals import bootstrap_interval
 from dckt_core.evaluation.items import alike
 from dckt_core.evaluation.ranking import average_precisions, chance_ap

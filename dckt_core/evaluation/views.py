@@ -22,7 +22,8 @@ VIEW_BATCH = 256
 """Pairs that pass a network at once when nothing is learnt; rows do not influence one another in eval mode."""
 
 
-def _batches(count: int) -> Iterator[Tensor]:
+def batches(count: int) -> Iterator[Tensor]:
+    """Rows 0 to count - 1, as many at once as pass a network."""
     for start in range(0, count, VIEW_BATCH):
         yield torch.arange(start, min(start + VIEW_BATCH, count))
 
@@ -31,7 +32,7 @@ def _batches(count: int) -> Iterator[Tensor]:
 def represent(network: Encodes, data: SplitData, device: torch.device) -> Representation:
     """Common representations of all pairs of a split, on the CPU: image [N, D], text [N, D]."""
     parts = []
-    for rows in _batches(len(data)):
+    for rows in batches(len(data)):
         part = network.represent(data.image[rows].to(device), data.text[rows].to(device))
         parts.append((part.image.cpu(), part.text.cpu()))
     images, texts = zip(*parts, strict=True)
@@ -42,7 +43,7 @@ def represent(network: Encodes, data: SplitData, device: torch.device) -> Repres
 def layer_outputs(network: nn.Module, data: SplitData, name: str, device: torch.device) -> Tensor:
     """One layer's outputs for all pairs of a split, on the CPU; `common_*`: image rows first, then text rows."""
     images, texts = [], []
-    for rows in _batches(len(data)):
+    for rows in batches(len(data)):
         batch = data.batch(rows, device)
         if not name.startswith("text_"):
             images.append(getattr(network(batch.image, None), name).cpu())

@@ -261,7 +261,15 @@ class Space:
 
     def encode(self, medium: Medium, inputs: Tensor) -> Tensor:
         """Inputs of one medium [n, ...] to common representations [n, D], float32, on the CPU."""
-        rows = Rows(self.parts, medium, inputs)
+        return self.join(self.rows(medium, inputs))
+
+    def rows(self, medium: Medium, inputs: Tensor) -> dict[str, Tensor]:
+        """What each part in the space gives for inputs of one medium [n, ...]: rows [n, k], by its name."""
+        found = Rows(self.parts, medium, inputs)
+        return {name: found[name] for name in self.description.weights}
+
+    def join(self, rows: Mapping[str, Tensor]) -> Tensor:
+        """What `rows` gives, of this space or of one with more parts, to common representations [n, D]."""
         return _join([(weight, rows[name]) for name, weight in self.description.weights.items()])
 
     def represent(self, images: Tensor | None, texts: Tensor | None) -> Representation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -60,12 +60,17 @@ class EncoderDescription:
 
 @dataclass(frozen=True)
 class Description:
-    """What `model.json` holds: label spaces and digests of the pairs by domain, encoders by medium."""
+    """What `model.json` holds: label spaces and digests of the pairs by domain, encoders by medium.
+
+    Attributes:
+        test: digest of the target's test pairs. Runs that share it compare, whatever else the target offered them.
+    """
 
     format: int
     classes: dict[Role, tuple[str, ...]]
     pairs: dict[Role, str]
     encoders: dict[Medium, EncoderDescription]
+    test: str
     images: dict[Role, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,6 +92,7 @@ def save_model(run_dir: Path, setup: Setup) -> None:
             medium: EncoderDescription(encoder.fingerprint, encoder.dim, encoder.trainable, encoder.state)
             for medium, encoder in setup.encoders.items()
         },
+        test=pairs_digest(replace(setup.pairs("target"), pairs=setup.pairs("target").split("test"), names={})),
         images={}
         if setup.at_hand
         else {role: images_digest(_used(role, pair_set)) for role, pair_set in setup.pair_sets.items()},

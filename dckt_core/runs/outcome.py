@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 
+from dckt_core.contract.protocols import Representation
 from dckt_core.data.contents import contents_of
 from dckt_core.data.domain import SplitData
-from dckt_core.evaluation.scoring import Comparison, Found
-from dckt_core.evaluation.views import Encodes, represent
+from dckt_core.evaluation.scoring import Comparison
+from dckt_core.evaluation.views import Encodes, batches, represent
 from dckt_core.method.space import Space
 
 
@@ -35,21 +36,35 @@ def score_test(
     """
     comparison = Comparison(data.labels, generator, contents_of(data.pairs))
 
-    def look(encodes: Encodes) -> Found:
-        return comparison.look(represent(encodes, data, device))
-
-    rows = {name: look(network()) for name, network in networks.items()}
-    if space is not None:
-        rows["space"] = look(space)
+    rows = {name: comparison.look(represent(network(), data, device)) for name, network in networks.items()}
+    seen = None if space is None else _Seen(space, data, device)
+    if space is not None and seen is not None:
+        rows["space"] = comparison.look(seen.through(space))
     result = "space" if space is not None else "after"
     gain = {name: comparison.gain(rows[result], row) for name, row in rows.items() if name != result}
     if result == "space" and "after" in rows:
         gain["transfer"] = comparison.gain(rows["after"], rows["control" if "control" in rows else "before"])
     parts = {}
-    if space is not None:
+    if space is not None and seen is not None:
         names = list(space.description.weights)
         for name in names:
-            parts[name] = {"alone": comparison.figure(look(space.alone(name)))}
+            parts[name] = {"alone": comparison.figure(comparison.look(seen.through(space.alone(name))))}
             if len(names) > 1:
-                parts[name]["adds"] = comparison.gain(rows["space"], look(space.without([name])))
+                others = comparison.look(seen.through(space.without([name])))
+                parts[name]["adds"] = comparison.gain(rows["space"], others)
     return {"result": result, **comparison.tables(rows), "gain": gain, "parts": parts}
+
+
+class _Seen:
+    """A split as every part of a space sees it, computed once for the space and for all that are made of its parts."""
+
+    def __init__(self, space: Space, data: SplitData, device: torch.device) -> None:
+        self._batches = [
+            (space.rows("image", data.image[rows].to(device)), space.rows("text", data.text[rows].to(device)))
+            for rows in batches(len(data))
+        ]
+
+    def through(self, space: Space) -> Representation:
+        """What such a space makes of the split: the same bits as if it had encoded it."""
+        images, texts = zip(*((space.join(image), space.join(text)) for image, text in self._batches), strict=True)
+        return Representation(torch.cat(images), torch.cat(texts))

@@ -22,21 +22,12 @@ from dckt_core.io.files import is_held
 from dckt_core.io.json import read_json
 from dckt_core.io.text import parse_toml
 from dckt_core.runs.layout import Layout
+from dckt_core.runs.results import Results, lookup
 
 Row = TypeVar("Row")
 Status = Literal["finished", "training", "stopped", "failed"]
-NETWORKS = ("before", "control", "after", "space")
-"""The target network before transfer, its target-only control, and after transfer; the common space of all parts."""
 
 _FAILED = re.compile(r"\.failed-\d+$")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure and, where there is one, its 95 % interval."""
-
-    value: float
-    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +83,11 @@ class RunRecord:
         return _read(self.files.summary, "the summary of a run")
 
     @cached_property
+    def results(self) -> Results:
+        """The outcome, figure by figure; none while the run is not finished."""
+        return Results(self.summary or {}, self.files.summary)
+
+    @cached_property
     def environment(self) -> dict[str, Any]:
         """Versions and machine; empty where they were not written."""
         return _read(self.files.environment, "the environment of a run") or {}
@@ -143,30 +139,6 @@ class RunRecord:
 
         return _read_csv(self.files.selection, fixed, choice)
 
-    def map_of(self, network: str, direction: str = "mean") -> Estimate | None:
-        """Test mAP of `before`, `control`, `after` or `chance`; `image_to_text`, `text_to_image` or their mean."""
-        return self._estimate("map", network, direction)
-
-    def gain_over(self, network: str) -> Estimate | None:
-        """Mean test mAP after transfer less that of `before` or `control`, paired."""
-        return self._estimate("gain", network)
-
-    def instances_of(self, network: str, figure: str, direction: str = "mean") -> Estimate | None:
-        """A test figure by instance, such as `mrr`: `FIGURES` of `dckt_core.evaluation.instances`."""
-        return self._estimate("instances", network, direction, figure)
-
-    def _estimate(self, *keys: str) -> Estimate | None:
-        value = lookup(self.summary, "test", *keys)
-        if isinstance(value, (int, float)):
-            return Estimate(float(value))
-        if value is None:
-            return None
-        try:
-            low, high = value["interval"]
-            return Estimate(float(value["value"]), (float(low), float(high)))
-        except (KeyError, TypeError, ValueError):
-            raise DataError(f"{self.files.summary}: not the summary of a run") from None
-
 
 def read_run(path: Path | str) -> RunRecord:
     """The record of one run folder.
@@ -194,17 +166,6 @@ def list_runs(runs_dir: Path) -> list[RunRecord]:
     return sorted(records, key=lambda record: (record.started, record.name))
 
 
-def lookup(table: Any, *keys: str) -> Any:
-    """What nested tables hold under these keys; None where there is no such thing.
-
-    >>> lookup({"test": {"map": 0.5}}, "test", "map"), lookup({"test": 3}, "test", "map")
-    (0.5, None)
-    """
-    for key in keys:
-        table = table.get(key) if isinstance(table, Mapping) else None
-    return table
-
-
 def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested tables as dotted keys.
 
@@ -218,8 +179,11 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differences(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
-    """Settings, versions and facts of the machine in which runs differ: their values by dotted key, None for none."""
-    tables = [flatten(record.config | {"environment": record.environment}) for record in records]
+    """Settings, versions and facts of the machine in which runs differ: their values by dotted key, None for none. When
+    a run began is none of these.
+    """
+    facts = [{name: fact for name, fact in record.environment.items() if name != "started"} for record in records]
+    tables = [flatten(record.config | {"environment": known}) for record, known in zip(records, facts, strict=True)]
     keys = dict.fromkeys(key for table in tables for key in table)
     values = {key: [table.get(key) for table in tables] for key in keys}
     return {key: row for key, row in values.items() if any(value != row[0] for value in row)}

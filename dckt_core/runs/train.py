@@ -23,6 +23,7 @@ from dckt_core.contract.guards import GuardedObserver
 from dckt_core.contract.pairs import Medium, Pair, Role
 from dckt_core.contract.protocols import PartContext, Representation
 from dckt_core.data.domain import Domain
+from dckt_core.data.rungs import RUNGS, rung_of, training_holdings
 from dckt_core.engine.processes import Engine
 from dckt_core.engine.snapshot import Snapshot, SnapshotFolder
 from dckt_core.engine.stopping import Stop, stopping
@@ -264,6 +265,7 @@ class _Job:
         if reached is not None and beyond is not None:
             validation["space"] = asdict(reached)
         source, target = setup.domain("source"), setup.domain("target")
+        rung = rung_of(target.pair_set)
         return {
             "preset": config.preset,
             "seed": config.seed,
@@ -272,6 +274,8 @@ class _Job:
                 "classes": source.classes,
                 "train": len(source.train),
                 "unlabelled": len(source.unlabelled),
+                "images alone": len(source.lone["image"]),
+                "texts alone": len(source.lone["text"]),
             },
             "target": {
                 "origin": target.pair_set.origin,
@@ -280,9 +284,12 @@ class _Job:
                 "unlabelled": len(target.unlabelled),
                 "images alone": len(target.lone["image"]),
                 "texts alone": len(target.lone["text"]),
+                "rung": {"number": rung, "offers": RUNGS[rung]},
+                "has": training_holdings(target.pair_set),
             },
             "space": asdict(space.description),
             "validation": validation,
+            "untrained": "" if trained else setup.without_networks or "no part of the common space asks for them",
             "negative_transfer": harmed,
             "test": scores,
             "dropped": {role: len(setup.screened(role).dropped) for role in ROLES},

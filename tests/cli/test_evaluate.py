@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dckt_cli.main import main
-from dckt_core.evaluation.instances import FIGURES
+from dckt_core.evaluation.figures import FIGURES
 from tests.support.squares import SIZES, TARGET, write_squares
 
 TASKS = ["image_to_text", "text_to_image", "image_to_image", "text_to_text", "image_to_all", "text_to_all"]

@@ -15,7 +15,11 @@ def summary(**changes: Any) -> dict[str, Any]:
     gain = {"value": -0.02, "interval": [-0.03, -0.01]}
     return {
         "preset": "paper",
-        "target": {"test": 7},
+        "target": {
+            "test": 7,
+            "has": {"labelled pairs": 50, "unlabelled pairs": 500, "images alone": 0, "class names": 10},
+            "rung": {"number": 4},
+        },
         "space": {"weights": {"target-network": 1.0}, "left_out": [], "aside": {}},
         "negative_transfer": False,
         "dropped": {"source": 0, "target": 0},
@@ -38,10 +42,16 @@ def test_it_tells_mean_interval_and_what_to_type_next(capsys: pytest.CaptureFixt
     out = capsys.readouterr().out
     assert "mAP on the 7 test pairs" in out
     assert out.count("0.500 (0.400-0.600)") == 9
-    assert "gain of after transfer over the target-only control: -0.020 (95 % interval -0.030 to -0.010)" in out
+    assert (
+        "gain of the network after transfer over the target-only control: -0.020 (95 % interval -0.030 to -0.010)"
+        in out
+    )
     assert "dckt evaluate runs/a" in out
+    assert out.startswith("the target offered: 50 labelled pairs, 500 unlabelled pairs, 10 class names (rung 4 of the")
+    assert "own partners found by the network after transfer: MRR 0.500 (chance 0.070)\n" in out
     assert "left out" not in out
-    assert "Negative transfer" not in out
+    assert "parts of the common space" not in out
+    assert "negative transfer" not in out
 
 
 def test_without_labelled_test_pairs_it_is_the_reciprocal_rank(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,8 +61,9 @@ def test_without_labelled_test_pairs_it_is_the_reciprocal_rank(capsys: pytest.Ca
     out = capsys.readouterr().out
     assert "MRR on the 7 test pairs" in out
     assert out.count("0.500 (0.400-0.600)") == 9
-    assert out.count("0.070") == 3
-    assert "gain of after transfer over before transfer: -0.020" in out
+    assert [line.split() for line in out.splitlines() if line.startswith("chance")] == [["chance", *["0.070"] * 3]]
+    assert "which have no labels" in out
+    assert "gain of the network after transfer over the network before transfer: -0.020" in out
 
 
 @pytest.mark.parametrize(("preset", "advised"), [("paper", True), ("tuned", False)])
@@ -61,13 +72,44 @@ def test_negative_transfer_is_said_with_what_to_try(
 ) -> None:
     show_outcome(Path("runs/a"), summary(negative_transfer=True, preset=preset))
     out = " ".join(capsys.readouterr().out.split())
-    assert "Negative transfer: on validation the control scores higher." in out
+    assert "negative transfer: on validation the network after transfer scores below its target-only control" in out
+    assert "add --checkpoint control" in out
     assert ("--preset tuned" in out) is advised
 
 
-def test_parts_that_were_left_out_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    space = {"weights": {"a": 2.0}, "left_out": ["b", "c"], "aside": {"d": "there is [nothing]"}}
-    show_outcome(Path("runs/a"), summary(space=space))
+def of_space(**changes: Any) -> dict[str, Any]:
+    """A run whose result is the common space of two parts."""
+    told = summary(validation={"space": {}}, **changes)
+    figure, gain = {"value": 0.7, "interval": [0.6, 0.8]}, {"value": 0.1, "interval": [0.05, 0.15]}
+    told["space"] = {
+        "weights": {"students": 1.0, "network": 0.5},
+        "widths": {"names": 3, "students": 3, "network": 3, "b": 3, "c": 3},
+        "left_out": ["b", "c"],
+        "aside": {"d": "there is [nothing]"},
+        "notes": [["names", "one is unknown"]],
+    }
+    told["test"]["map"]["space"] = told["test"]["map"]["after"]
+    told["test"] |= {
+        "result": "space",
+        "gain": {"after": gain, "transfer": gain},
+        "parts": {name: {"alone": figure, "adds": gain} for name in ("students", "network")},
+    }
+    return told
+
+
+def test_what_became_of_each_part(capsys: pytest.CaptureFixture[str]) -> None:
+    show_outcome(Path("runs/a"), of_space(negative_transfer=True))
     out = capsys.readouterr().out
-    assert "left out of the common space, as validation asked: b and c" in out
-    assert "part 'd' steps aside: there is [nothing]" in out
+    assert "gain of the common space over the network after transfer: +0.100 (95 % interval +0.050 to +0.150)" in out
+    assert "gain of the network after transfer over its control: +0.100" in out
+    rows = [" ".join(line.split()) for line in out.splitlines()]
+    assert "students 1 0.700 (0.600-0.800) +0.100 (95 % interval +0.050 to +0.150)" in rows
+    assert "built upon by these, and not counted beside them: names" in rows
+    assert "left out of the common space, as validation asked: b, c" in rows
+    assert "part 'd' steps aside: there is [nothing]" in rows
+    assert "--checkpoint control" not in out, "the result is not that network"
+
+
+def test_parts_that_nothing_vouches_for(capsys: pytest.CaptureFixture[str]) -> None:
+    show_outcome(Path("runs/a"), of_space() | {"validation": {}})
+    assert "left out of the common space, since no labelled validation pairs vouch: b, c" in capsys.readouterr().out

@@ -8,18 +8,21 @@ import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dckt_apps.report.gather import SECTIONS as GATHERED
 from dckt_apps.report.write import write_report
 from dckt_cli.main import main
-from dckt_core.evaluation.instances import FIGURES
+from dckt_core.evaluation.figures import FIGURES
 from tests.support.browser import CONTRAST, Browser, open_browser
+from tests.support.squares import ENCODER, edit
 
 Capture = pytest.CaptureFixture[str]
 
-SECTIONS = ["outcome", "setup", "curves", "discrepancy", "curriculum", "precision", "confusion", "queries", "map"]
+OF_NETWORKS = ["curves", "discrepancy", "curriculum"]
+SECTIONS = ["outcome", "parts", "setup", *OF_NETWORKS, "precision", "confusion", "queries", "map"]
 VOID = {"meta", "img", "br", "hr", "input", "link"}
 NASTY_CLASS = "<script>alert('class')</script>"
 NASTY_TEXT = "</p></style><img src=x onerror=alert(1)> \"quoted\" 'and' & {{ 7 * 7 }}"
@@ -207,6 +210,69 @@ def test_an_unfinished_run(trained: Path, tmp_path: Path, monkeypatch: pytest.Mo
     missing = {name for name in SECTIONS if "Not in this report" in section(source, name)}
     assert missing == set(SECTIONS) - {"setup"}
     assert "the run is not finished; it is stopped" in section(source, "outcome")
+
+
+def without_labels(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """No labels, and every test picture with a second caption."""
+    rows = [row | {"label": None} for row in rows]
+    again = [
+        row | {"id": f"{row['id']}-2", "text": f"once more {row['text']}"} for row in rows if row["split"] == "test"
+    ]
+    return rows + again
+
+
+@pytest.fixture(scope="module")
+def unlabelled(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run whose target has no labels at all, so that no network was trained and no class is scored."""
+    home = tmp_path_factory.mktemp("unlabelled")
+    edit(Path(shutil.copytree(data / "target", home / "target")), without_labels)
+    command = ["train", "--source", str(data / "source"), "--target", str(home / "target"), "--name", "plain", *ENCODER]
+    parts = [word for name in ("target-network", "students", "neighbours") for word in ("--part", f"{name}=1")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DCKT_CACHE_DIR", str(data / "cache"))
+        patch.chdir(home)
+        flags = ["--encoder-opt", "trainable=false", "--text-encoder", "mean-vectors", "--text-encoder-opt"]
+        assert main([*command, *flags, "vector_size=16", *parts, "--device", "cpu", "--quiet"]) == 0
+        assert main(["report", "runs/plain", "--quiet", "--device", "cpu"]) == 0
+    return home / "runs" / "plain" / "report.html"
+
+
+def test_without_networks_and_without_labels_the_page_says_why_and_shows_the_rest(unlabelled: Path) -> None:
+    source = unlabelled.read_text()
+    Page(source)
+    told = json.loads((unlabelled.parent / "summary.json").read_text())
+    assert told["untrained"]
+    for name in OF_NETWORKS:
+        assert "the method&#39;s networks were not trained" in section(source, name)
+    assert [name for name in SECTIONS if "no test pair has a label" in section(source, name)] == [
+        "precision",
+        "confusion",
+    ]
+    assert told["untrained"] in section(source, "map")
+    outcome = section(source, "outcome")
+    assert "The target offered 10 unlabelled pairs: rung 2 of the ladder" in outcome
+    assert "16 test pairs, all without a label" in outcome
+    assert "8 different pictures and 16 different texts" in outcome
+    mean = told["test"]["instances"]["space"]["mean"]["mrr"]
+    assert f"<b>{mean['value']:.3f}</b>" in outcome
+    parts = section(source, "parts")
+    for name, reason in told["space"]["aside"].items():
+        assert re.search(rf"<dt>{name}</dt><dd>\s*Steps aside: {re.escape(reason[:20])}", parts)
+    for name, row in told["test"]["parts"].items():
+        assert name in parts and f"<b>{row['alone']['value']:.3f}</b>" in parts
+    queries = section(source, "queries")
+    assert "The test pairs have no labels, so that a hit is the query’s own partner" in queries
+    assert {"✓ hit", "✗ miss"} == set(re.findall(r'<p class="verdict">(.*?)</p>', queries))
+    assert 'class="label"' not in queries
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_in_a_browser_the_page_without_labels_is_sound(unlabelled: Path, browser: Browser, dark: bool) -> None:
+    with browser.visit(unlabelled.as_uri(), width=390, dark=dark) as visit:
+        visit.page.evaluate("for (const it of document.querySelectorAll('details')) it.open = true")
+        assert visit.complaints == [] and visit.requests == [unlabelled.as_uri()]
+        assert visit.page.evaluate("document.scrollingElement.scrollWidth") <= 390
+        assert visit.page.evaluate(CONTRAST)["faults"] == []
 
 
 @pytest.mark.parametrize(

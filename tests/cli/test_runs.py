@@ -41,7 +41,11 @@ def test_the_list_has_what_tells_runs_apart(home: Path, capsys: Capture) -> None
     assert (row["encoder"], row["text_encoder"], row["sampler"]) == ("vgg19", "wordcnn", "ap-progressive")
     for network in ("before", "control", "after"):
         assert row["map"][network] == summary["test"]["map"][network]
-    assert rows["other"]["status"] == "stopped"
+    assert row["result"] == summary["test"]["result"]
+    has = {what: count for what, count in summary["target"]["has"].items() if count}
+    assert row["offer"] == {"has": has, "rung": summary["target"]["rung"]["number"]}
+    assert row["instances"]["after"]["mrr"] == summary["test"]["instances"]["after"]["mean"]["mrr"]
+    assert rows["other"]["status"] == "stopped" and rows["other"]["offer"] is None
     assert rows["other"]["map"]["after"]["mean"] is None
 
 
@@ -73,7 +77,9 @@ def test_show(home: Path, capsys: Capture) -> None:
     assert main(["runs", "show", "runs/squares"]) == 0
     out = capsys.readouterr().out
     gain = answer["summary"]["test"]["gain"]["control"]
-    assert f"gain over the target-only control: {gain['value']:+.3f} ({gain['interval'][0]:+.3f} to" in out
+    over = f"gain of the network after transfer over the target-only control: {gain['value']:+.3f}"
+    assert f"{over} (95 % interval {gain['interval'][0]:+.3f} to" in out
+    assert "the target offered: " in out
     assert any(line.split()[:2] == ["network.media_width", "16"] for line in out.splitlines())
     assert main(["runs", "show", "runs/other"]) == 0
     assert "runs/other: stopped" in capsys.readouterr().out
@@ -93,7 +99,7 @@ def test_a_broken_summary_is_named(home: Path, capsys: Capture, content: str) ->
 def test_compare_names_what_differs_and_nothing_else(home: Path, capsys: Capture) -> None:
     answer = told(capsys, "compare", "runs/squares", "runs/other")
     assert answer["differences"] == {"optimizer.momentum": [0.9, 0.5]}
-    assert answer["same_target_pairs"] is True
+    assert answer["same_test_pairs"] is True
     assert [row["name"] for row in answer["runs"]] == ["squares", "other"]
     assert main(["runs", "compare", "runs/squares", "runs/squares"]) == 0
     assert "no setting and no version differs" in capsys.readouterr().out
@@ -102,9 +108,12 @@ def test_compare_names_what_differs_and_nothing_else(home: Path, capsys: Capture
 def test_compare_says_where_figures_do_not_compare(home: Path, capsys: Capture) -> None:
     file = home / "runs/other/model.json"
     model = json.loads(file.read_text())
-    model["pairs"]["target"] = "0" * 64
+    model["pairs"]["target"] = "0" * 64  # it was offered other pairs, and scored on the same
     file.write_text(json.dumps(model))
-    assert told(capsys, "compare", "runs/squares", "runs/other")["same_target_pairs"] is False
+    assert told(capsys, "compare", "runs/squares", "runs/other")["same_test_pairs"] is True
+    model["test"] = "0" * 64
+    file.write_text(json.dumps(model))
+    assert told(capsys, "compare", "runs/squares", "runs/other")["same_test_pairs"] is False
     assert main(["runs", "compare", "runs/squares", "runs/other"]) == 0
     assert "these figures do not compare" in capsys.readouterr().out
     assert main(["runs", "compare", "runs/squares"]) == 2

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from dckt_core.contract.protocols import Representation
-from dckt_core.evaluation.instances import FIGURES
+from dckt_core.evaluation.figures import FIGURES
 from dckt_core.evaluation.tasks import evaluate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text("utf-8")

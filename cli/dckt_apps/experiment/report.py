@@ -9,7 +9,7 @@ from dckt_apps.experiment.cells import Cell
 from dckt_apps.experiment.plan import Plan
 from dckt_apps.experiment.results import Row, select
 from dckt_apps.experiment.statistics import Estimate, estimate, paired_difference
-from dckt_core.evaluation.instances import FIGURES
+from dckt_core.evaluation.figures import FIGURES
 
 HOW_TO_READ = """\
 mAP over the whole ranking by cosine, relevant = same class; by partner: how early an item finds one of its own. Every

@@ -10,8 +10,8 @@ from typing import Any
 
 from dckt_apps.experiment.cells import Cell
 from dckt_core.evaluation.directions import DIRECTIONS, MEAN
-from dckt_core.evaluation.instances import FIGURES
-from dckt_core.runs.record import lookup
+from dckt_core.evaluation.figures import FIGURES
+from dckt_core.runs.results import lookup
 
 
 @dataclass(frozen=True)

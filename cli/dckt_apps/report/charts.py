@@ -81,6 +81,8 @@ _LOOKS = {
     "control": Look(COLOURS["grey"], "--", "s"),
     "before": Look(COLOURS["purple"], ":", "D"),
     "after": Look(COLOURS["blue"], "-", "o"),
+    "space": Look(COLOURS["green"], "-", "s"),
+    "common space": Look(COLOURS["green"], "-", "s"),
     "kept": Look(COLOURS["green"], "-", "o"),
     "left": Look(COLOURS["orange"], "--", "s"),
     "chance": Look(COLOURS["grey"], ":", ""),

@@ -13,6 +13,7 @@ from dckt_apps.report.curves import Series
 from dckt_apps.report.gather import DomainMap
 from dckt_apps.report.outcome import Outcome
 from dckt_apps.report.svg import inline_svg
+from dckt_core.runs.results import Estimate
 
 
 def lines(name: str, what: str, series: Sequence[Series], *, x: str, y: str, **how: Any) -> Markup:
@@ -32,19 +33,29 @@ def _describe(line: Series) -> str:
 
 
 def intervals(outcome: Outcome) -> Markup:
-    """Mean test mAP, or MRR, of every network with its interval, and chance."""
-    rows = []
-    for row in outcome.rows:
-        figure = row.figures.get("mean")
-        if figure is not None:
-            rows.append(Interval(row.network, figure.value, *(figure.interval or (None, None))))
+    """Mean test mAP, or MRR, of every representation with its interval, and chance."""
+    figures = {row.network: row.figures["mean"] for row in outcome.rows if "mean" in row.figures}
+    return _intervals("outcome", outcome, figures)
+
+
+def parts(outcome: Outcome) -> Markup:
+    """The same of each part by itself, and of the common space that they make up."""
+    figures = {part.name: part.alone for part in outcome.parts if part.alone is not None}
+    whole = {
+        row.network: row.figures["mean"] for row in outcome.rows if row.network == "space" and "mean" in row.figures
+    }
+    return _intervals("parts", outcome, figures | whole)
+
+
+def _intervals(name: str, outcome: Outcome, figures: Mapping[str, Estimate]) -> Markup:
+    rows = [Interval(title, figure.value, *(figure.interval or (None, None))) for title, figure in figures.items()]
     told = [
         f"{row.name} {row.value:.3f}" + ("" if row.low is None else f" ({row.low:.3f} to {row.high:.3f})")
         for row in rows
     ]
     alt = f"Dots with intervals: test {outcome.measure}, mean of both directions. {', '.join(told)}."
     drawn = interval_chart(rows, x=f"test {outcome.measure}, mean of both directions", chance=outcome.chance)
-    return Markup(inline_svg(drawn, name="outcome", alt=alt))
+    return Markup(inline_svg(drawn, name=name, alt=alt))
 
 
 def domain_maps(points: DomainMap) -> dict[str, Markup]:

@@ -24,6 +24,7 @@ from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, silent
 from dckt_core.evaluation.confusion import confusion, first_results
 from dckt_core.evaluation.directions import DIRECTIONS, TASKS
+from dckt_core.evaluation.items import equal_items
 from dckt_core.evaluation.ranking import Ranking, rank
 from dckt_core.evaluation.tasks import LEVELS
 from dckt_core.runs.model import Checkpoint
@@ -34,17 +35,24 @@ T = TypeVar("T")
 MAX_QUERIES = 2000
 """More test pairs than this are asked in part, evenly spaced, against the whole gallery."""
 
+CALLED: Mapping[Checkpoint, str] = {"result": "space"}
+"""Where a checkpoint is called otherwise in charts: the run's result, where it is more than a network."""
+
 CONFUSIONS_NAMED = 6
 """Of the classes that are taken for one another, the pairs that are named in words."""
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Learning curves, by what they measure.
+    """Learning curves of the method's networks, by what they measure.
 
-    measure: what `validation` shows, `mAP` or `MRR`.
+    Attributes:
+        space: what the common space, which is fitted afterwards, reaches on the same validation pairs; None where it
+            was not scored there.
+        measure: what `validation` shows, `mAP` or `MRR`.
     """
 
+    space: float | None
     measure: str
     validation: list[Series]
     losses: Mapping[str, list[Series]]
@@ -64,7 +72,7 @@ class PrecisionRecall:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Which classes are taken for which after transfer.
+    """Which classes are taken for which in the result.
 
     Attributes:
         shares: by direction [C, C]; rows are the query's class.
@@ -78,10 +86,14 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Queries:
-    """Example queries after transfer, by direction."""
+    """Example queries of the result, by direction.
+
+    labelled: whether results are judged by class; by partner otherwise.
+    """
 
     by_direction: Mapping[str, list[Query]]
     asked: int
+    labelled: bool
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,17 @@ class DomainMap:
 
 
 @dataclass(frozen=True)
+class Held:
+    """What the test pairs that are ranked hold, by medium: distinct items, and those whose representation in the result
+    is that of another one.
+    """
+
+    pairs: int
+    items: Mapping[str, int]
+    equal: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Report:
     """All sections of a report."""
 
@@ -103,6 +126,7 @@ class Report:
     status: str
     changed: str
     outcome: Outcome | Missing
+    held: Held | Missing
     setup: Setup | Missing
     curves: Curves | Missing
     discrepancies: list[Series] | Missing
@@ -113,7 +137,7 @@ class Report:
     domain_map: DomainMap | Missing
 
 
-SECTIONS = 10
+SECTIONS = 11
 """Steps of `gather` beside a look at each checkpoint, each of which may take a while."""
 
 
@@ -138,10 +162,11 @@ def gather(record: RunRecord, material: Material, progress: Progress = silent) -
         status=record.status,
         changed=warning,
         outcome=step(lambda: outcome(record)),
+        held=step(lambda: _held(unwrap(result))),
         setup=step(lambda: setup(record)),
         curves=step(lambda: _curves(record)),
         discrepancies=step(lambda: _discrepancies(record)),
-        curriculum=step(lambda: curriculum(record, material)),
+        curriculum=step(lambda: _curriculum(record, material)),
         precision_recall=step(lambda: _precision_recall(ranked)),
         confusion=step(lambda: _confusion(material, unwrap(result))),
         queries=step(lambda: _queries(unwrap(result))),
@@ -149,11 +174,21 @@ def gather(record: RunRecord, material: Material, progress: Progress = silent) -
     )
 
 
+def _need_training(record: RunRecord) -> None:
+    """Raises DataError where the run trained no network."""
+    if record.results.untrained:
+        raise DataError(f"the method's networks were not trained: {record.results.untrained}")
+
+
 def _curves(record: RunRecord) -> Curves:
+    _need_training(record)
     if not record.metrics:
         raise DataError(f"{record.name} has no metrics.csv; the 'csv' observer writes it")
+    measure, series = validation(record.metrics)
     return Curves(
-        *validation(record.metrics),
+        record.results.validation_of("space", measure),
+        measure,
+        series,
         {
             f"{term} loss, {title}": series
             for phase, title in (("pretrain", "pre-training"), ("transfer", "transfer"))
@@ -164,10 +199,16 @@ def _curves(record: RunRecord) -> Curves:
 
 
 def _discrepancies(record: RunRecord) -> list[Series]:
+    _need_training(record)
     series = discrepancies(record.metrics)
     if not series:
         raise DataError(f"{record.name} has no discrepancies in its metrics.csv")
     return series
+
+
+def _curriculum(record: RunRecord, material: Material) -> Curriculum:
+    _need_training(record)
+    return curriculum(record, material)
 
 
 @dataclass(frozen=True)
@@ -184,11 +225,22 @@ class _Asked:
 
 def _rankings(material: Material, checkpoint: Checkpoint) -> _Asked:
     seen = material.seen(checkpoint)
-    rows, labels = evenly_spaced(len(seen.pairs), MAX_QUERIES), seen.labels
-    rankings = {
-        direction: rank(*_sides(seen, rows, direction), labels[rows], labels, levels=LEVELS) for direction in DIRECTIONS
-    }
+    rows = evenly_spaced(len(seen.pairs), MAX_QUERIES)
+    rankings = {}
+    for direction in DIRECTIONS:
+        relevant = _relevant(seen, direction)
+        rankings[direction] = rank(*_sides(seen, rows, direction), relevant[rows], relevant, levels=LEVELS)
     return _Asked(seen, rows, rankings)
+
+
+def _relevant(seen: Seen, direction: str) -> Tensor:
+    """Numbers [N] that pairs share which are relevant to one another: of one class, or of one query without labels."""
+    return seen.labels if seen.labelled else _partners(seen, direction)
+
+
+def _partners(seen: Seen, direction: str) -> Tensor:
+    """Numbers [N] that pairs of the same query share, whose other items are its partners."""
+    return seen.contents.pictures if TASKS[direction].query == "image" else seen.contents.texts
 
 
 def _sides(seen: Seen, rows: Tensor, direction: str) -> tuple[Tensor, Tensor]:
@@ -198,10 +250,21 @@ def _sides(seen: Seen, rows: Tensor, direction: str) -> tuple[Tensor, Tensor]:
     return media[task.query][rows], media[task.gallery]
 
 
+def _held(asked: _Asked) -> Held:
+    seen = asked.seen
+    sides = (("image", seen.view.image, seen.contents.pictures), ("text", seen.view.text, seen.contents.texts))
+    return Held(
+        len(seen.pairs),
+        {medium: len(torch.unique(numbers)) for medium, _, numbers in sides},
+        {medium: equal_items(rows, numbers) for medium, rows, numbers in sides},
+    )
+
+
 def _precision_recall(ranked: Mapping[Checkpoint, _Asked | Missing]) -> PrecisionRecall:
     *_, final = ranked.values()
     result = unwrap(final)
-    had = {name: found for name, found in ranked.items() if isinstance(found, _Asked)}
+    _need_labels(result)
+    had = {CALLED.get(name, name): found for name, found in ranked.items() if isinstance(found, _Asked)}
     curves = {
         direction: [
             Series(name, LEVELS, found.rankings[direction].curve.mean(dim=0).tolist()) for name, found in had.items()
@@ -211,7 +274,14 @@ def _precision_recall(ranked: Mapping[Checkpoint, _Asked | Missing]) -> Precisio
     return PrecisionRecall(_titled(curves), len(result.rows), len(result.seen.pairs))
 
 
+def _need_labels(asked: _Asked) -> None:
+    """Raises DataError where no pair has a label."""
+    if not asked.seen.labelled:
+        raise DataError("no test pair has a label")
+
+
 def _confusion(material: Material, asked: _Asked) -> Confusion:
+    _need_labels(asked)
     classes, labels = material.target().label_space, asked.seen.labels
     shares, largest = {}, {}
     for direction in DIRECTIONS:
@@ -226,9 +296,16 @@ def _queries(asked: _Asked) -> Queries:
     examples = {}
     for direction in DIRECTIONS:
         top = first_results(*_sides(asked.seen, asked.rows, direction), RESULTS)
-        aps = asked.rankings[direction].ap
-        examples[direction] = example_queries(TASKS[direction].query, asked.seen.pairs, asked.rows, aps, top)
-    return Queries(_titled(examples), len(asked.rows))
+        examples[direction] = example_queries(
+            TASKS[direction].query,
+            asked.seen.pairs,
+            asked.rows,
+            asked.rankings[direction].ap,
+            top,
+            relevant=_relevant(asked.seen, direction),
+            partners=_partners(asked.seen, direction),
+        )
+    return Queries(_titled(examples), len(asked.rows), asked.seen.labelled)
 
 
 def _domain_map(material: Material) -> DomainMap:

@@ -19,13 +19,15 @@ from dckt_core.contract.discovery import Registry
 from dckt_core.contract.pairs import Pair, PairSet, Role
 from dckt_core.contract.protocols import Representation
 from dckt_core.data.cache import default_cache_dir
+from dckt_core.data.contents import Contents, contents_of
 from dckt_core.data.domain import SplitData
 from dckt_core.data.inputs import inputs_for
 from dckt_core.data.screening import pairs_digest
 from dckt_core.evaluation.views import layer_outputs, represent
 from dckt_core.io.tensors import load_weights
 from dckt_core.runs.model import Checkpoint, TrainedModel, load
-from dckt_core.runs.record import RunRecord, lookup
+from dckt_core.runs.record import RunRecord
+from dckt_core.runs.results import lookup
 from dckt_core.runs.setup import Context, Setup, make_networks, moved
 
 COMMON_LAYER = "common_fc9"
@@ -61,10 +63,12 @@ def unwrap(part: T | Missing) -> T:
 
 @dataclass(frozen=True)
 class Seen:
-    """The test pairs under one checkpoint.
+    """The test pairs under one checkpoint: those that have a label, or all of them where none has.
 
     Attributes:
         view: common representations of images and texts [N, D].
+        labels: classes [N], int64; -1 throughout where none has a label.
+        contents: which pairs share a picture or a text.
         common: outputs of the common layer for some of the pairs [2n, d]: image rows, then text rows; None where there
             is no network.
     """
@@ -72,7 +76,12 @@ class Seen:
     view: Representation
     labels: Tensor
     pairs: Sequence[Pair]
+    contents: Contents
     common: Tensor | None
+
+    @property
+    def labelled(self) -> bool:
+        return bool((self.labels >= 0).any())
 
 
 class Material:
@@ -125,7 +134,9 @@ class Material:
     def common(self, checkpoint: Checkpoint) -> Tensor:
         """Outputs of the common layer for some of the test pairs under a network, as in `Seen`."""
         if checkpoint not in self.checkpoints:
-            raise DataError(f"{self.record.path} has no network '{checkpoint}'")
+            untrained = self.record.results.untrained
+            reason = f": {untrained}" if untrained else f" '{checkpoint}'"
+            raise DataError(f"{self.record.path} has no network{reason}")
         common = self.seen(checkpoint).common
         assert common is not None, "every network has layers"
         return common
@@ -160,10 +171,10 @@ class Material:
 
     def _look(self, checkpoint: Checkpoint) -> Seen:
         data = self.target()
-        pairs = data.labelled("test")
+        pairs = data.labelled("test") or data.split("test")
         labels = torch.tensor(data.labels(pairs), dtype=torch.int64)
         if not pairs:
-            raise DataError(f"{data.origin}: there are no labelled test pairs")
+            raise DataError(f"{data.origin}: there are no test pairs")
         model = load(
             self.record.path,
             checkpoint=checkpoint,
@@ -182,7 +193,7 @@ class Material:
             self._source_common = attempt(lambda: self._look_at_source(model))
         network = model.networks.get("target")
         common = None if network is None else layer_outputs(network, some, COMMON_LAYER, model.device)
-        return Seen(view, labels, pairs, common)
+        return Seen(view, labels, pairs, contents_of(pairs), common)
 
     def _look_at_source(self, model: TrainedModel) -> Tensor:
         train = self._load_pairs("source").labelled("train")

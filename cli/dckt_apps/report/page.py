@@ -15,8 +15,8 @@ from dckt_apps.report.gather import Report
 from dckt_apps.report.material import Missing
 from dckt_apps.report.outcome import NAMES_OF_DIRECTIONS, signed
 from dckt_core import __version__
-from dckt_core.evaluation.instances import FIGURES
-from dckt_core.runs.record import Estimate
+from dckt_core.evaluation.figures import FIGURES
+from dckt_core.runs.results import Estimate
 
 MATRIX_CLASSES = 40
 """With more classes the confusion is told by its largest cells alone."""
@@ -56,6 +56,8 @@ def _charts(report: Report) -> dict[str, Any]:
     charts: dict[str, Any] = {}
     if not isinstance(report.outcome, Missing):
         charts["outcome"] = drawings.intervals(report.outcome)
+        if any(part.alone for part in report.outcome.parts):
+            charts["parts"] = drawings.parts(report.outcome)
     if not isinstance(report.curves, Missing):
         if report.curves.validation:
             measure = report.curves.measure

@@ -30,8 +30,8 @@ class Result:
     """One place of a ranking.
 
     Attributes:
-        hit: whether its class is the query's.
-        own: whether it is the query's own partner.
+        hit: whether it is relevant: of the query's class, or, where there are no labels, its partner.
+        own: whether it is a partner of the query: makes a pair with it.
     """
 
     rank: int
@@ -52,7 +52,15 @@ class Query:
 
 
 def example_queries(
-    medium: Medium, pairs: Sequence[Pair], rows: Tensor, aps: Tensor, top: Tensor, *, count: int = QUERIES
+    medium: Medium,
+    pairs: Sequence[Pair],
+    rows: Tensor,
+    aps: Tensor,
+    top: Tensor,
+    *,
+    relevant: Tensor,
+    partners: Tensor,
+    count: int = QUERIES,
 ) -> list[Query]:
     """Queries at evenly spaced places of their order by AP, the best one first and the worst one last.
 
@@ -61,19 +69,24 @@ def example_queries(
         rows: of the pairs that were asked [q].
         aps: of each of them [q].
         top: rows of its first results among the pairs [q, k], best first.
+        relevant, partners: numbers [N] that pairs share whose items are relevant to one another's queries, or partners.
     """
     order = aps.argsort(descending=True, stable=True).tolist()
     places = torch.linspace(0, len(order) - 1, min(count, len(order)), dtype=torch.float64).round().int().tolist()
     other: Medium = "text" if medium == "image" else "image"
     queries = []
     for place in places:
-        asked = pairs[int(rows[order[place]])]
-        found = [pairs[row] for row in top[order[place]].tolist()]
+        asked = int(rows[order[place]])
         results = [
-            Result(rank, _item(other, pair), hit=pair.label == asked.label is not None, own=pair.id == asked.id)
-            for rank, pair in enumerate(found, start=1)
+            Result(
+                rank,
+                _item(other, pairs[row]),
+                hit=bool(relevant[row] == relevant[asked]),
+                own=bool(partners[row] == partners[asked]),
+            )
+            for rank, row in enumerate(top[order[place]].tolist(), start=1)
         ]
-        queries.append(Query(_item(medium, asked), float(aps[order[place]]), place + 1, results))
+        queries.append(Query(_item(medium, pairs[asked]), float(aps[order[place]]), place + 1, results))
     return queries
 
 

@@ -6,17 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dckt_core.runs.record import RunRecord, flatten, lookup
+from dckt_core.runs.record import RunRecord, flatten
+from dckt_core.runs.results import lookup
+
+COUNTS = {name: name for name in ("classes", "train", "unlabelled", "val", "test")} | {
+    f"{medium}_alone": f"{medium} alone" for medium in ("images", "texts")
+}
+"""Fields of a `DataRow`, and what the summary calls them."""
 
 
 @dataclass(frozen=True)
 class DataRow:
-    """One side's data; None where the run does not tell."""
+    """One side's data; None where the run does not tell.
+
+    train, unlabelled, images_alone, texts_alone: items for training: labelled pairs, pairs without a label, and those
+        of one medium.
+    """
 
     role: str
     origin: str
     classes: int | None
     train: int | None
+    unlabelled: int | None
+    images_alone: int | None
+    texts_alone: int | None
     val: int | None
     test: int | None
     dropped: int | None
@@ -43,7 +56,7 @@ def setup(record: RunRecord) -> Setup:
     data = []
     for role in ("source", "target"):
         known = lookup(record.model, "classes", role)
-        counts = {name: _count(lookup(summary, role, name)) for name in ("classes", "train", "val", "test")}
+        counts = {name: _count(lookup(summary, role, said)) for name, said in COUNTS.items()}
         if counts["classes"] is None and isinstance(known, list):
             counts["classes"] = len(known)
         origin = lookup(summary, role, "origin") or lookup(config, role, "location") or "?"

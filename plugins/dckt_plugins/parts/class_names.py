@@ -36,6 +36,8 @@ class ClassNamesPart:
         """Steps aside where names are unknown to the text encoder, or say nothing about the target's items."""
         target = material.target
         base = placing_part(material)
+        if not len(target.names):
+            raise StepAsideError("no names of the target's classes are known")
         names, known = class_rows(target.names, target.name_labels, target.classes)
         if int(known.sum()) < 2:
             raise StepAsideError(f"the text encoder knows the names of {int(known.sum())} of {target.classes} classes")

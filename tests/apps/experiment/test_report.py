@@ -14,7 +14,7 @@ from dckt_apps.experiment.plan import Plan, read_plan
 from dckt_apps.experiment.report import report
 from dckt_apps.experiment.results import Row, as_csv, row_of, select
 from dckt_core.config import Config
-from dckt_core.evaluation.instances import FIGURES
+from dckt_core.evaluation.figures import FIGURES
 
 PLAN = """
 seeds = [0, 1, 2]

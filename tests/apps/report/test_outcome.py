@@ -8,8 +8,9 @@ import pytest
 
 from dckt_apps.report.outcome import outcome
 from dckt_core.base.errors import DataError
-from dckt_core.evaluation.instances import FIGURES
-from dckt_core.runs.record import Estimate, read_run
+from dckt_core.evaluation.figures import FIGURES
+from dckt_core.runs.record import read_run
+from dckt_core.runs.results import Estimate, PartResult
 
 
 def write_run(folder: Path, summary: dict[str, Any] | None, config: str = "seed = 0\n") -> Path:
@@ -33,15 +34,17 @@ def summary(low: float, high: float, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
-        (0.01, 0.03, "Better than the target-only control by 0.020 mAP (95 % interval +0.010 to +0.030)."),
-        (-0.03, -0.01, "Worse than the target-only control by 0.020 mAP (95 % interval −0.030 to −0.010)."),
-        (-0.01, 0.03, "No difference from the target-only control can be told: +0.010, and its"),
-        (0.0, 0.04, "No difference from the target-only control can be told: +0.020, and its"),
+        (0.01, 0.03, "is better than the target-only control by 0.020 mAP (95 % interval +0.010 to +0.030)."),
+        (-0.03, -0.01, "is worse than the target-only control by 0.020 mAP (95 % interval −0.030 to −0.010)."),
+        (-0.01, 0.03, "cannot be told from the target-only control: +0.010, and its"),
+        (0.0, 0.04, "cannot be told from the target-only control: +0.020, and its"),
     ],
 )
 def test_no_more_is_said_than_the_interval_allows(tmp_path: Path, low: float, high: float, said: str) -> None:
     found = outcome(read_run(write_run(tmp_path / "run", summary(low, high))))
-    assert found.findings[0].startswith(said)
+    reached, verdict = found.findings
+    assert reached == "The network after transfer reaches 0.600 mAP; a random ranking is expected to reach 0.100."
+    assert verdict.startswith(f"The network after transfer {said}")
     assert found.chance == 0.1
     assert found.test_pairs == 40
     assert found.measure == "mAP"
@@ -57,14 +60,14 @@ def test_figures_by_instance_stand_beside_and_alone_where_no_pair_has_a_label(tm
         "after": {direction: dict.fromkeys(FIGURES, one) for direction in directions},
     }
     both = outcome(read_run(write_run(tmp_path / "both", told)))
-    assert both.rows[0].instances == dict.fromkeys(FIGURES, Estimate(0.25, (0.2, 0.3)))
-    assert both.chance_of_instances == dict.fromkeys(FIGURES, Estimate(0.05))
+    assert both.rows[0].instances == dict.fromkeys(directions, dict.fromkeys(FIGURES, Estimate(0.25, (0.2, 0.3))))
+    assert both.chance_of_instances == dict.fromkeys(directions, dict.fromkeys(FIGURES, Estimate(0.05)))
     assert both.measure == "mAP"
     told["test"] |= {"map": {}, "gain": {"control": {"value": 0.02, "interval": [0.01, 0.03]}}}
     alone = outcome(read_run(write_run(tmp_path / "alone", told)))
     assert (alone.measure, alone.chance) == ("MRR", 0.05)
     assert alone.rows[0].figures == dict.fromkeys(directions, Estimate(0.25, (0.2, 0.3)))
-    assert alone.findings[0].startswith("Better than the target-only control by 0.020 MRR")
+    assert " is better than the target-only control by 0.020 MRR" in alone.findings[1]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,7 @@ def test_figures_by_instance_stand_beside_and_alone_where_no_pair_has_a_label(tm
     [
         (3, [], ["Validation kept the networks of iteration 3."]),
         (0, [], ["iteration 0: the target network as it was before transfer."]),
-        (0, ["source-network"], ["iteration 0", "validation left out: source-network."]),
+        (0, ["source-network"], ["iteration 0", "no labelled validation pairs vouch for: source-network."]),
     ],
 )
 def test_what_validation_chose(tmp_path: Path, iteration: int, left_out: list[str], said: list[str]) -> None:
@@ -87,3 +90,32 @@ def test_what_validation_chose(tmp_path: Path, iteration: int, left_out: list[st
 def test_an_unfinished_run_has_no_outcome(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the run is not finished; it is stopped"):
         outcome(read_run(write_run(tmp_path / "run", None)))
+
+
+def test_what_the_target_offered_and_what_each_part_came_to(tmp_path: Path) -> None:
+    figure, gain = {"value": 0.7, "interval": [0.6, 0.8]}, {"value": 0.1, "interval": [0.05, 0.15]}
+    told = summary(0.1, 0.2)
+    told["target"] |= {"has": {"labelled pairs": 0, "unlabelled pairs": 800}, "rung": {"number": 2}}
+    told["test"] |= {
+        "result": "space",
+        "map": {"chance": told["test"]["map"]["chance"], "space": {"mean": figure}},
+        "parts": {"neighbours": {"alone": figure, "adds": gain}},
+    }
+    told |= {
+        "untrained": "there are no labels",
+        "space": {
+            "weights": {"neighbours": 0.5},
+            "widths": {"correlation": 9, "neighbours": 9},
+            "aside": {"students": "there are no labels"},
+            "notes": [["correlation", "a source pair counts 1"]],
+        },
+    }
+    found = outcome(read_run(write_run(tmp_path / "run", told)))
+    assert found.findings[0] == "The target offered 800 unlabelled pairs: rung 2 of the ladder (pairs without labels)."
+    assert found.findings[-1] == "The method’s networks were not trained: there are no labels."
+    assert found.parts == (
+        PartResult("neighbours", "in", 0.5, Estimate(0.7, (0.6, 0.8)), Estimate(0.1, (0.05, 0.15))),
+        PartResult("correlation", "taken in", said=("a source pair counts 1",)),
+        PartResult("students", "aside", said=("there are no labels",)),
+    )
+    assert [(row.name, row.figures["mean"].value) for row in found.rows] == [("common space", 0.7)]

@@ -15,7 +15,8 @@ from torch import Tensor
 from dckt_core.base.errors import DataError
 from dckt_core.contract.protocols import Representation
 from dckt_core.evaluation import cosines
-from dckt_core.evaluation.instances import FIGURES, Instances, Standings, by_instance, mrr_gain, summarise
+from dckt_core.evaluation.figures import FIGURES
+from dckt_core.evaluation.instances import Instances, Standings, by_instance, mrr_gain, summarise
 
 DIRECTIONS = ("image_to_text", "text_to_image")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dckt_core.base.errors import DataError
-from dckt_core.runs.record import Estimate, differences, flatten, list_runs, read_run
+from dckt_core.runs.record import differences, flatten, list_runs, read_run
+from dckt_core.runs.results import Estimate
 
 SUMMARY = {
     "test": {
@@ -31,7 +32,7 @@ def write_run(folder: Path, *, summary: object = SUMMARY, config: str = "seed = 
 
 
 def test_figures_of_a_summary(tmp_path: Path) -> None:
-    record = read_run(write_run(tmp_path / "run"))
+    record = read_run(write_run(tmp_path / "run")).results
     assert record.map_of("after") == Estimate(0.6, (0.5, 0.7))
     assert record.map_of("chance", "image_to_text") == Estimate(0.1)
     assert record.map_of("control") is None
@@ -44,7 +45,7 @@ def test_a_broken_summary_is_named(tmp_path: Path, broken: str) -> None:
     folder = write_run(tmp_path / "run")
     (folder / "summary.json").write_text(broken)
     with pytest.raises(DataError, match=r"summary\.json: "):
-        read_run(folder).map_of("after")
+        read_run(folder).results.map_of("after")
 
 
 def test_no_run_is_named(tmp_path: Path) -> None:
