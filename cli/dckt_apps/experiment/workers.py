@@ -1,4 +1,8 @@
-"""Tasks in processes, each in one of its own: one that dies costs its task alone, and what it held goes with it."""
+"""Tasks in processes, each in one of its own: one that dies costs its task alone, and what it held goes with it.
+
+The pools of concurrent.futures and loky give up all their tasks as soon as one process dies, an experiment of days
+for one cell that ran out of memory, and they keep processes for further tasks, with what these have left behind.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +101,7 @@ def _how(code: int | None) -> str:
 
 def _serve(connection: Connection, threads: int) -> None:
     """Performs a task, and sends what went wrong or None."""
-    os.setpgrp()  # a Ctrl-C in the terminal reaches the parent alone, who passes it on once
+    _leave_terminal()
     _end_with_parent()
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     logger.addHandler(logging.NullHandler())  # a run's lines are in its log.jsonl
@@ -113,6 +117,14 @@ def _serve(connection: Connection, threads: int) -> None:
         fault = describe(error)
     with suppress(OSError):  # nobody listens any more
         connection.send(fault)
+
+
+def _leave_terminal() -> None:
+    """Has a Ctrl-C in the terminal reach the parent alone, who passes it on once."""
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
+    else:  # Windows knows no such groups; a training that hears it none the less stops as it is about to be told
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _end_with_parent() -> None:

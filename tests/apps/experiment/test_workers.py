@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from dckt_apps.experiment.workers import work
+from dckt_apps.experiment.workers import _leave_terminal, work
+from tests.support.processes import ended, forked
 from tests.support.tasks import perform
 
 
@@ -64,6 +65,22 @@ def test_a_request_to_stop_ends_what_is_at_work(tmp_path: Path) -> None:
         done.append(task)
     assert done == [file]
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize("system", ["with groups of processes", "without"])
+def test_an_interrupt_from_the_terminal_reaches_the_parent_alone(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if system == "without":  # as on Windows
+        monkeypatch.delattr(os, "setpgrp")
+
+    def worker() -> int:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        _leave_terminal()
+        if system == "without":
+            os.kill(os.getpid(), signal.SIGINT)
+            return 0
+        return int(os.getpgrp() != os.getpid())
+
+    assert ended(forked(worker)) == 0
 
 
 PARENT = """
