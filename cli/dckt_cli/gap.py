@@ -11,7 +11,7 @@ import click
 from dckt_cli import options
 
 if TYPE_CHECKING:
-    from dckt_apps.experiment.gap import LayerRows
+    from dckt_apps.gap import LayerRows
     from dckt_kernels import TwoSampleTest
 
 TITLES = {"before": "before transfer", "control": "target-only control", "after": "after transfer"}
@@ -47,7 +47,7 @@ def gap(ctx: click.Context, /, run: Path, **flags: Any) -> None:
     dealings of the pooled pairs whose MMD is as large: small where the domains can be told apart, which two real data
     sets always can. What transfer does is the difference between the columns, not p.
     """
-    from dckt_apps.experiment.gap import layer_rows
+    from dckt_apps.gap import layer_rows
     from dckt_cli.console import watching
     from dckt_core.base.device import find_device
     from dckt_core.base.rng import generator_for

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from dckt_apps.experiment.gap import LayerRows, layer_rows
+from dckt_apps.gap import LayerRows, layer_rows
 from dckt_cli.main import main
 from dckt_core.base.errors import ExitCode
 from dckt_core.contract.discovery import load_registry
