@@ -10,7 +10,9 @@ DATA := $(patsubst %/pascal_sentences,%,$(firstword $(wildcard ../*/data/pascal_
 .PHONY: demo test numerics test-slow test-lowest reliability check docs site pictures clean
 
 demo: $(STAMP)  ## install, then the main job on the embedded sample data, and the ladder of what a target may offer
+	@echo 'One training: printed glyphs with labels (source) help to search scanned digits (target).'
 	$(BIN)/dckt train --encoder vgg19 --sampler ap-progressive
+	@echo 'And the ladder: the same search, by what the target offers to learn from.'
 	$(BIN)/dckt experiment benchmarks/plans/demo.toml --workers 2 --quiet
 
 # Real data beside the checkout are tested with, where there are any.

@@ -32,7 +32,8 @@ PICTURE = "ladder.png"
 def experiment(ctx: click.Context, /, **flags: Any) -> int:
     """Compare ways of training over seeds, data sets and what a target offers, from nothing to all labels.
 
-    The same command goes on with an experiment that was stopped or killed. It leaves results.csv and report.md.
+    The same command goes on with an experiment that was stopped or killed. It leaves results.csv, parts.csv and
+    report.md.
     """
     from dckt_apps.experiment.plan import read_plan
     from dckt_apps.experiment.runner import run_experiment, standing
@@ -77,6 +78,7 @@ def _as_json(now: Standing) -> dict[str, Any]:
 
 
 def _show(plan: Plan, now: Standing, *, dry_run: bool) -> None:
+    from dckt_apps.experiment.baselines import BASELINES
     from dckt_apps.experiment.picture import bars, draw, steps
 
     if dry_run:
@@ -92,8 +94,12 @@ def _show(plan: Plan, now: Standing, *, dry_run: bool) -> None:
         click.echo(f"failed: {cell}: {fault}")
     found = steps(plan, now.rows)
     if found and len(plan.rungs) > 1:
-        click.echo(f"\n{bars(found)}\n")
+        click.echo(f"\n{bars(found)}")
+        for arm, baseline in ((name, arm.baseline) for name, arm in plan.arms.items() if arm.baseline):
+            about = BASELINES[baseline]
+            click.echo(f"{arm}: a baseline, {about.summary}; learns from {about.learns_from}")
+        click.echo("")
         draw(found, now.folder / PICTURE)
         click.echo(f"picture: {now.folder / PICTURE}")
     click.echo(f"{len(now.done)} of {len(now.cells)} cells are done")
-    click.echo(f"report: {now.folder / 'report.md'}\ntable:  {now.folder / 'results.csv'}")
+    click.echo(f"report: {now.folder / 'report.md'}\ntables: {now.folder / 'results.csv'}, {now.folder / 'parts.csv'}")

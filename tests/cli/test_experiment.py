@@ -58,7 +58,11 @@ def test_a_dry_run_knows_what_is_done(in_home: Path, capsys: Capture) -> None:
 def test_it_goes_on_and_says_where_the_report_is(in_home: Path, capsys: Capture) -> None:
     assert main(["experiment", "plan.toml", "-o", "done", "--set", "seeds=[0]", "--arm", "means"]) == 0
     told = capsys.readouterr()
-    assert told.out.splitlines() == ["1 of 4 cells are done", "report: done/report.md", "table:  done/results.csv"]
+    assert told.out.splitlines() == [
+        "1 of 4 cells are done",
+        "report: done/report.md",
+        "tables: done/results.csv, done/parts.csv",
+    ]
     assert "cells: 1/1" in told.err
     assert "1 of 4 cells are done." in (in_home / "done" / "report.md").read_text()
 

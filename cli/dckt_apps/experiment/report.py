@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import chain
 
 from dckt_apps.experiment.cells import Cell
 from dckt_apps.experiment.plan import Plan
-from dckt_apps.experiment.results import Row, select
+from dckt_apps.experiment.results import PartRow, Row, select
 from dckt_apps.experiment.statistics import Estimate, estimate, paired_difference
-from dckt_core.evaluation.figures import FIGURES
+from dckt_core.evaluation.figures import FIGURES, MEDIAN_RANK
 
 HOW_TO_READ = """\
 mAP over the whole ranking by cosine, relevant = same class; by partner: how early an item finds one of its own. Every
@@ -32,28 +32,35 @@ BY_CLASS, BY_PARTNER = "map_mean", "mrr"
 TITLES = {BY_CLASS: "mAP", BY_PARTNER: "MRR"}
 """What arms are compared by: mAP, or MRR where no test pair has a label."""
 
+OTHERWISE = {"taken in": "built upon by others", "left out": "left out", "aside": "steps aside"}
+"""What else may become of a part, by its place."""
+
 Figures = Mapping[int, float]
 """A number for each seed."""
 
 
-def report(plan: Plan, cells: Sequence[Cell], rows: Sequence[Row], failures: Mapping[str, str]) -> str:
-    """The report.
+def report(
+    plan: Plan, cells: Sequence[Cell], rows: Sequence[Row], failures: Mapping[str, str], parts: Sequence[PartRow] = ()
+) -> str:
+    """The report, of the cells that are done and of the parts of their common spaces.
 
     failures: what went wrong, by the key of the task.
     """
     how = f"{HOW_TO_READ} {OF_SPLIT[plan.folds is not None]}"
-    parts = [f"# Experiment {plan.name}", f"{len(rows)} of {len(cells)} cells are done.", how]
+    said = [f"# Experiment {plan.name}", f"{len(rows)} of {len(cells)} cells are done.", how]
     failed = [f"- {cell}: {failures[cell.task.key]}" for cell in cells if cell.task.key in failures]
     if failed:
-        parts += ["## Failed", "\n".join(failed)]
+        said += ["## Failed", "\n".join(failed)]
     for data in plan.data:
         here = [row for row in rows if row.data == data]
         column = BY_PARTNER if here and all(row.map_mean is None for row in here) else BY_CLASS
-        parts.append(f"## {data}")
+        said.append(f"## {data}")
         if len(plan.rungs) > 1:
-            parts += [_overview(plan, here, data, column), *_steps(plan, here, data, column)]
-        parts += chain.from_iterable(_setting(plan, here, data, rung, column) for rung in plan.rungs)
-    return "\n\n".join(part for part in parts if part) + "\n"
+            said += [_overview(plan, here, data, column), *_steps(plan, here, data, column)]
+        for rung in plan.rungs:
+            of_rung = [part for part in parts if (part.data, part.rung) == (data, rung)]
+            said += [*_setting(plan, here, data, rung, column), *_parts(plan, of_rung, TITLES[column])]
+    return "\n\n".join(one for one in said if one) + "\n"
 
 
 def _overview(plan: Plan, rows: Sequence[Row], data: str, column: str) -> str:
@@ -148,9 +155,34 @@ def _by_partner(plan: Plan, rows: Sequence[Row], data: str, rung: str) -> str:
     for arm in plan.arms:
         found = {column: _estimate(select(rows, column, data=data, rung=rung, arm=arm)) for column in FIGURES}
         if (mrr := found[BY_PARTNER]) is not None:
-            shown = {column: _figure(one) for column, one in found.items()} | {BY_PARTNER: _with_interval(mrr)}
+            shown = {column: _figure(one, ".1f" if column == MEDIAN_RANK else ".3f") for column, one in found.items()}
+            shown[BY_PARTNER] = _with_interval(mrr)
             lines.append([arm, str(mrr.n), *shown.values()])
     return _table(lines) if len(lines) > 1 else ""
+
+
+def _parts(plan: Plan, rows: Sequence[PartRow], measure: str) -> list[str]:
+    """What each part of each arm's common space reaches by itself, and what the space has more than without it."""
+    lines = [["arm", "part", "in the space", f"by itself, {measure}", "adds (95 % interval)", "otherwise"]]
+    never = []
+    for arm in plan.arms:
+        of_arm = [row for row in rows if row.arm == arm]
+        for part in dict.fromkeys(row.part for row in of_arm):
+            of_part = {row.seed: row for row in of_arm if row.part == part}
+            places = Counter(row.place for row in of_part.values())
+            others = ", ".join(f"{OTHERWISE[place]} in {count}" for place, count in places.items() if place != "in")
+            if not places["in"]:
+                never.append(f"- {arm}: {part} ({others})")
+                continue
+            alone = {seed: row.alone for seed, row in of_part.items() if row.alone is not None}
+            adds = {seed: row.adds for seed, row in of_part.items() if row.adds is not None}
+            count = f"{places['in']} of {len({row.seed for row in of_arm})}"
+            shown = [_figure(_estimate(alone)), _with_interval(_estimate(adds), "+.3f")]
+            lines.append([arm, part, count, *shown, others])
+    if len(lines) == 1:
+        return []
+    beside = ["Not in the space of any run:\n\n" + "\n".join(never)] if never else []
+    return ["Parts of the common space, over the runs in which they are in it:", _table(lines), *beside]
 
 
 def _contrasts(plan: Plan, rows: Sequence[Row], data: str, rung: str, column: str) -> list[str]:
@@ -174,8 +206,8 @@ def _estimate(figures: Figures) -> Estimate | None:
     return estimate(list(figures.values())) if figures else None
 
 
-def _figure(found: Estimate | None) -> str:
-    return "-" if found is None else f"{found.mean:.3f}"
+def _figure(found: Estimate | None, style: str = ".3f") -> str:
+    return "-" if found is None else format(found.mean, style)
 
 
 def _with_interval(found: Estimate | None, style: str = ".3f") -> str:

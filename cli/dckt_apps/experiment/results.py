@@ -6,12 +6,13 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from dckt_apps.experiment.cells import Cell
 from dckt_core.evaluation.directions import DIRECTIONS, MEAN
 from dckt_core.evaluation.figures import FIGURES
-from dckt_core.runs.results import lookup
+from dckt_core.runs.results import Results, lookup
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,49 @@ def row_of(cell: Cell, summary: Mapping[str, Any]) -> Row:
     )
 
 
+@dataclass(frozen=True)
+class PartRow:
+    """A part of the common space that a cell is; None where there is no number.
+
+    Attributes:
+        place: whether it is in the space, as `dckt_core.runs.results.PartResult` says.
+        alone, adds: in the measure of the run, `map` or `mrr`, the mean of both directions.
+    """
+
+    data: str
+    rung: str
+    arm: str
+    seed: int
+    part: str
+    place: str
+    weight: float | None
+    alone: float | None
+    adds: float | None
+
+
+def part_rows_of(cell: Cell, summary: Mapping[str, Any], file: Path) -> list[PartRow]:
+    """The parts of the cell's common space; none where it is something else.
+
+    file: where the summary is, for faults.
+    """
+    if cell.not_applicable(summary) or cell.network(summary) != "space":
+        return []
+    return [
+        PartRow(
+            data=cell.data,
+            rung=cell.rung,
+            arm=cell.arm,
+            seed=cell.seed,
+            part=part.name,
+            place=part.place,
+            weight=part.weight,
+            alone=None if part.alone is None else part.alone.value,
+            adds=None if part.adds is None else part.adds.value,
+        )
+        for part in Results(summary, file).parts
+    ]
+
+
 def select(rows: Iterable[Row], column: str, *, data: str, rung: str, arm: str) -> dict[int, float]:
     """One number for each seed; what is None is left out."""
     wanted = (data, rung, arm)
@@ -92,8 +136,9 @@ def select(rows: Iterable[Row], column: str, *, data: str, rung: str, arm: str) 
     return {seed: float(value) for seed, value in found.items() if value is not None}
 
 
-def as_csv(rows: Sequence[Row]) -> str:
-    columns = [field.name for field in fields(Row)]
+def as_csv(rows: Sequence[Row] | Sequence[PartRow], kind: type[Row | PartRow] = Row) -> str:
+    """Rows of one kind, under the names of its fields."""
+    columns = [field.name for field in fields(kind)]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)

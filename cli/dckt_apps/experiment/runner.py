@@ -1,6 +1,7 @@
 """Runs a plan: trains what is not done yet, in worker processes, and keeps the table and the report up to date.
 
     OUT/results.csv     one row a cell
+    OUT/parts.csv       one row a part of a cell's common space
     OUT/report.md       means, intervals, contrasts
     OUT/runs/<key>/     the runs and baselines, as `dckt train` leaves them, less the checkpoints
 
@@ -21,7 +22,7 @@ from dckt_apps.experiment.cells import OF_BASELINES, Cell, Task, cells_of, tasks
 from dckt_apps.experiment.perform import Performer
 from dckt_apps.experiment.plan import Plan
 from dckt_apps.experiment.report import report
-from dckt_apps.experiment.results import Row, as_csv, row_of
+from dckt_apps.experiment.results import PartRow, Row, as_csv, part_rows_of, row_of
 from dckt_apps.experiment.workers import work
 from dckt_core.base.errors import DataError, DcktError, ExitCode, StoppedError, StorageError, UsageError, did_you_mean
 from dckt_core.base.progress import Progress, logger, silent
@@ -58,6 +59,13 @@ class Standing:
     def rows(self) -> list[Row]:
         """What came out of the cells that are done."""
         return [row_of(cell, self.summaries[cell.task.key]) for cell in self.done]
+
+    @property
+    def part_rows(self) -> list[PartRow]:
+        """The parts of the common spaces among them."""
+        files = {key: Layout(self.folder / "runs" / key).summary for key in self.summaries}
+        found = (part_rows_of(cell, self.summaries[cell.task.key], files[cell.task.key]) for cell in self.done)
+        return [row for rows in found for row in rows]
 
     @property
     def failed(self) -> list[tuple[Cell, str]]:
@@ -155,9 +163,10 @@ def _record(now: Standing, task: Task, cells: list[Cell], fault: str | None, *, 
 
 
 def _write(plan: Plan, now: Standing) -> None:
-    rows = now.rows
+    rows, parts = now.rows, now.part_rows
     write_text(now.folder / "results.csv", as_csv(rows))
-    write_text(now.folder / "report.md", report(plan, now.cells, rows, now.failures))
+    write_text(now.folder / "parts.csv", as_csv(parts, PartRow))
+    write_text(now.folder / "report.md", report(plan, now.cells, rows, now.failures, parts))
 
 
 def _read_summary(run_dir: Path) -> Summary | None:

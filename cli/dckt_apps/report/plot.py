@@ -20,6 +20,8 @@ def learning_curves(records: Sequence[RunRecord]) -> Figure:
         DataError: a run has no metrics.
     """
     for record in records:
+        if record.results.untrained:
+            raise DataError(f"{record.path}: the method's networks were not trained: {record.results.untrained}")
         if not record.metrics:
             raise DataError(f"{record.path / 'metrics.csv'}: no measurements; the 'csv' observer writes them")
     if len(records) == 1:

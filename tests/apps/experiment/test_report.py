@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from scipy.stats import ttest_1samp, ttest_rel
 from dckt_apps.experiment.cells import Cell, Task
 from dckt_apps.experiment.plan import Plan, read_plan
 from dckt_apps.experiment.report import report
-from dckt_apps.experiment.results import Row, as_csv, row_of, select
+from dckt_apps.experiment.results import PartRow, Row, as_csv, part_rows_of, row_of, select
 from dckt_core.config import Config
 from dckt_core.evaluation.figures import FIGURES
 
@@ -172,7 +173,7 @@ def test_figures_by_partner(plan: Plan) -> None:
     text = report(plan, cells(plan), gathered(plan), {})
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "| by partner | n | recall@1 | recall@5 | recall@10 | median rank | MRR |" in lines
-    assert "| dckt | 3 | 0.300 | 0.300 | 0.300 | 0.300 | 0.300 (0.176 to 0.424) |" in lines
+    assert "| dckt | 3 | 0.300 | 0.300 | 0.300 | 0.3 | 0.300 (0.176 to 0.424) |" in lines
 
 
 def test_arms_are_compared_by_partner_where_no_test_pair_has_a_label(plan: Plan) -> None:
@@ -190,3 +191,46 @@ def test_arms_are_compared_by_partner_where_no_test_pair_has_a_label(plan: Plan)
 def test_what_a_seed_decides_is_said(plan: Plan) -> None:
     assert "other seeds on the same test pairs" in report(plan, [], [], {})
     assert "which fold of the target's pairs is tested" in report(replace(plan, folds=5), [], [], {})
+
+
+def of_space(seed: int, adds: float | None) -> dict[str, Any]:
+    """A run whose result is a common space; the second part is in it where it adds something."""
+    told = summary("space", 0.5 + seed / 100)
+    interval = [0.0, 1.0]
+    told["space"] = {
+        "weights": {"students": 1.0} | ({} if adds is None else {"network": 0.5}),
+        "widths": {"students": 3, "network": 3, "names": 3},
+        "left_out": ["network"] if adds is None else [],
+        "aside": {"transport": "nothing is unpaired"},
+    }
+    told["test"]["parts"] = {"students": {"alone": {"value": 0.4, "interval": interval}}}
+    if adds is not None:
+        told["test"]["parts"]["network"] = {name: {"value": adds, "interval": interval} for name in ("alone", "adds")}
+    return told
+
+
+def test_parts_are_told_over_the_seeds_in_which_they_are_in_the_space(plan: Plan) -> None:
+    summaries = [of_space(0, 0.01), of_space(1, 0.03), of_space(2, None)]
+    of_arm = [cell for cell in cells(plan) if cell.arm == "dckt"]
+    rows = [row_of(cell, summaries[cell.seed]) for cell in of_arm]
+    parts = [part for cell in of_arm for part in part_rows_of(cell, summaries[cell.seed], Path("summary.json"))]
+    assert Counter((part.part, part.place) for part in parts) == {
+        ("students", "in"): 3,
+        ("network", "in"): 2,
+        ("network", "left out"): 1,
+        ("names", "taken in"): 3,
+        ("transport", "aside"): 3,
+    }
+    text = " ".join(report(plan, of_arm, rows, {}, parts).split())
+    low, high = ttest_1samp([0.01, 0.03], 0).confidence_interval()
+    assert "| dckt | students | 3 of 3 | 0.400 | - | |" in text
+    assert f"| dckt | network | 2 of 3 | 0.020 | +0.020 ({low:+.3f} to {high:+.3f}) | left out in 1 |" in text
+    assert "- dckt: names (built upon by others in 3) - dckt: transport (steps aside in 3)" in text
+    table = list(csv.DictReader(io.StringIO(as_csv(parts, PartRow))))
+    columns = ("seed", "part", "place", "weight", "adds")
+    assert [table[1][name] for name in columns] == ["0", "network", "in", "0.5", "0.01"]
+
+
+def test_a_cell_that_is_a_network_has_no_parts(plan: Plan) -> None:
+    cell = cells(plan)[0]
+    assert part_rows_of(cell, summary("after", 0.5), Path("summary.json")) == []
