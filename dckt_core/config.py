@@ -105,6 +105,16 @@ class SpaceConfig(Section):
         return {name: part for name, part in self.parts.items() if part.weight}
 
 
+IDENTITIES = ("name", "location")
+"""Keys of a table that say which plugin its other keys are options of; see `merge`."""
+
+
+def reserved_keys(kind: str) -> frozenset[str]:
+    """What the table of a plugin of that kind holds beside the plugin's options, so that no option may be called so."""
+    choices: dict[str, type[BaseModel]] = {"dataset": DataChoice, "part": PartChoice}
+    return frozenset(choices.get(kind, PluginChoice).model_fields).union(IDENTITIES)
+
+
 class MediaLevel(Section):
     """Weights of the discrepancy between the domains on each medium's own layers."""
 
@@ -318,7 +328,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in over.items():
         below = result.get(key)
         if isinstance(value, Mapping) and isinstance(below, Mapping):
-            identity = next((k for k in ("name", "location") if k in value), None)
+            identity = next((k for k in IDENTITIES if k in value), None)
             fresh = identity is not None and value[identity] != below.get(identity)
             result[key] = dict(value) if fresh else merge(below, value)
         else:

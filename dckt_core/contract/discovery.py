@@ -59,13 +59,6 @@ HOOKS: dict[str, type[Spec[Any]]] = {
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 """What a plugin may be called: what is easy to type, and needs no quotes in a shell or in TOML."""
 
-RESERVED_OPTIONS = {
-    "": frozenset({"name"}),
-    "dataset": frozenset({"name", "location", "layout"}),
-    "part": frozenset({"weight"}),
-}
-"""By kind, what the plugin's table in a configuration holds beside its options."""
-
 
 def load_registry(*, plugins: bool = True, environ: Mapping[str, str] = os.environ) -> Registry:
     """All that is installed; a warning line on the `dckt` logger for whatever had to be left out.
@@ -275,8 +268,6 @@ def spec_fault(spec: Spec[Any]) -> str | None:
     for field in dataclasses.fields(spec.options):
         if field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             return f"its option '{field.name}' has no default"
-        if field.name in RESERVED_OPTIONS.get(spec.kind, RESERVED_OPTIONS[""]):
-            return f"its option '{field.name}' has a name that a configuration keeps for itself"
     return None
 
 

@@ -86,7 +86,12 @@ def parse_options(spec: Spec[OptionsT], values: Mapping[str, Any], *, where: str
 
 
 def check_options(spec: Spec[Any]) -> None:
-    """Raises PluginError unless all default options are valid under the options' own rules."""
+    """Raises PluginError unless a configuration can hold the options, and all defaults are valid under their rules."""
+    from dckt_core.config import reserved_keys
+
+    for name in _defaults(spec):
+        if name in reserved_keys(spec.kind):
+            raise PluginError(f"its option '{name}' has a name that a configuration keeps for itself")
     parse_options(spec, {}, where=f"{spec.kind} '{spec.name}'")
 
 

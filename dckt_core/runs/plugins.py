@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,10 @@ class Plugins:
 
     def __init__(self, config: Config, registry: Registry) -> None:
         kinds = {"encoder": "encoder", "text_encoder": "encoder", "discrepancy": "discrepancy", "sampler": "sampler"}
-        self._chosen = {role: _parse(registry, kind, getattr(config, role)) for role, kind in kinds.items()}
-        self._observers = [_parse(registry, "observer", choice) for choice in config.observers]
-        named = {name: PluginChoice(name=name, **part.options) for name, part in config.space.parts.items()}
-        self._parts = {name: _parse(registry, "part", choice) for name, choice in named.items()}
+        self._chosen = {role: _parse_choice(registry, kind, getattr(config, role)) for role, kind in kinds.items()}
+        self._observers = [_parse_choice(registry, "observer", choice) for choice in config.observers]
+        parts = config.space.parts
+        self._parts = {name: _parse(registry, "part", name, part.options) for name, part in parts.items()}
         self.config = config.model_copy(
             update={role: _spelled_out(*chosen) for role, chosen in self._chosen.items()}
             | {"observers": tuple(_spelled_out(*chosen) for chosen in self._observers)}
@@ -90,9 +91,13 @@ class Plugins:
         return observers
 
 
-def _parse(registry: Registry, kind: str, choice: PluginChoice) -> tuple[Registered, Any]:
-    registered = registry.find(kind, choice.name)
-    return registered, parse_options(registered.spec, choice.options, where=f"{kind} '{choice.name}'")
+def _parse_choice(registry: Registry, kind: str, choice: PluginChoice) -> tuple[Registered, Any]:
+    return _parse(registry, kind, choice.name, choice.options)
+
+
+def _parse(registry: Registry, kind: str, name: str, options: Mapping[str, Any]) -> tuple[Registered, Any]:
+    registered = registry.find(kind, name)
+    return registered, parse_options(registered.spec, options, where=f"{kind} '{name}'")
 
 
 def _spelled_out(registered: Registered, options: Any) -> PluginChoice:

@@ -160,11 +160,6 @@ BAD_SPECS = {
         + "\nimport dataclasses\nOptions = dataclasses.make_dataclass('Options', [('alpha', float)])",
         "its option 'alpha' has no default",
     ),
-    "reserved-option": (
-        spec("d", options="Options")
-        + "\nimport dataclasses\nOptions = dataclasses.make_dataclass('Options', [('name', str, 'x')])",
-        "its option 'name' has a name that a configuration keeps for itself",
-    ),
     "no-call": (spec("d").replace("lambda options, context: None", "42"), "its build cannot be called"),
     "no-colon": (
         spec("d").replace("lambda options, context: None", "'my_module.build'"),

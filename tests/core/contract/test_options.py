@@ -1,7 +1,7 @@
 import contextlib
 import enum
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AfterValidator, Field
 
-from dckt_core import DiscrepancySpec
+from dckt_core import DiscrepancySpec, EncoderSpec
 from dckt_core.base.errors import PluginError, UsageError
+from dckt_core.contract.discovery import HOOKS
 from dckt_core.contract.options import check_options, describe_options, parse_options, split_assignments
+from dckt_core.contract.specs import Spec
 
 
 class Colour(enum.Enum):
@@ -177,6 +179,32 @@ def test_unsound_options_are_the_plugins_fault(options: type[Any], reason: str) 
     with pytest.raises(PluginError) as caught:
         check_options(spec_of(options))
     assert reason in str(caught.value)
+
+
+RESERVED = {kind: {"name", "location"} for kind in ("encoder", "discrepancy", "sampler", "index", "observer")} | {
+    "dataset": {"name", "location", "layout"},
+    "part": {"name", "location", "weight", "earn"},
+}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_an_option_is_not_called_as_a_key_of_the_plugins_table_of_its_kind(hook: str) -> None:
+    described = HOOKS[hook]
+    reasons = {name: _refusal(described, name) for name in ("name", "location", "layout", "weight", "earn", "side")}
+    assert {name for name, reason in reasons.items() if reason} == RESERVED[described.kind]
+    assert reasons["name"] == "its option 'name' has a name that a configuration keeps for itself"
+
+
+def _refusal(described: type[Spec[Any]], name: str) -> str:
+    functions = {field: lambda *given: None for field in described.functions}
+    more = {"modality": "image"} if described is EncoderSpec else {}
+    options = make_dataclass("Options", [(name, int, field(default=1))], frozen=True)
+    spec = described(name="mine", summary="", options=options, api="1.0", **functions, **more)
+    try:
+        check_options(spec)
+    except PluginError as error:
+        return str(error)
+    return ""
 
 
 def test_describe() -> None:
