@@ -7,7 +7,7 @@ EXTRAS ?= $(if $(CI),test,dev)
 STAMP := $(VENV)/.installed-$(EXTRAS)
 DATA := $(patsubst %/pascal_sentences,%,$(firstword $(wildcard ../*/data/pascal_sentences)))
 
-.PHONY: demo test numerics test-slow test-lowest reliability check docs site pictures clean
+.PHONY: demo browser test numerics test-slow test-lowest reliability check docs site pictures clean
 
 demo: $(STAMP)  ## install, then the main job on the embedded sample data, and the ladder of what a target may offer
 	@echo 'One training: printed glyphs with labels (source) help to search scanned digits (target).'
@@ -20,6 +20,9 @@ test test-slow: export DCKT_TEST_DATA ?= $(if $(DATA),$(CURDIR)/$(DATA))
 
 test: $(STAMP) check  ## install, then every check; EXTRAS=test tests all extras, too
 	$(BIN)/python -m pytest -n $(JOBS)
+
+browser: $(STAMP)  ## Chromium for the tests of pages, where the system has none; asks for the right to install
+	$(BIN)/python -m playwright install --with-deps chromium
 
 numerics: $(STAMP)  ## the tests of sums as other processors add them up, with one thread and two
 	$(BIN)/python tests/numerics.py

@@ -79,5 +79,5 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if LEFT_OUT:
         parts = ", ".join(f"{part} ({count})" for part, count in sorted(LEFT_OUT.items()))
-        how = "`make test EXTRAS=test` and `apt install chromium` bring all parts"
+        how = "`make test EXTRAS=test` and, before it, `make browser` bring all parts"
         terminalreporter.write_line(f"Left out for want of {parts}. {how}.", red=bool(os.environ.get("CI")), bold=True)

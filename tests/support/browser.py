@@ -90,13 +90,13 @@ class Browser:
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    """Headless Chromium, driven by playwright. Skips the test where one of them is missing."""
+    """Headless Chromium, the system's or that of `make browser`, driven by playwright. Skips the test where one of them is missing."""
     driver = part("playwright.sync_api")
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        absent("Chromium")
     flags = ["--no-sandbox"] if os.geteuid() == 0 else []  # it refuses to run as root otherwise
     with driver.sync_playwright() as playwright:
+        program = next(filter(None, map(shutil.which, (*NAMES, playwright.chromium.executable_path))), None)
+        if program is None:
+            absent("Chromium")
         browser = playwright.chromium.launch(executable_path=program, args=flags)
         try:
             yield Browser(browser)
