@@ -90,7 +90,10 @@ class Browser:
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    """Headless Chromium, the system's or that of `make browser`, driven by playwright. Skips the test where one of them is missing."""
+    """Headless Chromium, the system's or that of `make browser`, driven by playwright.
+
+    Skips the test where one of them is missing.
+    """
     driver = part("playwright.sync_api")
     flags = ["--no-sandbox"] if os.geteuid() == 0 else []  # it refuses to run as root otherwise
     with driver.sync_playwright() as playwright:
