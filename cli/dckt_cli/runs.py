@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RUNS_DIR = click.option("--runs-dir", metavar="DIR", type=options.Place(), default=Path("runs"), show_default=True)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
-LISTED = ("before", "control", "after")
+LISTED = ("control", "after")
 """The networks that the list has beside each run's result."""
 
 
@@ -36,8 +36,8 @@ def list_runs(runs_dir: Path, as_json: bool) -> None:
     """List the runs of a folder, the oldest first: what the target offered each, and what came out.
 
     Figures are test mAP, or MRR where no test pair has a label, the mean of both directions: of the method's network
-    before transfer, its target-only control and after transfer, and of the run's result, which is the common space
-    where that is more than the network.
+    after transfer and its target-only control, and of the run's result, which is the common space where that is more
+    than the network.
     """
     from dckt_core.runs.record import list_runs as read_runs
 
@@ -54,7 +54,7 @@ def list_runs(runs_dir: Path, as_json: bool) -> None:
     from dckt_cli.screen import Screen
 
     table = Table(title="on the test split, mean of both directions", title_justify="left")
-    for column in ("run", "started", "data", "target offers", "encoders", "sampler"):
+    for column in ("run", "started", "data", "target offers", "encoders, sampler"):
         table.add_column(column, overflow="fold")
     for column in (*LISTED, "result"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -229,17 +229,17 @@ def _cells(record: RunRecord, row: dict[str, Any]) -> list[str]:
     """A row of the list for a terminal."""
     head = [row["name"], row["started"].replace("T", " ")[:16]]
     if "error" in row:
-        return [*head, f"unreadable; dckt runs show {row['path']}", "", "", "", "", "", "", ""]
+        return [*head, f"unreadable; dckt runs show {row['path']}", "", "", "", "", ""]
     results, finished = record.results, row["status"] == "finished"
     figures = [results.figure_of(name) for name in (*LISTED, results.result or "")]
     shown = ["-" if figure is None else f"{figure.value:.3f}" for figure in figures]
     if finished:
         shown[-1] += f" {results.measure}" if results.measure else ""
     else:
-        shown = ["", "", "", row["status"]]
+        shown = ["", "", row["status"]]
     offer = str(results.offer) if finished else ""
-    encoders = f"{row['encoder']} {row['text_encoder']}"
-    return [*head, f"{row['source']} -> {row['target']}", offer, encoders, str(row["sampler"]), *shown]
+    how = f"{row['encoder']} {row['text_encoder']} {row['sampler']}"
+    return [*head, f"{row['source']} -> {row['target']}", offer, how, *shown]
 
 
 def _figures(records: list[RunRecord]) -> Table:
