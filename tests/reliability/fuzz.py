@@ -24,8 +24,8 @@ from pathlib import Path
 
 from dckt_core.base.errors import DcktError
 from dckt_core.base.progress import logger
-from tests.reliability.readers import Reader, readers
 from tests.support.mutations import spoil
+from tests.support.readers import Reader, readers
 
 SHARES = {"snapshot, restored": 0.1, "weights": 0.5, "word vectors": 0.5, "word vectors, binary": 0.5, "image": 0.5}
 """Readers that take long per file meet fewer."""

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from dckt_core.base.errors import DcktError
 from tests.reliability import fuzz as script
 from tests.reliability.fuzz import fuzz
-from tests.reliability.readers import Reader, readers
 from tests.support.mutations import WAYS, spoil
+from tests.support.readers import Reader, readers
 
 READERS = (
     "manifest", "config", "checkpoint", "snapshot", "snapshot, restored", "feature cache", "verdict cache", "model",

@@ -19,10 +19,10 @@ from dckt_core.engine.snapshot import load_snapshot
 from dckt_core.io.tensors import WEIGHTS, WEIGHTS_FORMAT, load_weights, save_tensors, save_weights
 from dckt_plugins.encoders.vector_files import read_vectors
 from dckt_plugins.encoders.weights import fitting, read_weights
-from tests.reliability.headers import bad_headers, file_of, tensor
-from tests.reliability.pickles import MALICIOUS, obey
 from tests.support import tiny
+from tests.support.headers import bad_headers, file_of, tensor
 from tests.support.needs import part
+from tests.support.pickles import MALICIOUS, obey
 
 ROOT = Path(__file__).parents[2]
 Capture = pytest.CaptureFixture[str]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sized
+from collections.abc import Callable, Iterable, Sized
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dckt_apps.experiment.runner import Standing
 from tests.support.squares import SOURCE, TARGET, write_squares
+
+Run = Callable[..., Standing]
+"""`run(plan, arms=["means"])`, the fixture that runs a plan in the test's own process."""
 
 SIZES = {"train": 5, "val": 2, "test": 3}
 

@@ -12,9 +12,7 @@ from dckt_apps.experiment.plan import Plan, read_plan
 from dckt_apps.experiment.runner import Standing, run_experiment
 from dckt_core.base.errors import DcktError
 from dckt_core.contract.discovery import Registry, load_registry
-from tests.support.plans import write_plan
-
-Run = Callable[..., Standing]
+from tests.support.plans import Run, write_plan
 
 
 @pytest.fixture(scope="session")

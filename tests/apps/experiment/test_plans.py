@@ -10,8 +10,8 @@ import pytest
 
 from dckt_apps.experiment.plan import Plan, read_plan
 from dckt_core.config import Config
-from tests.apps.experiment.conftest import Run
 from tests.support.pages import ROOT
+from tests.support.plans import Run
 
 PLANS = sorted((ROOT / "benchmarks/plans").glob("*.toml"))
 LADDERS = [file for file in PLANS if file.stem.startswith("ladder-")]

@@ -17,7 +17,7 @@ from dckt_core.config import Config
 from dckt_core.contract.discovery import Registry
 from dckt_core.engine.stopping import Stop
 from dckt_core.io.files import held
-from tests.apps.experiment.conftest import Run
+from tests.support.plans import Run
 
 Plans = Callable[..., Plan]
 

@@ -31,9 +31,9 @@ from dckt_core.method.loop import Trainer
 from dckt_core.runs.model import _read_model
 from dckt_plugins.encoders.vector_files import read_vectors
 from dckt_plugins.encoders.weights import read_weights
-from tests.reliability.readers_search import readers_of_search
 from tests.support import tiny
 from tests.support.mutations import WAYS, Way, said
+from tests.support.readers_search import readers_of_search
 from tests.support.trainings import trainer
 
 
@@ -166,6 +166,7 @@ def models() -> list[bytes]:
     encoder = {"fingerprint": "x", "dim": 3, "trainable": True, "state": {"words": ["dog"], "size": 2, "digest": "y"}}
     model = {
         "format": 1,
+        "test": "digest",
         "classes": {"source": ["a", "b"], "target": ["c"]},
         "pairs": {"source": "0", "target": "1"},
         "encoders": {"image": encoder | {"state": None}, "text": encoder},
