@@ -63,6 +63,7 @@ def serve(ctx: click.Context, /, place: Path, **flags: Any) -> None:
 
     from dckt_cli.console import watching
     from dckt_core.base.progress import logger
+    from dckt_core.data.coverage import tell
     from dckt_core.retrieval.index_folder import is_index
 
     of_index = is_index(place)
@@ -74,6 +75,9 @@ def serve(ctx: click.Context, /, place: Path, **flags: Any) -> None:
     listening = _listen(flags["host"], flags["port"])
     with listening, watching(quiet=flags["quiet"]) as progress:
         searcher = _searcher(ctx.obj.registry, place, flags, progress, of_index=of_index)
+        coverage = searcher.covered_gallery()
+        if coverage is not None:
+            tell(searcher.origin, {"": coverage})
         address, port = listening.getsockname()[:2]
         click.echo(f"http://{f'[{address}]' if ':' in address else address}:{port}")
         if address not in ("127.0.0.1", "::1"):

@@ -66,6 +66,8 @@ class Encoder:
             with a state is saved with the run, module weights included, and built again from it.
         cached: False keeps the features out of the cache, for an encoder that reads them from somewhere or whose
             features depend on more of an item than its picture or text (its `id`, its `role`).
+        words: for each word of a text, whether the encoder has a vector for it; None where it does not go by words.
+            How many of the texts' words are known is told, and a training whose words are all unknown refused.
         plugin: who is named in errors; the engine fills it in.
     """
 
@@ -77,6 +79,7 @@ class Encoder:
     head: Sequence[nn.Linear] = ()
     state: Mapping[str, Any] | None = None
     cached: bool = True
+    words: Callable[[str], Sequence[bool]] | None = None
     plugin: str = ""
 
     def __str__(self) -> str:

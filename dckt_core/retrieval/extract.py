@@ -18,7 +18,8 @@ from torch import Tensor
 from dckt_core.base.errors import DataError, UsageError
 from dckt_core.base.memory import advising
 from dckt_core.base.progress import Progress, logger, silent
-from dckt_core.contract.pairs import ImageItem
+from dckt_core.contract.pairs import ImageItem, TextItem
+from dckt_core.data.coverage import cover, tell
 from dckt_core.data.features import check_finite
 from dckt_core.data.manifest import Problem
 from dckt_core.data.prepare import Preparer, prepare
@@ -81,6 +82,8 @@ def extract(
         if header is not None and header.key != task.key:
             raise UsageError(f"{out}: holds an extraction of other items or by other means; choose another folder")
         task.refuse_bad_lines()
+        if task.words is not None:
+            tell(listing.origin, {"": task.words})
         there = task.whole_shards(out)
         task.refuse_dropped(there.values())
         if header is not None and header.complete and len(there) == task.shards:
@@ -134,6 +137,9 @@ class _Task:
         self.key = extraction_key(extractor, listing, shard_size)
         self.total = len(listing.entries) + len(listing.problems)
         self.shards = -(-len(listing.entries) // shard_size)
+        words = extractor.encoder.words
+        texts = [entry.item.text for entry in listing.entries if isinstance(entry.item, TextItem)]
+        self.words = cover(words, texts) if words and texts else None
 
     def header(self) -> Header:
         return Header(
@@ -148,6 +154,7 @@ class _Task:
             on_error=self.on_error,
             max_bad_fraction=self.max_bad_fraction,
             environment=environment(),
+            words=self.words,
         )
 
     def whole_shards(self, out: Path) -> dict[int, Shard]:

@@ -20,6 +20,7 @@ from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import Medium
+from dckt_core.data.coverage import tell
 from dckt_core.data.screening import OnError
 from dckt_core.io.files import held, make_folder
 from dckt_core.retrieval import recall
@@ -238,6 +239,8 @@ def _of_extraction(model: TrainedModel, extraction: Extraction, medium: Medium |
             f"{extraction.path}: its rows are not of {model.run_dir} ('{model.checkpoint}'); "
             "dckt extract --run makes such"
         )
+    if extraction.header.words is not None:
+        tell(str(extraction.path), {"": extraction.header.words})
     return {extraction.medium: extraction}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,9 +13,13 @@ from torch import Tensor
 from dckt_core.base.errors import DataError, UsageError
 from dckt_core.contract.pairs import SPLITS, Medium, Split
 from dckt_core.contract.protocols import IndexContext
+from dckt_core.data.coverage import Coverage, cover
 from dckt_core.retrieval.gallery import Gallery, Hit, new_gallery
 from dckt_core.retrieval.listing import of_pairs
 from dckt_core.runs.model import TrainedModel
+
+COUNTED = 100_000
+"""Texts of a gallery whose words are counted, at most: that takes a second or two."""
 
 Wanted = Literal["other", "image", "text"]
 """The medium to find. `other` is the one that the query is not of, or the only one that there is."""
@@ -59,6 +64,18 @@ class Searcher:
     def search(self, queries: Tensor, medium: Medium, k: int = 10) -> list[list[Hit]]:
         """The k nearest items of a medium for common representations [q, D]."""
         return self.gallery(medium, medium).search(queries, k)
+
+    def covered(self, texts: Iterable[str]) -> Coverage | None:
+        """How many words of some texts the run has vectors for; None where its text encoder does not go by words."""
+        words = self.model.encoder("text").words
+        return cover(words, texts) if words else None
+
+    def covered_gallery(self) -> Coverage | None:
+        """`covered` of the first `COUNTED` texts that are searched; None where there are none."""
+        if "text" not in self.galleries:
+            return None
+        items = islice(self.galleries["text"].items.values(), COUNTED)
+        return self.covered(item["text"] for item in items if "text" in item)
 
     def gallery(self, query: Medium, wanted: Wanted) -> Gallery:
         """Where a query of one medium looks.

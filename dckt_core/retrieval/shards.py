@@ -21,6 +21,7 @@ from torch import Tensor
 
 from dckt_core.base.errors import DataError
 from dckt_core.contract.pairs import Medium
+from dckt_core.data.coverage import Coverage
 from dckt_core.data.screening import OnError
 from dckt_core.io.json import read_lines, read_record, write_json
 from dckt_core.io.tensors import load_tensors, save_tensors
@@ -62,6 +63,7 @@ class Header:
         made_by: what encoded the items; see `Extractor.provenance`.
         count: rows.
         dropped: lines and items without a row.
+        words: how many words the texts have, and of how many the encoder has vectors; None where it goes by none.
     """
 
     key: str
@@ -75,6 +77,7 @@ class Header:
     on_error: OnError
     max_bad_fraction: float
     environment: Mapping[str, Any]
+    words: Coverage | None = None
     complete: StrictBool = False
     count: int = 0
     dropped: int = 0

@@ -23,10 +23,11 @@ from dckt_core.base.rng import generator_for
 from dckt_core.config import Config, PluginChoice
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
-from dckt_core.contract.pairs import MEDIA, SPLITS, Medium, PairSet, Role
+from dckt_core.contract.pairs import MEDIA, SPLITS, Medium, PairSet, Role, Split
 from dckt_core.contract.protocols import Encoder, EncoderContext, Known
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.checks import check_networks, check_trainable
+from dckt_core.data.coverage import Coverage, Words, cover, tell
 from dckt_core.data.domain import Domain, make_domain
 from dckt_core.data.known import known, known_split
 from dckt_core.data.screening import Screened, refuse_bad_images
@@ -163,6 +164,37 @@ class Setup:
             )
         return self._domains[role]
 
+    @cached_property
+    def coverages(self) -> dict[Role, dict[Split, Coverage]]:
+        """How many words of each domain's texts the text encoder has vectors for, by split; lone texts are training
+        ones. Empty where it does not go by words, or the domains are at hand as rows.
+        """
+        words = None if self.at_hand else self.encoders["text"].words
+        return {role: self._coverage(role, words) for role in ROLES} if words else {}
+
+    def _coverage(self, role: Role, words: Words) -> dict[Split, Coverage]:
+        pairs = self.pairs(role)
+        found: dict[Split, Coverage] = {}
+        for split in splits_used(role):
+            items = pairs.training if split == "train" else pairs.split(split)
+            texts = [item.text for item in items if item.text is not None]
+            if texts:
+                found[split] = cover(words, texts)
+        return found
+
+    def _check_words(self) -> None:
+        """Says how many words of the texts have vectors; raises DataError where the target's are all unknown."""
+        for role, coverage in self.coverages.items():
+            if not coverage:
+                continue
+            tell(role, {str(split): one for split, one in coverage.items()})
+            train = coverage.get("train")
+            if role == "target" and train and train.words and not train.known:
+                raise DataError(
+                    f"{self.pairs(role).origin}: none of the {train.words:,} words of its training texts has a vector: "
+                    "give --text-encoder-opt vectors=FILE a file of their language, or take another --text-encoder"
+                )
+
     def check(self) -> None:
         """Passes where the data can be learnt from and scored; says what there is. Domains at hand need no test split.
 
@@ -174,6 +206,7 @@ class Setup:
         for role, pair_set in self.pair_sets.items():
             counts = ", ".join(f"{len(pair_set.split(split))} {split}" for split in SPLITS)
             logger.info("%s: %s, %d classes, pairs: %s", role, pair_set.origin, len(pair_set.classes), counts)
+        self._check_words()
         if self.encoders["image"].trainable and self.config.on_error == "fail":
             cache_dir, progress = self.context.cache_dir, self.context.progress
             for role, pair_set in self.pair_sets.items():

@@ -292,6 +292,9 @@ class _Job:
             "untrained": "" if trained else setup.without_networks or "no part of the common space asks for them",
             "negative_transfer": harmed,
             "test": scores,
+            "words": {
+                role: {split: one.as_json() for split, one in found.items()} for role, found in setup.coverages.items()
+            },
             "dropped": {role: len(setup.screened(role).dropped) for role in ROLES},
             "seconds": round(self._seconds(), 1),
         }

@@ -165,7 +165,16 @@ def test_a_picture_finds(server: Server, home: Path, medium: str) -> None:
 def test_what_it_tells_of_itself(server: Server) -> None:
     status, about = server.json("/api/about")
     assert status == 200
-    assert about == {"name": "index", "sizes": {"image": 24, "text": 24}, "limits": {"upload": 50_000}}
+    words = {"words": 24 * 7, "known": 24 * 7}
+    assert about == {
+        "name": "index", "sizes": {"image": 24, "text": 24}, "limits": {"upload": 50_000}, "words": words,
+    }  # fmt: skip
+
+
+def test_it_tells_how_many_words_of_a_question_it_knows(server: Server, home: Path) -> None:
+    for text, words in (("a red wombat", {"words": 3, "known": 2}), ("...", {"words": 0, "known": 0})):
+        assert server.json("/api/search/text", {"text": text, "k": 2})[1]["words"] == words
+    assert "words" not in server.json("/api/search/image?k=2", (home / "target/red-test-1.png").read_bytes())[1]
 
 
 def test_no_answer_tells_a_path_of_the_server(server: Server, home: Path) -> None:
@@ -273,7 +282,8 @@ def test_strangers_names_and_pages_are_refused(server: Server) -> None:
 
 def test_the_command_serves_a_run_like_an_index(home: Path, trained: Path) -> None:
     with serving(home, trained, "runs/squares", "--split", "test", "--max-upload", "0.01") as server:
-        about = {"name": "target", "sizes": {"image": 8, "text": 8}, "limits": {"upload": 10_000}}
+        words = {"words": 8 * 7, "known": 8 * 7}
+        about = {"name": "target", "sizes": {"image": 8, "text": 8}, "limits": {"upload": 10_000}, "words": words}
         assert server.json("/api/about") == (200, about)
         assert server.json("/api/search/image", b"x" * 10_001)[0] == 413
         results = server.json("/api/search/text", {"text": "a green square with mark number 1", "k": 50})[1]["results"]
@@ -314,7 +324,7 @@ def test_in_a_browser_a_text_finds_pictures(server: Server, browser: Browser) ->
     with browser.visit(server.address + "/") as visit:
         page = visit.page
         until(page, "document.title === 'Search index – dckt'")
-        assert page.inner_text("#about") == "24 images and 24 texts"
+        assert page.inner_text("#about") == "24 images and 24 texts; the run knows 100 % of the words of the texts"
         page.fill("#text", "a green square")
         page.press("#text", "Enter")
         page.wait_for_selector("#results li")

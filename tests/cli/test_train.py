@@ -370,6 +370,37 @@ def test_no_data_there(train: Train, capsys: Capture, role: str) -> None:
 # --- divergence: exit code 4, the name is free again ----------------------------------------------------------
 
 
+BY_WORDS = ["--text-encoder", "mean-vectors", "--text-encoder-opt"]
+
+
+def test_how_many_words_have_vectors_is_told_and_kept(
+    train: Train, target: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of `a red square with mark number 3`, in the test split of the target half are unknown."""
+    (tmp_path / "v.txt").write_text("a 1 2\nred 2 1\ngreen 2 2\nsquare 3 1\nwith 2 3\nblack 1 3\nwhite 2 4\n")
+    more = {"train": "", "val": "", "test": " x y"}
+    edit(target, lambda rows: [row | {"text": row["text"] + more[row["split"]]} for row in rows])
+    assert train(*BY_WORDS, f"vectors={tmp_path / 'v.txt'}", target=target) == 0
+    counted = json.loads(Path("runs/a/summary.json").read_text())["words"]
+    pairs = {split: count * len(TARGET) for split, count in SIZES.items()}
+    assert counted["target"] == {
+        split: {"words": (9 if split == "test" else 7) * count, "known": 4 * count} for split, count in pairs.items()
+    }
+    shown = SIZES["train"] * len(SOURCE)
+    assert counted["source"] == {"train": {"words": 7 * shown, "known": 4 * shown - SIZES["train"]}}, "grey is unknown"
+    lines = [record.getMessage() for record in caplog.records if "have vectors" in record.getMessage()]
+    assert [line.partition(":")[0] for line in lines] == ["source", "target"]
+    assert "train 57.1% of 70, val 57.1% of 42, test 44.4% of 72; of the others nothing is learnt" in lines[1]
+
+
+def test_texts_whose_words_are_all_unknown_are_refused(train: Train, capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_text("black 1 3\nwhite 2 4\n")
+    assert train(*BY_WORDS, f"vectors={tmp_path / 'v.txt'}") == 3
+    said = error(capsys)
+    assert "none of the 70 words of its training texts has a vector: give --text-encoder-opt vectors=FILE" in said
+    assert not Path("runs/a").exists()
+
+
 @pytest.mark.parametrize("phase", ["pretrain", "transfer"])
 def test_a_loss_that_is_not_finite(train: Train, capsys: Capture, phase: str) -> None:
     assert train(**{f"{phase}__lr": 1e30}) == 4

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from dckt_apps.serve.guard import LOOPBACK, Guard
 from dckt_apps.serve.pictures import Pictures, check_pixels
 from dckt_core.base.errors import DataError, UsageError
+from dckt_core.data.coverage import Coverage
 from dckt_core.retrieval.gallery import Hit
 from dckt_core.retrieval.searcher import Searcher, Wanted
 
@@ -73,6 +74,7 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
     pictures = Pictures(list(gallery.items.values()) if gallery is not None else [])
     one_at_a_time = asyncio.Semaphore(1)
     files = {name: (_read(name), kind) for name, kind in FILES.items()}
+    about_words = _words(searcher.covered_gallery())
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -95,11 +97,13 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
     @app.get("/api/about")
     async def about() -> dict[str, Any]:
         sizes = {medium: len(gallery) for medium, gallery in searcher.galleries.items()}
-        return {"name": Path(searcher.origin).absolute().name, "sizes": sizes, "limits": {"upload": limits.upload}}
+        name = Path(searcher.origin).absolute().name
+        return {"name": name, "sizes": sizes, "limits": {"upload": limits.upload}, **about_words}
 
     @app.post("/api/search/text")
     async def by_text(query: TextQuery) -> dict[str, Any]:
-        return await answer(lambda: searcher.search_texts([query.text], query.k, medium=query.medium))
+        found = await answer(lambda: searcher.search_texts([query.text], query.k, medium=query.medium))
+        return found | _words(searcher.covered([query.text]))
 
     @app.post("/api/search/image")
     async def by_image(request: Request, k: Count = 12, medium: Wanted = "other") -> dict[str, Any]:
@@ -139,6 +143,11 @@ def _search_upload(searcher: Searcher, body: bytes, k: int, medium: Wanted, pixe
             return searcher.search_images([file], k, medium=medium)
         except DataError as error:
             raise DataError(str(error).replace(f"{file}: ", "").replace(str(folder), "")) from None
+
+
+def _words(coverage: Coverage | None) -> dict[str, Any]:
+    """How many words have vectors, for the page; nothing where the encoder does not go by words."""
+    return {"words": coverage.as_json()} if coverage is not None else {}
 
 
 def _rows(hits: Sequence[Hit], pictures: Pictures) -> list[dict[str, Any]]:

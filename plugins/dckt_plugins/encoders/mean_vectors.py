@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dckt_core import Encoder, EncoderContext, TextItem
 from dckt_plugins.encoders.catalogue import MeanVectorsOptions
-from dckt_plugins.encoders.word_vectors import state_of, tell_coverage, vectors_for
+from dckt_plugins.encoders.word_vectors import state_of, vectors_for
 from dckt_plugins.encoders.word_weights import WEIGHTS
 from dckt_plugins.encoders.words import READING, Vocabulary
 
@@ -59,7 +59,6 @@ def build(options: MeanVectorsOptions, context: EncoderContext) -> Encoder:
         weights = WEIGHTS[options.weights](
             [vocabulary.read(text, options.max_words) for text in context.texts], len(known)
         )
-        tell_coverage("mean-vectors", context.texts, vocabulary, vocabulary.numbers)
     else:
         weights = torch.zeros(len(known))  # lie with the module's weights, as the vectors do
     module = MeanVectors(F.normalize(vectors, dim=1) if options.unit else vectors, weights, options.normalize)
@@ -78,4 +77,5 @@ def build(options: MeanVectorsOptions, context: EncoderContext) -> Encoder:
         dim=vectors.shape[1],
         fingerprint=f"mean-vectors/{READING}/{options.max_words}/{options.normalize}/{state['digest']}",
         state=state,
+        words=lambda text: [bool(vocabulary.numbers(word)) for word in vocabulary.words(text)],
     )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,38 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dckt_core import EncoderContext, logger, seed_for
+from dckt_core import EncoderContext, seed_for
 from dckt_plugins.encoders.vector_files import read_vectors
-from dckt_plugins.encoders.words import Lexicon, Vocabulary, WantedWords, are_separated, runs_of, words_of
-
-FEW = 0.6
-"""Share of the training texts' words with vectors below which a warning is due."""
+from dckt_plugins.encoders.words import Lexicon, WantedWords, are_separated, runs_of, words_of
 
 LONGEST_SENTENCE = 10_000
 """Words that gensim's Word2Vec reads of a sentence; it leaves out the rest without a word."""
-
-
-def tell_coverage(
-    encoder: str, texts: Sequence[str], vocabulary: Vocabulary, is_known: Callable[[str], object]
-) -> None:
-    """Says in one line how many words of the training texts have vectors; a warning where they are few.
-
-    is_known: whether a word has a vector.
-    """
-    if not texts:
-        return
-    counts = Counter(word for text in texts for word in vocabulary.words(text))
-    known = {word: count for word, count in counts.items() if is_known(word)}
-    total, found = counts.total(), sum(known.values())
-    if total == 0:
-        logger.warning("encoder '%s': the training texts have no words", encoder)
-        return
-    told = f"encoder '{encoder}': {found / total:.1%} of the {total:,} words of the training texts have vectors"
-    told += f" ({len(known):,} of {len(counts):,} different ones)"
-    if found / total < FEW:
-        logger.warning("%s; the others are left out: do texts and vectors share their language?", told)
-    else:
-        logger.info("%s", told)
 
 
 def vectors_for(context: EncoderContext, file: str | None, size: int) -> tuple[list[str], Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dckt_core import Encoder, EncoderContext, TextItem, UsageError
 from dckt_plugins.encoders.catalogue import WordCNNOptions
-from dckt_plugins.encoders.word_vectors import state_of, tell_coverage, vectors_for
+from dckt_plugins.encoders.word_vectors import state_of, vectors_for
 from dckt_plugins.encoders.words import READING, Vocabulary
 
 WIDEST = 100
@@ -79,8 +79,6 @@ def build(options: WordCNNOptions, context: EncoderContext) -> Encoder:
     windows = parse_windows(options.windows, options.dim)
     known, vectors = vectors_for(context, options.vectors, options.vector_size)
     vocabulary = Vocabulary(known)
-    if context.state is None:
-        tell_coverage("wordcnn", context.texts, vocabulary, vocabulary.knows)
 
     def prepare(items: Sequence[TextItem]) -> Tensor:
         table = torch.zeros(len(items), options.max_words, dtype=torch.int32)
@@ -99,6 +97,7 @@ def build(options: WordCNNOptions, context: EncoderContext) -> Encoder:
         fingerprint=f"wordcnn/{READING}/{options.windows}/{options.max_words}/{state['digest']}",
         trainable=options.trainable,
         state=state,
+        words=lambda text: [vocabulary.knows(word) for word in vocabulary.words(text)],
     )
 
 

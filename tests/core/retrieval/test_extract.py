@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from dckt_core.base.errors import DataError, UsageError
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.pairs import TextItem
 from dckt_core.contract.protocols import Encoder
+from dckt_core.data.coverage import Coverage
 from dckt_core.io.files import held
 from dckt_core.retrieval.extract import extract
 from dckt_core.retrieval.extractor import Extractor
@@ -88,6 +90,18 @@ def test_the_header_says_what_made_the_rows_and_of_what(tmp_path: Path) -> None:
     assert header["environment"]["packages"]["torch"] == metadata.version("torch")
     assert [shard["count"] for shard in header["shards"]] == [5, 5, 5, 5, 3]
     assert header["complete"] is True
+
+
+def test_how_many_words_have_vectors_is_told_and_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="dckt")
+    by = extractor()
+    encoder = replace(by.encoder, words=lambda text: [word == "number" for word in text.split()])
+    done = extract(replace(by, encoder=encoder), listing(*TEXTS), tmp_path, **SIZES)
+    assert done.header.words == open_extraction(tmp_path).header.words == Coverage(92, 23)
+    assert done.header.provenance()["words"] == {"words": 92, "known": 23}
+    (record,) = caplog.records
+    assert record.getMessage().startswith("texts: words of the texts that have vectors: 25.0% of 92; ")
+    assert extract(extractor(), listing(*TEXTS), tmp_path / "other", **SIZES).header.words is None
 
 
 class Stop(BaseException):

@@ -94,29 +94,12 @@ def test_two_words_written_together_count_as_these(build, file):
     assert torch.equal(encode(cut, "dogsrun"), encode(cut, "dogs"))
 
 
-COVERED = "encoder 'mean-vectors': 75.0% of the 4 words of the training texts have vectors (2 of 3 different ones)"
-FEWER = (
-    "encoder 'mean-vectors': 50.0% of the 4 words of the training texts have vectors (2 of 4 different ones);"
-    " the others are left out: do texts and vectors share their language?"
-)
-
-
-@pytest.mark.parametrize(
-    ("texts", "level", "line"),
-    [
-        (["Dogs run", "dogs bark"], "INFO", COVERED),
-        (["The dogs", "run away"], "WARNING", FEWER),
-        (["", "🐶"], "WARNING", "encoder 'mean-vectors': the training texts have no words"),
-    ],
-)
-def test_how_many_words_have_vectors_is_told(build, file, caplog, texts, level, line):
-    caplog.set_level("INFO", logger="dckt")
-    vectors = {"vectors": file} if level == "INFO" or texts[0] else {}
-    first = build("mean-vectors", texts=texts, vector_size=3, **vectors)
-    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [(level, line)]
-    caplog.clear()
-    build("mean-vectors", state=first.state)
-    assert not caplog.records
+def test_words_that_have_vectors_are_told_from_others(build, file):
+    encoder = build("mean-vectors", texts=["Dogs run", "the dogs"], vectors=file)
+    again = build("mean-vectors", state=encoder.state)
+    for made in (encoder, again):
+        assert made.words("The dogs run, dogsrun; cat") == [False, True, True, True, False]
+        assert made.words("") == []
 
 
 def test_texts_are_cut_at_max_words(build, file):

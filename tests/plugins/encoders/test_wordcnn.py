@@ -80,6 +80,10 @@ def test_an_unknown_word_counts_as_the_mean_of_all_vectors(encoder):
     assert not vectors[PADDING].any()
 
 
+def test_words_that_have_vectors_are_told_from_others(encoder):
+    assert encoder.words("Two platypuses run") == [True, False, True]
+
+
 def test_every_script_tells_texts_apart(encoder):
     rows = encode(encoder, *TEXTS[:4], "海辺", "犬", "الشاطئ")
     assert torch.isfinite(rows).all()

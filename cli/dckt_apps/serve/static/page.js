@@ -16,7 +16,7 @@ async function ask(address, request) {
     const answer = await response.json().catch(() => ({}));
     if (question !== newest) return;
     if (!response.ok) throw new Error(answer.error || `the server answered with ${response.status}`);
-    show(answer.results);
+    show(answer.results, answer.words);
   } catch (error) {
     if (question === newest) fail(error instanceof TypeError ? "The server cannot be reached." : error.message);
   }
@@ -28,8 +28,10 @@ function fail(reason) {
   at("status").textContent = `Not found out: ${reason}`;
 }
 
-function show(results) {
-  at("status").textContent = results.length === 1 ? "1 result" : `${results.length} results, the nearest first`;
+function show(results, words) {
+  const count = results.length === 1 ? "1 result" : `${results.length} results, the nearest first`;
+  const unknown = words && words.known < words.words;
+  at("status").textContent = unknown ? `${count}; the run knows ${words.known} of these ${words.words} words` : count;
   const list = at("results");
   list.className = results.some((row) => row.picture) ? "" : "texts";
   list.replaceChildren(...results.map(item));
@@ -123,5 +125,7 @@ uploadLimit = about.limits.upload;
 at("name").textContent = about.name;
 document.title = `Search ${about.name} – dckt`;
 const counts = Object.entries(about.sizes).map(([kind, count]) => `${count.toLocaleString("en")} ${kind}s`);
-at("about").textContent = counts.join(" and ");
+const share = about.words?.words ? Math.floor((100 * about.words.known) / about.words.words) : null;
+const known = share === null ? "" : `; the run knows ${share} % of the words of the texts`;
+at("about").textContent = counts.join(" and ") + known;
 if (Object.keys(about.sizes).length < 2) at("media").remove();
