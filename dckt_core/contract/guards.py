@@ -27,11 +27,14 @@ from dckt_core.contract.protocols import (
 )
 from dckt_core.contract.specs import PartSpec
 
+INDEX_METHODS = ("add", "remove", "search", "save", "load", "__len__")
+
 
 class GuardedSampler:
     """A sampler whose selections are known to be good."""
 
     def __init__(self, sampler: Sampler, plugin: Registered) -> None:
+        require_methods("a sampler", sampler, "select", "state_dict", "load_state_dict")
         self._sampler, self._plugin = sampler, plugin
 
     def select(self, state: SamplerState, /) -> Selection:
@@ -114,6 +117,7 @@ class GuardedPart:
     """A part of the common space whose rows are known to be rows."""
 
     def __init__(self, part: Part, plugin: Registered) -> None:
+        require_methods("a part", part, "fit", "rows", "state_dict", "load_state_dict")
         self._part, self.plugin = part, plugin
 
     @property
@@ -148,8 +152,19 @@ class GuardedPart:
         return rows.float()
 
     def state_dict(self) -> dict[str, Tensor]:
+        """What the part learnt, named tensors.
+
+        Raises:
+            PluginError: it is anything else.
+        """
         with blame(self.plugin):
-            return dict(self._part.state_dict())
+            state = self._part.state_dict()
+            tensors = isinstance(state, Mapping) and all(
+                isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+            )
+            if not tensors:
+                raise PluginError("state_dict must hold tensors by name and nothing else")
+        return dict(state)
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Raises DataError where what was kept does not fit."""
@@ -164,6 +179,7 @@ class GuardedObserver:
     """An observer whose failures carry its name."""
 
     def __init__(self, observer: Observer, plugin: Registered) -> None:
+        require_methods("an observer", observer, "on_metrics", "on_selection", "on_end")
         self._observer, self._plugin = observer, plugin
 
     def state_dict(self) -> dict[str, Any]:
@@ -187,6 +203,13 @@ class GuardedObserver:
     def on_end(self, summary: Mapping[str, Any], /) -> None:
         with blame(self._plugin):
             self._observer.on_end(summary)
+
+
+def require_methods(what: str, built: object, *names: str) -> None:
+    """Raises PluginError unless what a plugin's `build` gave has these methods."""
+    for name in names:
+        if not callable(getattr(built, name, None)):
+            raise PluginError(f"build must return {what}, and {type(built).__name__} has no method {name}")
 
 
 def check_rows(rows: object, count: int, role: str) -> None:

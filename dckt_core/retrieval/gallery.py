@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dckt_core.base.errors import DataError, PluginError, UsageError
 from dckt_core.contract.discovery import Registry, blame
+from dckt_core.contract.guards import INDEX_METHODS, require_methods
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import Medium
 from dckt_core.contract.protocols import Index, IndexContext
@@ -49,6 +50,7 @@ class Gallery:
         self._plugin = plugin
         with blame(plugin):
             self._index: Index = plugin.spec.build(options, context)
+            require_methods("an index", self._index, *INDEX_METHODS)
 
     def __len__(self) -> int:
         return len(self.items)

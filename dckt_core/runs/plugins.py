@@ -87,7 +87,7 @@ class Plugins:
         for registered, options in self._observers:
             with blame(registered):
                 observer = registered.spec.build(options, ObserverContext(run_dir=run_dir))
-            observers.append(GuardedObserver(observer, registered))
+                observers.append(GuardedObserver(observer, registered))
         return observers
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from dckt_core.base.rng import generator_for
+from dckt_core.contract.guards import INDEX_METHODS, require_methods
 from dckt_core.contract.protocols import Index, IndexContext
 from dckt_core.contract.specs import IndexSpec
 from dckt_core.testing.rules import Subject
@@ -20,7 +21,6 @@ DIM = 16
 SIZE = 60
 QUERIES = 7
 K = 5
-METHODS = ("add", "remove", "search", "save", "load", "__len__")
 
 Vectors = Mapping[str, Tensor]
 
@@ -64,9 +64,7 @@ class _Check:
     def build(self) -> Index:
         with self.subject.blamed("build"):
             built: Index = self.subject.spec.build(self.subject.options, IndexContext(dim=DIM, seed=0))
-        for name in METHODS:
-            there = callable(getattr(built, name, None))
-            self.require(there, f"build must return an index, and {type(built).__name__} has no method {name}")
+            require_methods("an index", built, *INDEX_METHODS)
         self.length(built, 0, "it is new")
         return built
 

@@ -54,10 +54,7 @@ class _Check:
     def build(self, *, iterations: int = ITERATIONS) -> GuardedSampler:
         with self.subject.blamed("build"):
             built = self.subject.spec.build(self.subject.options, SamplerContext(iterations=iterations))
-        for name in ("select", "state_dict", "load_state_dict"):
-            there = callable(getattr(built, name, None))
-            self.require(there, f"build must return a sampler, and {type(built).__name__} has no method {name}")
-        return GuardedSampler(built, self.subject.registered)
+            return GuardedSampler(built, self.subject.registered)
 
     def selections(self, sampler: GuardedSampler, *, iterations: int = ITERATIONS, **sizes: int) -> list[Selection]:
         """Those of a whole training."""

@@ -21,6 +21,7 @@ def test_list(dckt: Dckt) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0].split() == ["kind", "name", "distribution", "summary"]
     strangers = {("encoder", "thumbnail"), ("discrepancy", "mean-distance"), ("sampler", "growing-share")}
+    strangers.add(("part", "prototypes"))
     assert strangers <= names(done.stdout)
     assert names(dckt("--no-plugins", "plugins", load=None).stdout) == names(done.stdout) - strangers
     assert dckt("plugins", "list", load=["dckt-stranger"]).stdout == done.stdout

@@ -6,9 +6,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from dckt_cli.main import main
+from dckt_core import load
 from tests.support.commands import BROKEN, Dckt
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 210)}
@@ -104,6 +106,58 @@ def test_a_strangers_encoder_discrepancy_and_sampler_train(
     capsys.readouterr()
     assert main(["evaluate", str(run)]) == 2
     assert "unknown encoder 'dckt-stranger:thumbnail'" in capsys.readouterr().err
+
+
+ALONE = ["--part", "target-network=0", "--encoder-opt", "trainable=false", "--text-encoder", "mean-vectors"]
+"""The part that is asked for besides is all that the common space has, and encoders are frozen, as it needs them."""
+
+
+def test_a_strangers_part_trains_and_is_read_back(
+    data: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DCKT_LOAD_PLUGINS", "dckt-stranger")
+    options = [*ALONE, "--part", "prototypes=0.5", "--part-opt", "prototypes.sharpness=20", "--name", "mine"]
+    assert main([*arguments(data), *options]) == 0
+    run = home / "runs" / "mine"
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["space"]["weights"] == {"prototypes": 0.5}
+    assert summary["space"]["notes"] == [["prototypes", "3 classes by their means"]]
+    table = tomllib.loads((run / "config.toml").read_text())["space"]["parts"]["prototypes"]
+    assert table == {"weight": 0.5, "earn": False, "sharpness": 20.0}
+
+    model = load(run)
+    pairs = model.target().split("test")
+    rows = model.image_probabilities([pair.image for pair in pairs])
+    assert rows.shape == (6, 3)
+    assert torch.equal(model.encode_images([pair.image for pair in pairs]), rows)
+    assert model.predict_images([pair.image for pair in pairs]) == [model.classes[best] for best in rows.argmax(dim=1)]
+    capsys.readouterr()
+    assert main(["evaluate", str(run), "--json"]) == 0
+    again, first = json.loads(capsys.readouterr().out), summary["test"]["map"]["space"]
+    assert again["tasks"]["mean"]["map"] == pytest.approx(first["mean"]["value"], abs=1e-6)
+    monkeypatch.setenv("DCKT_LOAD_PLUGINS", "")
+    assert main(["evaluate", str(run)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no-part", ": build must return a part, and NoneType has no method fit"),
+        ("fails-to-fit", " raised AttributeError: 'Known' object has no attribute 'image'"),
+        ("two-widths", ": its rows of images and of texts have different widths"),
+        ("not-finite", ": its rows of images are not all finite"),
+        ("keeps-numbers", ": state_dict must hold tensors by name and nothing else"),
+    ],
+)
+def test_a_misbehaving_part_ends_the_run_with_its_name(
+    name: str, said: str, data: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DCKT_LOAD_PLUGINS", "dckt-misbehaving,dckt-stranger")
+    assert main([*arguments(data), *ALONE, "--part", name, "--name", "bad"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines()[-1] == f"dckt: error: part '{name}' of dckt-misbehaving 1.0{said}"
+    assert not (home / "runs" / "bad").exists(), "a failed run blocks the next of its name"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """A distribution that loads well and whose objects break the contract in use."""
 
-from dckt_core import DiscrepancySpec, EncoderSpec, SamplerSpec, hookimpl
+from dckt_core import DiscrepancySpec, EncoderSpec, PartSpec, SamplerSpec, hookimpl
 
 
 def build_shape_shifter(options, context):
@@ -54,6 +54,45 @@ class OutOfRange:
         pass
 
 
+class Part:
+    """Rows of three ones, and nothing to keep."""
+
+    def fit(self, material):
+        pass
+
+    def rows(self, medium, features, before):
+        return features.new_ones(len(features), 3)
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+class TwoWidths(Part):
+    def rows(self, medium, features, before):
+        return features.new_ones(len(features), 3 if medium == "image" else 4)
+
+
+class NotFinite(Part):
+    def rows(self, medium, features, before):
+        return features.new_full((len(features), 3), float("inf"))
+
+
+class FailsToFit(Part):
+    def fit(self, material):
+        return material.target.image
+
+
+class KeepsNumbers(Part):
+    def state_dict(self):
+        return {"shift": 3.0}
+
+
+PARTS = {"two-widths": TwoWidths, "not-finite": NotFinite, "fails-to-fit": FailsToFit, "keeps-numbers": KeepsNumbers}
+
+
 @hookimpl
 def dckt_encoders():
     return [
@@ -82,3 +121,10 @@ def dckt_samplers():
     return [
         SamplerSpec(name="out-of-range", summary="misbehaves", build=lambda options, context: OutOfRange(), api="1.0")
     ]
+
+
+@hookimpl
+def dckt_parts():
+    parts = {name: (lambda options, context, part=part: part()) for name, part in PARTS.items()}
+    parts["no-part"] = lambda options, context: None
+    return [PartSpec(name=name, summary="misbehaves", build=build, api="1.0") for name, build in parts.items()]

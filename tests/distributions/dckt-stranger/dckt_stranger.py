@@ -1,4 +1,4 @@
-"""A plugin as a stranger would write it: an image encoder, a discrepancy and a sampler, with options.
+"""A plugin as a stranger would write it: an image encoder, a discrepancy, a sampler and a part, with options.
 
 Only `dckt_core` and the names in `dckt_core.contract.protocols` are used; torch is imported when something is built.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
-from dckt_core import DiscrepancySpec, EncoderSpec, SamplerSpec, hookimpl
+from dckt_core import DiscrepancySpec, EncoderSpec, PartSpec, SamplerSpec, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
         Encoder,
         EncoderContext,
         ImageItem,
+        Material,
+        Medium,
+        PartContext,
         SamplerContext,
         SamplerState,
         Selection,
@@ -105,6 +108,49 @@ class GrowingShare:
         self._asked = state["asked"]
 
 
+@dataclass(frozen=True)
+class PrototypeOptions:
+    sharpness: Annotated[float, Gt(0), Le(100), "how much the nearest class counts beside the others"] = 10.0
+
+
+class Prototypes:
+    """Probabilities of the target's classes by the cosine to the mean of the labelled items of each, by medium."""
+
+    def __init__(self, options: PrototypeOptions, context: PartContext) -> None:
+        self._sharpness = options.sharpness
+        self._means: dict[str, Tensor] = {}
+
+    def fit(self, material: Material, /) -> None:
+        import torch
+
+        from dckt_core import StepAsideError
+
+        target = material.target
+        for medium, rows, labels in (
+            ("image", target.images, target.image_labels),
+            ("text", target.texts, target.text_labels),
+        ):
+            counts = torch.bincount(labels[labels >= 0], minlength=target.classes)
+            if not bool(counts.all()):
+                raise StepAsideError(f"not every class has a labelled {medium}")
+            sums = torch.zeros(target.classes, rows.shape[1]).index_add_(0, labels[labels >= 0], rows[labels >= 0])
+            self._means[medium] = sums / counts[:, None]
+        material.note(f"{target.classes} classes by their means")
+
+    def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor], /) -> Tensor:
+        from torch.nn.functional import normalize
+
+        means = self._means[medium].to(features.device)
+        cosines = normalize(features, dim=1) @ normalize(means, dim=1).T
+        return (self._sharpness * cosines).softmax(dim=1)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return dict(self._means)
+
+    def load_state_dict(self, state: Mapping[str, Tensor], /) -> None:
+        self._means = {medium: state[medium] for medium in ("image", "text")}
+
+
 @hookimpl
 def dckt_encoders() -> list[EncoderSpec[Any]]:
     return [
@@ -141,5 +187,19 @@ def dckt_samplers() -> list[SamplerSpec[Any]]:
             options=ShareOptions,
             build=GrowingShare,
             api=API,
+        )
+    ]
+
+
+@hookimpl
+def dckt_parts() -> list[PartSpec[Any]]:
+    return [
+        PartSpec(
+            name="prototypes",
+            summary="classes by their means",
+            options=PrototypeOptions,
+            build=Prototypes,
+            api=API,
+            classes=True,
         )
     ]
