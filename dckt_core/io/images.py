@@ -20,13 +20,16 @@ MAX_PIXELS = 178_956_970
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """What is opened at all. Pillow knows more, among them formats that call other programs."""
 
+GREY_BITS = (8, 10, 12, 14, 16)
+"""Bits of a sample that devices measure, of those that a 16-bit picture has room for."""
+
 
 def open_image(path: Path) -> Image.Image:
     """The picture in a file, turned upright as its EXIF data say, in RGB.
 
-    16-bit grey keeps its upper 8 bits; what is transparent becomes white; of an animation the first frame is taken.
-    The size is read from the header, and a picture of more than `max_pixels()` is not decoded. Safe to call from
-    several threads.
+    16-bit grey keeps the upper 8 of the bits that it uses, which are 8, 10, 12, 14 or 16; what is transparent becomes
+    white; of an animation the first frame is taken. The size is read from the header, and a picture of more than
+    `max_pixels()` is not decoded. Safe to call from several threads.
 
     Raises:
         DataError: the file is missing, no picture, broken, too large, or of a kind that has no place in RGB.
@@ -108,7 +111,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
-        return Image.fromarray(_upper_bits(np.asarray(image))).convert("RGB")
+        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
     if image.mode == "F":
         raise ValueError("its samples are floating-point numbers of an unknown range")
     if image.has_transparency_data:
@@ -117,13 +120,20 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _upper_bits(
+def _eight_bits(
     samples: np.ndarray[tuple[int, ...], np.dtype[np.integer]],
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """16-bit samples to 8-bit ones. Mode `I` has 32 bits, of which files that are pictures use 16."""
-    if samples.size and (samples.min() < 0 or samples.max() > 0xFFFF):
+    """16-bit samples to 8-bit ones. Mode `I` has 32 bits, of which files that are pictures use 16.
+
+    Cameras and scanners that measure fewer bits store them in the lower ones, and no file says how many there are: the
+    brightest sample tells.
+    """
+    if not samples.size:
+        return samples.astype(np.uint8)
+    if samples.min() < 0 or samples.max() > 0xFFFF:
         raise ValueError("its samples have more than 16 bits")
-    return (samples >> 8).astype(np.uint8)
+    used = next(bits for bits in GREY_BITS if samples.max() < 1 << bits)
+    return (samples >> (used - 8)).astype(np.uint8)
 
 
 class _PillowIsQuiet:

@@ -16,6 +16,7 @@ from dckt_core.base.errors import DataError, UsageError
 from dckt_core.contract.pairs import ImageItem
 from dckt_core.io import images
 from dckt_core.io.images import MAX_PIXELS, image_size, max_pixels, open_image
+from tests.support.data import optional_data
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -67,6 +68,34 @@ def test_broken_exif_data_leave_the_picture_as_it_is(tmp_path: Path) -> None:
 def test_grey(tmp_path: Path) -> None:
     assert open_image(save(tmp_path / "x.png", Image.new("L", (2, 2), 70))).getpixel((0, 0)) == (70, 70, 70)
     assert open_image(save(tmp_path / "y.png", Image.new("1", (2, 2), 1))).getpixel((0, 0)) == WHITE
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+@pytest.mark.parametrize(("brightest", "bits"), [(1, 8), (255, 8), (256, 10), (4095, 12), (4096, 14), (0x4000, 16)])
+def test_16_bit_grey_that_uses_fewer_is_not_black(tmp_path: Path, suffix: str, brightest: int, bits: int) -> None:
+    samples = np.array([[0, brightest // 2, brightest]], dtype=np.uint16)
+    for depth in (np.uint16, np.int32) if suffix == "tiff" else (np.uint16,):
+        Image.fromarray(samples.astype(depth)).save(tmp_path / f"x.{suffix}")
+        grey = np.asarray(open_image(tmp_path / f"x.{suffix}"))[..., 0]
+        assert np.array_equal(grey, samples >> (bits - 8))
+
+
+def test_the_same_picture_in_8_12_and_16_bits_is_the_same(tmp_path: Path) -> None:
+    grey = np.arange(45, 240, dtype=np.uint16).reshape(15, 13)
+    for bits in (8, 12, 16):
+        path = tmp_path / f"{bits}.png"
+        Image.fromarray(grey << (bits - 8)).save(path)
+        assert np.array_equal(np.asarray(open_image(path))[..., 0], grey)
+
+
+GREYS = [f"../cases/pictures/i16_{bits}.png" for bits in ("8bit", "12bit", "full")]
+
+
+def test_greys_as_they_were_found() -> None:
+    found = [np.asarray(open_image(path)) for path in optional_data(*GREYS)]
+    assert (found[0].min(), found[0].max()) == (45, 239)
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff", "pgm"])
