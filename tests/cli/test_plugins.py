@@ -150,7 +150,10 @@ def test_trace_names_every_call(dckt: Dckt) -> None:
         ("raising-hook:raising-hook", "import"),
         ("raising-hook:raising-hook", "dckt_samplers"),
         ("stranger:stranger", "import"),
-        *(("stranger:stranger", hook) for hook in ("dckt_discrepancies", "dckt_encoders", "dckt_samplers")),
+        *(
+            ("stranger:stranger", hook)
+            for hook in ("dckt_discrepancies", "dckt_encoders", "dckt_parts", "dckt_samplers")
+        ),
     ]
     assert re.search(r"^dckt: trace: dckt:discrepancies dckt_discrepancies ", done.stderr, re.MULTILINE)
 
