@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from dckt_core.data.collector import PairCollector as PairCollector
     from dckt_core.data.manifest import MANIFEST_NAME as MANIFEST_NAME
     from dckt_core.data.manifest import load_manifest as load_manifest
+    from dckt_core.evaluation.instances import mean_reciprocal_rank as mean_reciprocal_rank
     from dckt_core.evaluation.ranking import average_precisions as average_precisions
     from dckt_core.io.files import write_atomically as write_atomically
     from dckt_core.io.tensors import load_tensors as load_tensors
@@ -126,6 +127,7 @@ _HOMES = {
     ),
     "data.collector": ("PairCollector",),
     "data.manifest": ("MANIFEST_NAME", "load_manifest"),
+    "evaluation.instances": ("mean_reciprocal_rank",),
     "evaluation.ranking": ("average_precisions",),
     "io.files": ("write_atomically",),
     "io.tensors": ("load_tensors", "save_tensors"),

@@ -172,6 +172,17 @@ def by_instance(view: Representation, pictures: Tensor, texts: Tensor) -> dict[s
     return {name: direction(TASKS[name]) for name in DIRECTIONS}
 
 
+def mean_reciprocal_rank(images: Tensor, texts: Tensor) -> float:
+    """MRR of n pairs [n, k] and [n, k], row by row, each row an item of its own: the mean of both directions.
+
+    Raises:
+        ValueError: there are no pairs, or shapes do not go together.
+    """
+    numbers = torch.arange(len(images))
+    found = by_instance(Representation(images, texts), numbers, numbers)
+    return _mean(Standings.reciprocal_rank, list(found.values()))
+
+
 @torch.no_grad()
 def _standings(queries: Tensor, gallery: Gallery, asked: Tensor, partner: Tensor) -> Standings:
     """Of unit queries [q, c], of which query `asked[i]` has the partner `partner[i]`; each has one."""

@@ -47,7 +47,7 @@ class EasyFirst:
         losses = state.target_losses()  # [Q], one for each target training pair
         share = self.first + (1 - self.first) * (state.iteration - 1) / self.steps
         count = max(1, round(share * len(losses)))
-        return Selection(indices=losses.argsort()[:count], details={"loss": losses})
+        return Selection(indices=losses.argsort(stable=True)[:count], details={"loss": losses})
 
     def state_dict(self) -> dict[str, Any]:
         """What `select` remembers from one iteration to the next, as JSON can hold it; nothing here."""

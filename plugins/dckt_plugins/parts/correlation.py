@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from dckt_core import Known, Material, Medium, PartContext, StepAsideError, advising
+from dckt_core import Known, Material, Medium, PartContext, StepAsideError, advising, mean_reciprocal_rank
 from dckt_plugins.parts.catalogue import CorrelationOptions
 from dckt_plugins.parts.cca import Correlation
 
@@ -58,7 +58,7 @@ class CorrelationPart:
             images, texts = of_target
             for tried in ranks:
                 maps = self._fit(of_source, (images[rest], texts[rest]), tried)
-                ranks[tried] += reciprocal_rank(maps.place("image", images[held]), maps.place("text", texts[held]))
+                ranks[tried] += mean_reciprocal_rank(maps.place("image", images[held]), maps.place("text", texts[held]))
         without, beside = (ranks[tried] / FOLDS for tried in (0.0, weight))
         chosen = weight if beside > CLEARLY * without else 0.0
         material.note(
@@ -111,15 +111,6 @@ def pairs(source: Known, target: Known) -> tuple[Pairs, Pairs]:
         (known.images[chosen], known.texts[chosen]) for known, chosen in zip((source, target), rows, strict=True)
     )
     return first, second
-
-
-def reciprocal_rank(images: Tensor, texts: Tensor) -> float:
-    """Mean reciprocal rank of each item's own partner, both directions: unit rows [n, k] and [n, k]."""
-    similarity = images @ texts.T
-    own = similarity.diagonal()
-    to_text = 1 / (1 + (similarity > own[:, None]).sum(dim=1))
-    to_image = 1 / (1 + (similarity > own[None]).sum(dim=0))
-    return float((to_text.double() + to_image.double()).mean() / 2)
 
 
 def build(options: CorrelationOptions, context: PartContext) -> CorrelationPart:

@@ -18,11 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_core import Material, Medium, PartContext, StepAsideError, advising
+from dckt_core import Material, Medium, PartContext, StepAsideError, advising, mean_reciprocal_rank
 from dckt_kernels import mean_distance_bandwidth, mk_mmd
 from dckt_plugins.parts.catalogue import MediaMMDOptions
 from dckt_plugins.parts.cca import Correlation, correlate
-from dckt_plugins.parts.correlation import reciprocal_rank
 from dckt_plugins.parts.unpaired import Unpaired, beside, meet
 from dckt_plugins.sinkhorn import sinkhorn_divergence
 
@@ -163,7 +162,7 @@ def _places(rows: Tensor, axes: Tensor) -> Tensor:
 
 def _found(met: Unpaired, held: Tensor, axes: tuple[Tensor, Tensor]) -> float:
     """The mean reciprocal rank of the source's pairs of these numbers."""
-    return reciprocal_rank(_places(met.source_images[held], axes[0]), _places(met.source_texts[held], axes[1]))
+    return mean_reciprocal_rank(_places(met.source_images[held], axes[0]), _places(met.source_texts[held], axes[1]))
 
 
 def build(options: MediaMMDOptions, context: PartContext) -> MediaMMDPart:

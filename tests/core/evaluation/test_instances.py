@@ -16,7 +16,7 @@ from dckt_core.base.errors import DataError
 from dckt_core.contract.protocols import Representation
 from dckt_core.evaluation import cosines
 from dckt_core.evaluation.figures import FIGURES
-from dckt_core.evaluation.instances import Instances, Standings, by_instance, mrr_gain, summarise
+from dckt_core.evaluation.instances import Instances, Standings, by_instance, mean_reciprocal_rank, mrr_gain, summarise
 
 DIRECTIONS = ("image_to_text", "text_to_image")
 
@@ -295,6 +295,17 @@ def test_a_gain_is_paired() -> None:
     assert low < value < high
     assert high - low < (one.interval[1] - one.interval[0]) + (other.interval[1] - other.interval[0])
     assert mrr_gain(before, before, drawn()) == (0.0, (0.0, 0.0))
+
+
+def test_the_mrr_of_pairs_row_by_row() -> None:
+    rows = torch.eye(4)
+    assert mean_reciprocal_rank(rows, rows) == 1
+    assert mean_reciprocal_rank(rows, rows.roll(1, dims=0)) == pytest.approx((1 / 2 + 1 / 3 + 1 / 4) / 3)
+    constant = torch.ones(4, 3)
+    assert mean_reciprocal_rank(constant, constant) == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
+    view, pictures, texts = noisy(1, noise=1.0)
+    found = summarise(by_instance(view, pictures, texts), drawn())["mean"].figures["mrr"]
+    assert mean_reciprocal_rank(view.image, view.text) == pytest.approx(found.value)
 
 
 # --- the edges ------------------------------------------------------------------------------------------------
