@@ -51,7 +51,8 @@ def test_the_changelog_keeps_its_form() -> None:
 
 def test_the_workflow_runs_the_commands_of_the_readme() -> None:
     section = (ROOT / "README.md").read_text("utf-8").split("\n## Two commands\n")[1]
-    assert runs("linux") == re.findall(r"^(make \w+)", section.split("```")[1], re.MULTILINE)
+    commands = re.findall(r"^(make \w+)", section.split("```")[1], re.MULTILINE)
+    assert [line for line in runs("linux") if line != "make browser"] == commands  # a runner brings no Chromium
     pythons = WORKFLOW["jobs"]["linux"]["strategy"]["matrix"]["python"]
     stated = [line.rsplit(" ", 1)[1] for line in PROJECT["classifiers"] if re.search(r"Python :: \d\.\d+$", line)]
     assert pythons == stated
