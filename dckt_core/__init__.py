@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from dckt_core.base.rng import undrawn_linear as undrawn_linear
     from dckt_core.config import Config as Config
     from dckt_core.contract.pairs import MEDIA as MEDIA
+    from dckt_core.contract.pairs import ROLES as ROLES
     from dckt_core.contract.pairs import SPLITS as SPLITS
     from dckt_core.contract.pairs import ImageItem as ImageItem
     from dckt_core.contract.pairs import Medium as Medium
@@ -101,7 +102,18 @@ _HOMES = {
     "base.progress": ("logger",),
     "base.rng": ("seed_for", "seeded_construction", "undrawn_linear"),
     "config": ("Config",),
-    "contract.pairs": ("MEDIA", "SPLITS", "ImageItem", "Medium", "Pair", "PairSet", "Role", "Split", "TextItem"),
+    "contract.pairs": (
+        "MEDIA",
+        "ROLES",
+        "SPLITS",
+        "ImageItem",
+        "Medium",
+        "Pair",
+        "PairSet",
+        "Role",
+        "Split",
+        "TextItem",
+    ),
     "contract.protocols": (
         "DatasetContext",
         "Discrepancy",

@@ -14,14 +14,14 @@ from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, silent
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import Registry
-from dckt_core.contract.pairs import Role
+from dckt_core.contract.names import LAYERS, is_common
+from dckt_core.contract.pairs import ROLES, Role
 from dckt_core.data.domain import SplitData
 from dckt_core.evaluation.views import layer_outputs
 from dckt_core.io.tensors import load_weights
-from dckt_core.method.network import LAYERS, DomainNetwork
+from dckt_core.method.network import DomainNetwork
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.model import Checkpoint, load
-from dckt_core.runs.setup import ROLES
 
 Statistics = Literal["running", "batch"]
 
@@ -95,7 +95,7 @@ def layer_rows(
         outputs = {role: _outputs(networks[role], data[role], statistics, model.device) for role in data}
         for layer in LAYERS:
             rows = {role: outputs[role](layer) for role in data}
-            stacked = 2 if layer.startswith("common_") else 1
+            stacked = 2 if is_common(layer) else 1
             progress(done, total, "comparing layers")
             yield LayerRows(checkpoint, layer, weights.get(layer, 0.0), rows["source"], rows["target"], stacked)
             done += 1

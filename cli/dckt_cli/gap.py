@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from dckt_apps.gap import LayerRows
     from dckt_kernels import TwoSampleTest
 
-TITLES = {"before": "before transfer", "control": "target-only control", "after": "after transfer"}
-
 
 @click.command()
 @click.argument("run", type=options.Place())
@@ -101,6 +99,7 @@ def _show(found: list[tuple[LayerRows, TwoSampleTest]], permutations: int) -> No
     from rich.table import Table
 
     from dckt_cli.screen import Screen
+    from dckt_core.runs.results import REPRESENTATIONS
 
     said = _as_json(found)
     table = Table(
@@ -110,7 +109,7 @@ def _show(found: list[tuple[LayerRows, TwoSampleTest]], permutations: int) -> No
     table.add_column("layer")
     table.add_column("weight in the loss", justify="right")
     for checkpoint in said["layers"]:
-        table.add_column(TITLES[checkpoint], justify="right")
+        table.add_column(REPRESENTATIONS[checkpoint], justify="right")
     for layer, of_after in said["layers"]["after"].items():
         figures = [of_layer[layer] for of_layer in said["layers"].values()]
         shown = [f"{one['mmd']:.4f} ({one['p_value']:.3g})" for one in figures]

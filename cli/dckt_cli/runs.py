@@ -186,6 +186,7 @@ def plot(ctx: click.Context, /, runs: tuple[Path, ...], output: Path | None) -> 
 
 def _row(record: RunRecord) -> dict[str, Any]:
     """A run in short, for JSON. A run that cannot be read says why in `error`."""
+    from dckt_core.contract.pairs import ROLES
     from dckt_core.evaluation.directions import COLUMNS
     from dckt_core.evaluation.figures import FIGURES
     from dckt_core.runs.results import REPRESENTATIONS, lookup
@@ -194,7 +195,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
     row["started"] = record.started.isoformat(timespec="seconds")
     try:
         config, summary, results = record.config, record.summary, record.results
-        for role in ("source", "target"):
+        for role in ROLES:
             row[role] = lookup(summary, role, "origin") or lookup(config, role, "location")
         for kind in ("encoder", "text_encoder", "discrepancy", "sampler"):
             row[kind] = lookup(config, kind, "name")

@@ -100,11 +100,12 @@ def flags_layer(flags: dict[str, Any]) -> dict[str, Any]:
     """The command line as a configuration layer."""
     from dckt_core.config import assignments_layer, merge
     from dckt_core.contract.options import split_assignments
+    from dckt_core.contract.pairs import ROLES
 
     layer: dict[str, Any] = {}
-    for role in ("source", "target"):
-        table = {"location": flags[role], "layout": flags[f"{role}_layout"]}
-        layer[role] = {key: value for key, value in table.items() if value is not None}
+    for side in ROLES:
+        table = {"location": flags[side], "layout": flags[f"{side}_layout"]}
+        layer[side] = {key: value for key, value in table.items() if value is not None}
     for role in PLUGIN_FLAGS:
         options = split_assignments(flags[f"{role}_opt"], option=f"--{role.replace('_', '-')}-opt")
         layer[role] = ({"name": flags[role]} if flags[role] else {}) | options

@@ -26,6 +26,7 @@ import pluggy
 from dckt_core.base.errors import PluginError, describe, did_you_mean, one_line
 from dckt_core.base.progress import logger
 from dckt_core.contract import hookspecs
+from dckt_core.contract.pairs import MEDIA
 from dckt_core.contract.registry import BUILTIN_DISTRIBUTION, Failure, Registered, Registry, blame, canonical
 from dckt_core.contract.specs import (
     API_VERSION,
@@ -253,7 +254,7 @@ def spec_fault(spec: Spec[Any]) -> str | None:
         return f"it is written for version {one_line(str(spec.api))} of the contract, and this is {API_VERSION}"
     if not isinstance(spec.summary, str) or not spec.summary.isprintable():
         return "its summary is not one line of text"
-    if isinstance(spec, EncoderSpec) and spec.modality not in ("image", "text"):
+    if isinstance(spec, EncoderSpec) and spec.modality not in MEDIA:
         return f"its modality is {_short(spec.modality)}, not 'image' or 'text'"
     if isinstance(spec, DatasetSpec) and not isinstance(spec.settings, Mapping):
         return "its settings are no mapping"

@@ -19,6 +19,8 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 """All of them."""
 Role = Literal["source", "target"]
 """The side of a run: the large set that helps, or the small one that is searched."""
+ROLES: tuple[Role, ...] = get_args(Role)
+"""Both."""
 Medium = Literal["image", "text"]
 """One half of a pair."""
 MEDIA: tuple[Medium, ...] = get_args(Medium)

@@ -198,6 +198,8 @@ class PartSpec(Spec[OptionsT]):
 
     Attributes:
         networks: its rows come from the method's two networks, which are trained only where some part asks for them.
+        target_network: its rows are the target network's representation, as it gives them: a space of this part alone
+            is the published method's, and has no figures beside the network's own.
         classes: its rows are probabilities of the target's classes, in the order of the label space: a run predicts
             by the last such part.
         supersedes: names of parts that it takes in. They are fitted all the same, so that it can build on them, but do
@@ -207,16 +209,6 @@ class PartSpec(Spec[OptionsT]):
     kind: ClassVar[str] = "part"
     build: Callable[[OptionsT, PartContext], Part] | str
     networks: bool = False
+    target_network: bool = False
     classes: bool = False
     supersedes: tuple[str, ...] = ()
-
-
-AnySpec = (
-    EncoderSpec[Any]
-    | DiscrepancySpec[Any]
-    | SamplerSpec[Any]
-    | DatasetSpec[Any]
-    | IndexSpec[Any]
-    | ObserverSpec[Any]
-    | PartSpec[Any]
-)

@@ -24,6 +24,8 @@ from dckt_core.base.memory import advising
 from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.config import Config
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
+from dckt_core.contract.names import NETWORKS
+from dckt_core.contract.pairs import ROLES
 from dckt_core.contract.protocols import Selection
 from dckt_core.data.domain import Domain
 from dckt_core.engine.processes import Engine
@@ -35,7 +37,7 @@ from dckt_core.method.curriculum import LiveSamplerState, repeat_in_order
 from dckt_core.method.losses import domain_loss, transfer_loss
 from dckt_core.method.network import DomainNetwork
 from dckt_core.method.optimizer import decayed_rate, set_rate
-from dckt_core.method.state import ROLES, Best, Outcome, Position, TrainingState
+from dckt_core.method.state import Best, Outcome, Position, TrainingState
 
 Save = Callable[[str, DomainNetwork], None]
 
@@ -199,7 +201,7 @@ class Trainer:
     def _transfer(self, iteration: int) -> None:
         """The joint updates of one iteration."""
         config, engine, state = self.config.transfer, self.engine, self.state
-        networks = [state.networks[role] for role in ROLES if role in state.networks]
+        networks = [state.networks[role] for role in NETWORKS if role in state.networks]
         phase = f"transfer iteration {iteration} of {config.iterations}"
         for update in range(state.at.update + 1, config.updates + 1):
             done = (iteration - 1) * config.updates + update - 1
@@ -207,7 +209,7 @@ class Trainer:
             for optimizer in state.optimizers.values():
                 set_rate(optimizer, decayed_rate(config.lr, config.lr_gamma, config.lr_power, done))
             for _ in engine.micro_batches(config.accumulation, networks):
-                rows = {role: engine.share(state.streams[role].next()) for role in ("source", "target")}
+                rows: dict[str, Tensor] = {role: engine.share(state.streams[role].next()) for role in ROLES}
                 loss = self._joint_loss(rows, progress)
                 self._note(loss, rows)
                 engine.backward(loss.total / config.accumulation)

@@ -24,7 +24,6 @@ from dckt_core.contract.protocols import Encoder, Representation
 
 BATCH_NORM_EPS = 1e-5
 BATCH_NORM_MOMENTUM = 0.1
-LAYERS = ("image_fc6", "image_fc7", "text_fc6", "text_fc7", "common_fc8", "common_fc9")
 
 
 class Outputs(NamedTuple):

@@ -252,6 +252,11 @@ class Space:
         """One part by itself."""
         return self.without([other for other in self.description.weights if other != name])
 
+    @property
+    def is_target_network(self) -> bool:
+        """Whether it is the published method's representation and no more."""
+        return [self.parts[name].spec.target_network for name in self.description.weights] == [True]
+
     # --- use ------------------------------------------------------------------------------------------------
 
     @property

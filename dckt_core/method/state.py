@@ -15,6 +15,8 @@ from dckt_core.base.errors import DataError
 from dckt_core.base.rng import generator_for
 from dckt_core.config import Config
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedSampler
+from dckt_core.contract.names import NETWORKS
+from dckt_core.contract.pairs import ROLES
 from dckt_core.engine.processes import Engine
 from dckt_core.engine.record import Record
 from dckt_core.engine.snapshot import Snapshot, load_momentum, momentum_tensors
@@ -24,7 +26,6 @@ from dckt_core.method.curriculum import RowStream
 from dckt_core.method.network import DomainNetwork
 from dckt_core.method.optimizer import sgd
 
-ROLES = ("source", "target", "control")
 PURPOSES = ("pretrain source", "pretrain target", "transfer source", "transfer target", "selection")
 """What random draws are for; each has a generator of its own."""
 
@@ -134,7 +135,7 @@ class TrainingState:
         """Fresh momentum for every network, and for a discrepancy that has parameters of its own."""
         if self.config.network.batch_norm == "shared":
             self.bare("target").share_statistics(self.bare("source"))
-        learning: dict[str, nn.Module] = {role: self.bare(role) for role in ROLES if role in self.networks}
+        learning: dict[str, nn.Module] = {role: self.bare(role) for role in NETWORKS if role in self.networks}
         if self._discrepancy.module is not None:
             learning["discrepancy"] = self._discrepancy.module.to(self._engine.device)
         lr, choice = self.config.transfer.lr, self.config.optimizer
@@ -193,7 +194,7 @@ class TrainingState:
                 if self.config.transfer.control:
                     self.add_control()
                 self.begin_transfer()
-                self.begin_iteration({role: torch.arange(1) for role in ("source", "target")})
+                self.begin_iteration({role: torch.arange(1) for role in ROLES})
             elif self.at.update:
                 self.begin_pretraining(self.at.phase.removeprefix("pretrain "))
             self._load(snapshot)

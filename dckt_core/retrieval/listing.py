@@ -103,7 +103,7 @@ def media_at(location: str, registry: Registry) -> list[Medium]:
     the files of a folder that no layout recognises; a data set has both.
     """
     path = Path(location)
-    media: tuple[Medium, ...] = ("image", "text")
+    media: tuple[Medium, ...] = MEDIA
     if _is_manifest(path):
         return [medium for medium in media if medium in _media_in(manifest_file(path))] or list(media)
     if path.is_dir() and not _is_recognised(path, registry):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from dckt_core.base.errors import DataError, UsageError
-from dckt_core.contract.pairs import SPLITS, Medium, Split
+from dckt_core.contract.pairs import MEDIA, SPLITS, Medium, Split
 from dckt_core.contract.protocols import IndexContext
 from dckt_core.data.coverage import Coverage, cover
 from dckt_core.retrieval.gallery import Gallery, Hit, new_gallery
@@ -94,7 +94,7 @@ class Searcher:
 
 def searcher_of_target(
     model: TrainedModel,
-    media: tuple[Medium, ...] = ("image", "text"),
+    media: tuple[Medium, ...] = MEDIA,
     *,
     split: Split | Literal["all"] = "all",
     index: str = "exact",

@@ -18,7 +18,7 @@ from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, silent
 from dckt_core.config import Config, read_config
 from dckt_core.contract.discovery import Registry, load_registry
-from dckt_core.contract.pairs import MEDIA, Medium, Pair, PairSet, Role
+from dckt_core.contract.pairs import MEDIA, ROLES, Medium, Pair, PairSet, Role
 from dckt_core.contract.protocols import Encoder, Item, PartContext, Representation
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.features import compute_features
@@ -41,7 +41,7 @@ from dckt_core.method.space import Description as SpaceDescription
 from dckt_core.method.space import Space
 from dckt_core.runs.given import Images, Picture, Texts, given
 from dckt_core.runs.layout import Layout
-from dckt_core.runs.setup import ROLES, Context, Setup, make_networks, moved
+from dckt_core.runs.setup import Context, Setup, make_networks, moved
 
 MODEL_FORMAT = 1
 SPACE_KIND, SPACE_FORMAT = "common space", 1

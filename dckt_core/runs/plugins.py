@@ -11,6 +11,7 @@ from dckt_core.base.errors import PluginError, UsageError
 from dckt_core.config import Config, PartChoice, PluginChoice
 from dckt_core.contract.discovery import Registered, Registry, blame
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
+from dckt_core.contract.names import LAYERS, is_common
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import Medium
 from dckt_core.contract.protocols import (
@@ -20,7 +21,6 @@ from dckt_core.contract.protocols import (
     ObserverContext,
     SamplerContext,
 )
-from dckt_core.method.network import LAYERS
 from dckt_core.method.space import ChosenPart
 
 
@@ -69,7 +69,7 @@ class Plugins:
     def discrepancy(self) -> GuardedDiscrepancy:
         registered, options = self._chosen["discrepancy"]
         network, transfer = self.config.network, self.config.transfer
-        widths = {name: network.common_width if name.startswith("common_") else network.media_width for name in LAYERS}
+        widths = {name: network.common_width if is_common(name) else network.media_width for name in LAYERS}
         layers = {name: widths[name] for name in self.config.loss.attachments()}
         updates = transfer.iterations * transfer.updates
         with blame(registered):

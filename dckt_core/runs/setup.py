@@ -23,7 +23,7 @@ from dckt_core.base.rng import generator_for
 from dckt_core.config import Config, PluginChoice
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
-from dckt_core.contract.pairs import MEDIA, SPLITS, Medium, PairSet, Role, Split
+from dckt_core.contract.pairs import MEDIA, ROLES, SPLITS, Medium, PairSet, Role, Split
 from dckt_core.contract.protocols import Encoder, EncoderContext, Known
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.checks import check_networks, check_trainable
@@ -33,13 +33,10 @@ from dckt_core.data.known import known, known_split
 from dckt_core.data.screening import Screened, refuse_bad_images
 from dckt_core.data.sources import find_dataset, load_screened, splits_used, training_texts
 from dckt_core.method.network import DomainNetwork
-from dckt_core.method.space import ChosenPart, FittingMaterial, Space
+from dckt_core.method.space import ChosenPart, FittingMaterial
 from dckt_core.runs.plugins import Plugins
 
-ROLES: tuple[Role, ...] = ("source", "target")
 FLAGS: Mapping[Medium, str] = {"image": "--encoder", "text": "--text-encoder"}
-TARGET_NETWORK = "target-network"
-"""The part that by itself is the published method's common representation."""
 
 
 @dataclass(frozen=True)
@@ -269,11 +266,6 @@ class Setup:
     def parts(self) -> list[ChosenPart]:
         """The parts of the common space that have a weight, in their order."""
         return self.plugins.parts()
-
-    def is_network_alone(self, space: Space) -> bool:
-        """Whether the space is the published method's representation and no more."""
-        plugins = [part.plugin for part in self.parts if part.name in space.description.weights]
-        return [plugin.builtin and plugin.spec.name == TARGET_NETWORK for plugin in plugins] == [True]
 
     def material(self) -> FittingMaterial:
         """What the parts are fitted on."""

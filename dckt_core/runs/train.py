@@ -20,7 +20,7 @@ from dckt_core.base.progress import logger
 from dckt_core.base.rng import generator_for
 from dckt_core.config import Config, read_config
 from dckt_core.contract.guards import GuardedObserver
-from dckt_core.contract.pairs import Medium, Pair, Role
+from dckt_core.contract.pairs import ROLES, Medium, Pair, Role
 from dckt_core.contract.protocols import PartContext, Representation
 from dckt_core.data.domain import Domain
 from dckt_core.data.rungs import RUNGS, rung_of, training_holdings
@@ -45,7 +45,7 @@ from dckt_core.runs.folder import (
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.model import check_model, save_model, save_space
 from dckt_core.runs.outcome import score_test
-from dckt_core.runs.setup import ROLES, Context, Setup
+from dckt_core.runs.setup import Context, Setup
 
 MIN_VALIDATION = 2
 """Labelled validation pairs; with fewer there is no ranking to choose by."""
@@ -246,7 +246,7 @@ class _Job:
             trained["after"] = partial(pair.__getitem__, "target")
         space, reached = self._fit_space(pair)
         save_space(run_dir, space)
-        beyond = None if trained and setup.is_network_alone(space) else space
+        beyond = None if trained and space.is_target_network else space
         scores: dict[str, Any] = {}
         if len(data["test"]):
             scores = score_test(trained, beyond, data["test"], device, generator_for(config.seed, "bootstrap"))

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from dckt_core.contract.guards import GuardedDiscrepancy
+from dckt_core.contract.names import LAYERS
 from dckt_core.contract.protocols import DiscrepancyContext
 from dckt_core.contract.specs import DiscrepancySpec
-from dckt_core.method.network import LAYERS
 from dckt_core.testing.material import layer_rows, layer_widths
 from dckt_core.testing.rules import Subject
 
@@ -124,7 +124,7 @@ class _Check:
         for case, rows in cases.items():
             values = self.values(self.build(), rows, MIDDLE, case)
             self.gradients(values, rows, case)
-        last = "common_fc9"
+        last = LAYERS[-1]
         self.values(self.build([last]), {last: layers[last]}, MIDDLE, "one attached layer alone")
 
     def same_seed(self) -> None:

@@ -11,9 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from dckt_core.base.rng import generator_for
-from dckt_core.contract.pairs import ImageItem, TextItem
+from dckt_core.contract.names import LAYERS, is_common
+from dckt_core.contract.pairs import MEDIA, ImageItem, TextItem
 from dckt_core.contract.protocols import Representation
-from dckt_core.method.network import LAYERS
 
 SIZES = ((50, 37), (33, 64), (40, 40), (9, 6))
 """Width and height of the pictures: wide, high, square, smaller than any encoder's input."""
@@ -60,7 +60,7 @@ def texts() -> list[TextItem]:
 
 def layer_widths() -> dict[str, int]:
     """Width of each layer that a discrepancy is attached to."""
-    return {name: COMMON_WIDTH if name.startswith("common_") else MEDIA_WIDTH for name in LAYERS}
+    return {name: COMMON_WIDTH if is_common(name) else MEDIA_WIDTH for name in LAYERS}
 
 
 def layer_rows(seed: int, *, pairs: int = 16, apart: float = 1.0) -> dict[str, tuple[Tensor, Tensor]]:
@@ -74,7 +74,7 @@ def layer_rows(seed: int, *, pairs: int = 16, apart: float = 1.0) -> dict[str, t
         values = torch.randn(count, width, generator=generator) + shift
         return values.relu().requires_grad_()
 
-    counts = {name: pairs * (2 if name.startswith("common_") else 1) for name in LAYERS}
+    counts = {name: pairs * (2 if is_common(name) else 1) for name in LAYERS}
     return {
         name: (rows(counts[name], width, 0.5), rows(counts[name], width, 0.5 + apart))
         for name, width in layer_widths().items()
@@ -106,16 +106,14 @@ class MadeUpState:
         self._by_source = self._representation(source_classes, drawn)
         self._by_target = self._representation(classes, drawn)
         self._layers = {
-            (domain, name): torch.randn(
-                len(labels) * (2 if name.startswith("common_") else 1), width, generator=drawn
-            ).relu()
+            (domain, name): torch.randn(len(labels) * (2 if is_common(name) else 1), width, generator=drawn).relu()
             for domain, labels in (("source", self.source_labels), ("target", self.labels))
             for name, width in layer_widths().items()
         }
 
     def _representation(self, classes: int, drawn: torch.Generator) -> Representation:
         signal = 2.0 * torch.nn.functional.one_hot(self.labels % classes, classes)
-        media = [(signal + torch.randn(signal.shape, generator=drawn)).softmax(dim=1) for _ in ("image", "text")]
+        media = [(signal + torch.randn(signal.shape, generator=drawn)).softmax(dim=1) for _ in MEDIA]
         return Representation(*media)
 
     def target_by_source(self) -> Representation:

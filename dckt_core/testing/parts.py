@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.guards import GuardedPart
-from dckt_core.contract.pairs import MEDIA, Medium, Role
+from dckt_core.contract.pairs import MEDIA, ROLES, Medium
 from dckt_core.contract.protocols import Known, PartContext, Representation, Selection
 from dckt_core.contract.specs import PartSpec
 from dckt_core.testing.rules import Subject
@@ -58,10 +58,10 @@ class _Check:
     def __init__(self, subject: Subject) -> None:
         self.subject, self.require = subject, subject.require
 
+        self.networks = {role: _Network(classes) for role, classes in zip(ROLES, (4, 3), strict=True)}
+
     def build(self) -> GuardedPart:
-        roles: tuple[Role, ...] = ("source", "target")
-        networks = {role: _Network(classes) for role, classes in zip(roles, (4, 3), strict=True)}
-        context = PartContext(seed=0, networks=networks if self.subject.spec.networks else {})
+        context = PartContext(seed=0, networks=self.networks if self.subject.spec.networks else {})
         with self.subject.blamed("build"):
             built = self.subject.spec.build(self.subject.options, context)
             return GuardedPart(built, self.subject.registered)
@@ -86,6 +86,10 @@ class _Check:
             self.require(close, "an item's row must not depend on the others of its batch")
             nothing = self.give(part, medium, features[:0], material)
             self.require(nothing.shape == (0, whole.shape[1]), "it must give [0, k] for no items")
+            if self.subject.spec.target_network:
+                given = (features, None) if medium == "image" else (None, features)
+                same = torch.equal(whole, getattr(self.networks["target"].represent(*given), medium))
+                self.require(same, "target_network = True promises the target network's representation")
             if self.subject.spec.classes:
                 classes = material.target.classes
                 fits = whole.shape[1] == classes and bool((whole >= 0).all())

@@ -14,7 +14,7 @@ from dckt_apps.gap import LayerRows, layer_rows
 from dckt_cli.main import main
 from dckt_core.base.errors import ExitCode
 from dckt_core.contract.discovery import load_registry
-from dckt_core.method.network import LAYERS
+from dckt_core.contract.names import LAYERS
 from dckt_core.runs.model import load
 from dckt_kernels import mk_mmd
 from tests.support.tolerance import SMALL, assert_same

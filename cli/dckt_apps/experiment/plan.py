@@ -45,6 +45,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dckt_core.base.errors import UsageError, did_you_mean
 from dckt_core.config import Section, merge, read_toml
+from dckt_core.contract.pairs import ROLES
 
 _NAME = re.compile(r"[\w.+-]+")
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -173,7 +174,7 @@ def read_plan(file: Path, changes: Mapping[str, Any] | None = None) -> Plan:
         *(one for what in ("data", "rungs", "arms") for one in _tables(values.get(what))),
     ):
         if isinstance(table, dict):
-            for role in ("source", "target"):
+            for role in ROLES:
                 if isinstance(table.get(role), str):
                     table[role] = {"location": table[role]}
     try:

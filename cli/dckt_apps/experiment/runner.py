@@ -27,11 +27,12 @@ from dckt_apps.experiment.workers import work
 from dckt_core.base.errors import DataError, DcktError, ExitCode, StoppedError, StorageError, UsageError, did_you_mean
 from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.discovery import Registry
+from dckt_core.contract.pairs import ROLES
 from dckt_core.engine.stopping import stopping
 from dckt_core.io.files import held, write_text
 from dckt_core.io.json import read_json
 from dckt_core.runs.layout import Layout
-from dckt_core.runs.setup import ROLES, Context, Setup
+from dckt_core.runs.setup import Context, Setup
 
 Summary = Mapping[str, Any]
 

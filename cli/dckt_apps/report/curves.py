@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from dckt_core.contract.names import LAYERS, NETWORKS
 from dckt_core.runs.record import Measurement
 
 TRANSFER = "transfer"
-LAYERS = ("image_fc6", "image_fc7", "text_fc6", "text_fc7", "common_fc8", "common_fc9")
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,6 @@ class Series:
     name: str
     x: Sequence[float]
     y: Sequence[float]
-
-
-NETWORKS = ("source", "target", "control")
 
 
 def validation(metrics: Sequence[Measurement]) -> tuple[str, list[Series]]:

@@ -16,6 +16,7 @@ from dckt_core.base.errors import DataError, DcktError
 from dckt_core.base.progress import Progress, silent
 from dckt_core.config import read_config
 from dckt_core.contract.discovery import Registry
+from dckt_core.contract.names import LAYERS
 from dckt_core.contract.pairs import Pair, PairSet, Role
 from dckt_core.contract.protocols import Representation
 from dckt_core.data.cache import default_cache_dir
@@ -30,7 +31,7 @@ from dckt_core.runs.record import RunRecord
 from dckt_core.runs.results import lookup
 from dckt_core.runs.setup import Context, Setup, make_networks, moved
 
-COMMON_LAYER = "common_fc9"
+COMMON_LAYER = LAYERS[-1]
 """The last layer that means the same in both domains: behind it each has its own classes."""
 
 MAP_PAIRS = 200

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dckt_core.contract.pairs import ROLES
 from dckt_core.runs.record import RunRecord, flatten
 from dckt_core.runs.results import lookup
 
@@ -54,7 +55,7 @@ def setup(record: RunRecord) -> Setup:
     """Raises DataError where the run's files are broken."""
     config, summary, environment = record.config, record.summary, record.environment
     data = []
-    for role in ("source", "target"):
+    for role in ROLES:
         known = lookup(record.model, "classes", role)
         counts = {name: _count(lookup(summary, role, said)) for name, said in COUNTS.items()}
         if counts["classes"] is None and isinstance(known, list):

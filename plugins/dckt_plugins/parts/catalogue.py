@@ -97,6 +97,7 @@ def dckt_parts() -> list[PartSpec[Any]]:
             build="dckt_plugins.parts.network:build_target",
             api="1.0",
             networks=True,
+            target_network=True,
             classes=True,
         ),
         PartSpec(

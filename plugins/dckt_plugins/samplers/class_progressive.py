@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dckt_core import SamplerContext, SamplerState, Selection
+from dckt_core import ROLES, SamplerContext, SamplerState, Selection
 from dckt_plugins.samplers.catalogue import ClassProgressiveOptions
 
 LAYER = "common_fc9"
@@ -23,11 +23,11 @@ class ClassProgressive:
 
     def select(self, state: SamplerState, /) -> Selection:
         share = dropped_share(state.iteration, self._iterations, self._drop)
-        rows = {domain: state.layer(domain, LAYER).double() for domain in ("source", "target")}
+        rows = {domain: state.layer(domain, LAYER).double() for domain in ROLES}
         labels = {"source": state.source_labels, "target": state.labels}
         both_media = {domain: values.repeat(2) for domain, values in labels.items()}
         kept, distance = {}, {}
-        for domain, other in (("source", "target"), ("target", "source")):
+        for domain, other in (ROLES, ROLES[::-1]):
             classes, far = class_distances(rows[domain], both_media[domain], rows[other], both_media[other])
             count = max(1, len(classes) - int(share * len(classes)))
             near = classes[torch.argsort(far, stable=True)[:count]]

@@ -22,8 +22,8 @@ from dckt_apps.experiment.statistics import Estimate, estimate, paired_differenc
 from dckt_apps.gap import Statistics, layer_rows
 from dckt_core.base.progress import silent
 from dckt_core.contract.discovery import Registry, load_registry
+from dckt_core.contract.names import LAYERS
 from dckt_core.contract.protocols import DatasetContext
-from dckt_core.method.network import LAYERS
 from dckt_kernels import mk_mmd
 
 pytestmark = pytest.mark.slow

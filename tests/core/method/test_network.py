@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from dckt_core.config import CorrelationLevel, MediaLevel
+from dckt_core.contract.names import LAYERS, is_common
 from dckt_core.contract.protocols import Encoder
-from dckt_core.method.network import DomainNetwork
+from dckt_core.method.network import DomainNetwork, Outputs
 from tests.support import tiny
 from tests.support.tolerance import assert_same, path_terms
 
@@ -126,6 +128,15 @@ def test_start_from_takes_all_but_the_classifier():
     second.start_from(first)
     assert torch.equal(second.fc9[0].weight, first.fc9[0].weight)
     assert torch.equal(second.fc10.weight, classifier)
+
+
+def test_layers_are_called_alike_in_the_network_in_its_configuration_and_in_the_table_of_names():
+    levels = [name for level in (MediaLevel, CorrelationLevel) for name in level.model_fields if name != "weight"]
+    assert tuple(levels) == LAYERS
+    assert (*LAYERS, "logits") == Outputs._fields
+    assert [name for name in LAYERS if is_common(name)] == [
+        name for name in CorrelationLevel.model_fields if name != "weight"
+    ]
 
 
 def test_neither_medium_is_an_error():

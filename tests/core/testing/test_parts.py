@@ -187,6 +187,10 @@ BROKEN: dict[str, tuple[PartSpec[Any], str]] = {
         spec(changed(state_dict=lambda self: {"shift": 1.0})),
         "state_dict must hold tensors by name and nothing else",
     ),
+    "not the network": (
+        spec(Centred, networks=True, target_network=True),
+        "target_network = True promises the target network's representation",
+    ),
     "no network": (spec(OfNetworks), "build raised KeyError: 'target'"),
 }
 
@@ -194,7 +198,7 @@ BROKEN: dict[str, tuple[PartSpec[Any], str]] = {
 def test_a_good_one_passes() -> None:
     assert_part_ok(spec(Centred))
     assert_part_ok(spec(OfOtherParts))
-    assert_part_ok(spec(OfNetworks, networks=True, classes=True))
+    assert_part_ok(spec(OfNetworks, networks=True, classes=True, target_network=True))
     assert_part_ok(spec(giving(lambda medium, features: normalize(features[:, :3].exp(), p=1)), classes=True))
 
 
