@@ -16,11 +16,12 @@ from dckt_kernels.options import (
     Backend,
     Estimator,
     Layer,
+    Number,
     Options,
     Precision,
     check_pairs,
-    check_sigma,
     check_weights,
+    checked_sigma,
     widened,
 )
 
@@ -33,7 +34,7 @@ def mk_mmd(
     *,
     kernel_num: int = 5,
     kernel_mul: float = 2.0,
-    sigma: float | None = None,
+    sigma: Number | None = None,
     estimator: Estimator = "biased",
     weights_x: Tensor | None = None,
     weights_y: Tensor | None = None,
@@ -61,9 +62,9 @@ def mk_mmd(
 
     Args:
         kernel_num: K, at least 1.
-        kernel_mul: the ratio of neighbouring bandwidths, > 0.
+        kernel_mul: the ratio of neighbouring bandwidths, > 0. The widest may be 2^64 times the narrowest.
         sigma: None for the mean of ||z_i - z_j||^2 over ordered pairs i != j of the pooled rows Z = [X; Y], or a fixed
-            number > 0. The mean is a constant to the gradient unless `bandwidth_grad`.
+            number > 0, of Python, of NumPy or a tensor. The mean is a constant to the gradient unless `bandwidth_grad`.
         estimator: see above.
         weights_x: [n], finite, >= 0; a mask is a weight of 0. Only proportions within x and within y matter to the
             estimate (in `linear` and `quadruple` each term is weighted by the product of its four rows' weights). The
@@ -100,7 +101,7 @@ def mk_mmd_many(
     *,
     kernel_num: int = 5,
     kernel_mul: float = 2.0,
-    sigma: float | Sequence[float | None] | None = None,
+    sigma: Number | Sequence[Number | None] | None = None,
     estimator: Estimator = "biased",
     weights_x: Sequence[Tensor | None] | None = None,
     weights_y: Sequence[Tensor | None] | None = None,
@@ -127,9 +128,8 @@ def mk_mmd_many(
         raise ValueError(f"unknown precision {precision!r} (known: {', '.join(PRECISIONS)})")
     chosen = resolve_backend(pairs[0][0], backend)
     count = len(pairs)
-    sigmas = [sigma] * count if sigma is None or isinstance(sigma, int | float) else _per_layer(sigma, count, "sigma")
-    for value in sigmas:
-        check_sigma(value)
+    given = _per_layer(sigma, count, "sigma") if isinstance(sigma, Sequence) else [sigma] * count
+    sigmas = [checked_sigma(value) for value in given]
     if bandwidth_grad and None not in sigmas:
         raise ValueError("bandwidth_grad=True needs sigma=None: a fixed sigma has no gradient")
     layers = [

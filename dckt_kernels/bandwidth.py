@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from dckt_kernels.options import accumulation_dtype
+from dckt_kernels.scale import to_unit
 
 
 def centred(z: Tensor, v: Tensor | None = None) -> Tensor:
@@ -37,12 +38,16 @@ def mean_distance_bandwidth(
     With weights v = [weights_x; weights_y] (1 where not given, taken as they are):
     sum_{i != j} v_i v_j ||z_i - z_j||^2 / sum_{i != j} v_i v_j.
     Computed in O(N d) from sum_ij v_i v_j ||z_i - z_j||^2 = 2 (sum v) sum_i v_i ||z_i||^2 - 2 ||sum_i v_i z_i||^2.
+    Float64 if x or y is, else float32: infinite or 0 where that does not hold it.
     """
     dtype = accumulation_dtype(x.dtype, y.dtype)
-    z = torch.cat([x, y]).to(dtype)
-    v = None
-    if weights_x is not None or weights_y is not None:
-        v = torch.cat([_or_ones(weights_x, x, dtype), _or_ones(weights_y, y, dtype)])
+    v = pooled_weights(x, y, weights_x, weights_y)
+    z, scale = to_unit(torch.cat([x, y]).to(dtype), v)
+    return mean_distance(z, v) / scale / scale
+
+
+def mean_distance(z: Tensor, v: Tensor | None) -> Tensor:
+    """The same of the pooled rows z [N, d], of a length whose square is far from overflow and underflow."""
     z = centred(z, v)
     norms = z.square().sum(-1)
     if v is None:
@@ -54,5 +59,12 @@ def mean_distance_bandwidth(
     return torch.where(off_diagonal > 0, pairs.clamp_min(0) / off_diagonal, torch.zeros_like(pairs))
 
 
-def _or_ones(weights: Tensor | None, rows: Tensor, dtype: torch.dtype) -> Tensor:
-    return torch.ones(rows.shape[0], dtype=dtype, device=rows.device) if weights is None else weights.to(dtype)
+def pooled_weights(x: Tensor, y: Tensor, weights_x: Tensor | None, weights_y: Tensor | None) -> Tensor | None:
+    """v [N], 1 where not given, divided by the largest, which changes no mean; None if none are given."""
+    if weights_x is None and weights_y is None:
+        return None
+    dtype = accumulation_dtype(x.dtype, y.dtype)
+    ones = (torch.ones(rows.shape[0], dtype=dtype, device=rows.device) for rows in (x, y))
+    given = (weights_x, weights_y)
+    v = torch.cat([one if w is None else w.to(dtype) for one, w in zip(ones, given, strict=True)])
+    return v / v.amax()

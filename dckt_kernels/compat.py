@@ -38,7 +38,8 @@ def tllib_mmd(z_s: Tensor, z_t: Tensor, alphas: Sequence[float] = (0.125, 0.25, 
         raise ValueError(f"tllib needs equal batches, got {list(z_s.shape)} and {list(z_t.shape)}")
     mul = _ratio(alphas)
     pooled = 2 * z_s.shape[0]
-    mean_over_all = float(mean_distance_bandwidth(z_s.detach(), z_t.detach())) * (pooled - 1) / pooled
+    mean_over_all = float(mean_distance_bandwidth(z_s.detach().double(), z_t.detach().double()))
+    mean_over_all *= (pooled - 1) / pooled
     sigma = _middle(2 * alphas[0] * mean_over_all, mul, len(alphas))
     value = mk_mmd(z_s, z_t, kernel_num=len(alphas), kernel_mul=mul, sigma=sigma, estimator="unbiased")
     return len(alphas) * value + 2 / (z_s.shape[0] - 1)

@@ -12,6 +12,7 @@ from dckt_kernels.options import Options
 from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.pooled import anchor_, collapsed, drowned, mean_distance, pool, too_coarse
 from dckt_kernels.product import product
+from dckt_kernels.scale import fits, scaled_sigma, to_unit
 
 GRAM_ROWS = 64  # only the upper triangle of the Gram matrix is multiplied out, in strips of so many rows
 
@@ -27,12 +28,28 @@ class Dense(NamedTuple):
     z: Tensor
 
 
-def dense(x: Tensor, y: Tensor, options: Options, sigma: float | None, weights: PairWeights, gradient: bool) -> Dense:
-    """x [n, d], y [m, d] -> the value, and M with dMMD^2/dZ = M Z (see closed_form.py)."""
+def dense(
+    x: Tensor,
+    y: Tensor,
+    options: Options,
+    sigma: float | None,
+    weights: PairWeights,
+    gradient: bool,
+    scaled: bool = False,
+) -> Dense:
+    """x [n, d], y [m, d] -> the value, and M with dMMD^2/dZ = M Z (see closed_form.py).
+
+    scaled: the rows are as `to_unit` leaves them.
+    """
     n, v = weights.n, weights.v
     through_bandwidth = gradient and options.bandwidth_grad and sigma is None
     z = pool(x, y, weights, twice=through_bandwidth)
     gram, norms, rest = _gram(z, weights)
+    if not (scaled or fits(norms / weights.total, sigma)):
+        unit, factor = to_unit(torch.cat([x, y]).double(), v)
+        sigma = scaled_sigma(sigma, float(factor))
+        value, exact_m, exact_z = dense(unit[:n], unit[n:], options, sigma, weights.double(), gradient, scaled=True)
+        return Dense(value.to(v.dtype), exact_m, exact_z.mul_(factor))
     if drowned(rest, norms, weights):
         anchor_(z, weights)
         gram, norms, rest = _gram(z, weights)

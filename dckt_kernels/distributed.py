@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from dckt_kernels import derivatives
-from dckt_kernels.options import Estimator, Options, check_pairs, check_sigma, widened
+from dckt_kernels.options import Estimator, Number, Options, check_pairs, checked_sigma, widened
 from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.panels import panels
 
@@ -21,7 +21,7 @@ def global_mk_mmd(
     *,
     kernel_num: int = 5,
     kernel_mul: float = 2.0,
-    sigma: float | None = None,
+    sigma: Number | None = None,
     estimator: Estimator = "biased",
     bandwidth_grad: bool = False,
     group: dist.ProcessGroup | None = None,
@@ -46,15 +46,15 @@ def global_mk_mmd(
         RuntimeError: no process group was made.
     """
     options = Options(kernel_num, float(kernel_mul), estimator, bandwidth_grad)
-    check_sigma(sigma)
+    width = checked_sigma(sigma)
     if estimator not in ("biased", "unbiased"):
         raise ValueError(f"the global MMD is 'biased' or 'unbiased', not {estimator!r}")
-    if bandwidth_grad and sigma is not None:
+    if bandwidth_grad and width is not None:
         raise ValueError("bandwidth_grad=True needs sigma=None: a fixed sigma has no gradient")
     if not dist.is_initialized():
         raise RuntimeError("the global MMD needs torch.distributed: call init_process_group first, or mk_mmd")
     check_pairs([(x, y)], Options(kernel_num, float(kernel_mul)))
-    return derivatives.mmd(_Global(options, sigma, group, ddp), widened([(x, y)])[0])[0]
+    return derivatives.mmd(_Global(options, width, group, ddp), widened([(x, y)])[0])[0]
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from dckt_kernels.options import accumulation_dtype
+
+FAINTEST = 1e-12
+"""The weights of one side may add up to so much of the other's."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class PairWeights:
     unbiased: xx = 1 / ((sum v_x)^2 - sum v_x^2), over the pairs i != j; xy the same, yy like xx
     `diagonal` is what the pairs i = j, where k = 1, add to a sum over all pairs and must be taken off again.
     `off_diagonal` = sum_{i != j} v_i v_j over the pooled rows, the divisor of the mean distance.
+    A common factor of all weights changes nothing: v are given ones divided by the power of two next to the largest.
     """
 
     n: int
@@ -40,8 +45,15 @@ class PairWeights:
             v[:n] = weights_x
         if weights_y is not None:
             v[n:] = weights_y
-        x_sum, x_squares = _sum_and_squares(n, weights_x)
-        y_sum, y_squares = _sum_and_squares(m, weights_y)
+        x_sum, x_squares, x_largest = _sums(n, weights_x)
+        y_sum, y_squares, y_largest = _sums(m, weights_y)
+        if not (weights_x is None and weights_y is None):
+            if not min(x_sum, y_sum) > FAINTEST * max(x_sum, y_sum):
+                raise ValueError(f"weights_x add up to {x_sum:g} and weights_y to {y_sum:g}: too far apart to compare")
+            unit = 2.0 ** -math.frexp(max(x_largest, y_largest))[1]
+            v = v.double().mul_(unit).to(v.dtype)
+            x_sum, y_sum = x_sum * unit, y_sum * unit
+            x_squares, y_squares = x_squares * unit**2, y_squares * unit**2
         xx = 1 / (x_sum**2 - x_squares if unbiased else x_sum**2)
         yy = 1 / (y_sum**2 - y_squares if unbiased else y_sum**2)
         total = x_sum + y_sum
@@ -68,8 +80,10 @@ class PairWeights:
         return self.xy if j < self.n else self.yy
 
 
-def _sum_and_squares(rows: int, weights: Tensor | None) -> tuple[float, float]:
+def _sums(rows: int, weights: Tensor | None) -> tuple[float, float, float]:
+    """The sum of the weights, that of their squares, and the largest."""
     if weights is None:
-        return float(rows), float(rows)
+        return float(rows), float(rows), 1.0
     weights = weights.double()
-    return float(weights.sum()), float(weights.square().sum())
+    total, squares, largest = torch.stack([weights.sum(), weights.square().sum(), weights.amax()]).tolist()
+    return total, squares, largest

@@ -16,6 +16,7 @@ from dckt_kernels.options import Options
 from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.pooled import anchor_, collapsed, drowned, mean_distance, pool, too_coarse
 from dckt_kernels.product import product
+from dckt_kernels.scale import fits, scaled_sigma, to_unit
 
 BLOCK_ROWS = 1024
 NORM_ROWS = 4096  # rows squared at once
@@ -30,9 +31,11 @@ def panels(
     gradient: bool,
     own: Sequence[slice] | None = None,
     total: Callable[[float], float] = float,
+    scaled: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """x [n, d], y [m, d] -> the value [], and its gradient by Z = [X; Y] [N, d] if asked for.
 
+    scaled: the rows are as `to_unit` leaves them.
     With `own`, slices of the rows of Z, only the pairs (i, j) with i among them are walked and only these rows of the
     gradient are filled in; `total` then adds up a number over all who share the work.
     """
@@ -40,6 +43,12 @@ def panels(
     through_bandwidth = gradient and options.bandwidth_grad and sigma is None
     z = pool(x, y, weights, twice=through_bandwidth)
     norms, rest = _moments(z, weights)
+    if not (scaled or fits(norms / weights.total, sigma)):
+        del z
+        unit, scale = to_unit(torch.cat([x, y]).double(), v)
+        sigma = scaled_sigma(sigma, float(scale))
+        value, grad = panels(unit[:n], unit[n:], options, sigma, weights.double(), gradient, own, total, scaled=True)
+        return value.to(v.dtype), None if grad is None else grad.mul_(scale).to(v.dtype)
     if drowned(rest, norms, weights):
         anchor_(z, weights)
         norms, rest = _moments(z, weights)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dckt_kernels.bandwidth import pooled_weights
 from dckt_kernels.options import Options
+from dckt_kernels.scale import to_unit
 
 _ROWS_AT_ONCE = 16  # bounds the [rows, N, d] block of differences when no gradient is wanted
 
@@ -48,15 +50,17 @@ def mmd(
     n = x.shape[0]
     result_dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
     z = torch.cat([x, y]).double()
-    u = torch.ones(n, dtype=z.dtype, device=z.device) if weights_x is None else weights_x.double()
-    w = torch.ones(y.shape[0], dtype=z.dtype, device=z.device) if weights_y is None else weights_y.double()
+    given = pooled_weights(x.double(), y.double(), weights_x, weights_y)
+    v = torch.ones(z.shape[0], dtype=z.dtype, device=z.device) if given is None else given
+    z, scale = to_unit(z, given)
+    u, w = v[:n], v[n:]
     distances = squared_distances(z)
     if sigma is None:
-        bandwidth = mean_distance(distances, torch.cat([u, w]))
+        bandwidth = mean_distance(distances, v)
         if not options.bandwidth_grad:
             bandwidth = bandwidth.detach()
     else:
-        bandwidth = torch.tensor(sigma, dtype=z.dtype, device=z.device)
+        bandwidth = (torch.full((), sigma, dtype=z.dtype, device=z.device) * scale * scale).clamp(1e-60, 1e200)
     kernel = mean_kernel(distances, bandwidth, options)
     skip = options.estimator == "unbiased"
     within = weighted_mean(kernel[:n, :n], u, u, skip) + weighted_mean(kernel[n:, n:], w, w, skip)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dckt_kernels.bandwidth import mean_distance_bandwidth
+from dckt_kernels.bandwidth import mean_distance, pooled_weights
 from dckt_kernels.options import Options, accumulation_dtype
+from dckt_kernels.scale import LONGEST, SHORTEST, can_tell, fits, to_unit
 
 Quadruples = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -44,15 +45,19 @@ def mmd(
     for the gradient.
     """
     dtype = accumulation_dtype(x.dtype)
+    n = x.shape[0]
     with torch.autocast(x.device.type, enabled=False):
-        if sigma is None:
-            bandwidth = mean_distance_bandwidth(x, y, weights_x, weights_y)
-            if not options.bandwidth_grad:
-                bandwidth = bandwidth.detach()
-        else:
-            bandwidth = torch.full((), sigma, dtype=dtype, device=x.device)
+        v = pooled_weights(x, y, weights_x, weights_y)
+        z = torch.cat([x, y]).to(dtype)
+        bandwidth = _bandwidth(z, v, sigma, None)
+        if not (can_tell(z) and fits(1.0 if sigma else float(bandwidth.detach()), sigma)):
+            z, scale = to_unit(z, v)
+            bandwidth = _bandwidth(z, v, sigma, scale)
+        if not options.bandwidth_grad:
+            bandwidth = bandwidth.detach()
+        x, y = z[:n], z[n:]
         s1, s2, t1, t2 = quadruples
-        a, b, c, d = (_rows(z, index).to(dtype) for z, index in ((x, s1), (x, s2), (y, t1), (y, t2)))
+        a, b, c, d = (_rows(z, index) for z, index in ((x, s1), (x, s2), (y, t1), (y, t2)))
         terms = (
             _kernel(a - b, bandwidth, options)
             + _kernel(c - d, bandwidth, options)
@@ -63,10 +68,21 @@ def mmd(
             return terms.mean()
         weight = torch.ones_like(terms)
         if weights_x is not None:
-            weight = weight * weights_x[s1] * weights_x[s2]
+            u = weights_x / weights_x.amax()
+            weight = weight * u[s1] * u[s2]
         if weights_y is not None:
-            weight = weight * weights_y[t1] * weights_y[t2]
+            w = weights_y / weights_y.amax()
+            weight = weight * w[t1] * w[t2]
         return (weight * terms).sum() / weight.sum().clamp_min(torch.finfo(dtype).tiny)
+
+
+def _bandwidth(z: Tensor, v: Tensor | None, sigma: float | None, scale: Tensor | None) -> Tensor:
+    """[], of rows that were multiplied by `scale`. A sigma so wide that all kernels are 1 is a little narrower instead,
+    and one so narrow that all are 0 a little wider."""
+    if sigma is None:
+        return mean_distance(z, v)
+    wide = torch.full((), sigma, dtype=torch.float64, device=z.device)
+    return (wide if scale is None else wide * scale.double().square()).clamp(SHORTEST, LONGEST).to(z.dtype)
 
 
 def _kernel(difference: Tensor, bandwidth: Tensor, options: Options) -> Tensor:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dckt_kernels.bandwidth import centred, mean_distance_bandwidth
+from dckt_kernels.bandwidth import centred, mean_distance
+from dckt_kernels.scale import to_unit
 
 _ROWS_AT_ONCE = 512
 """Bounds the [rows, N] block of the kernel matrix."""
@@ -61,11 +62,12 @@ def permutation_test(
     n, m = x.shape[0] // stacked, y.shape[0] // stacked
     x, y = x.double(), y.double()
     by_observation = [rows.reshape(stacked, -1, rows.shape[1]).transpose(0, 1) for rows in (x, y)]
-    z = centred(torch.cat(by_observation).flatten(0, 1))  # [(n + m) * stacked, d], an observation's rows in sequence
+    # [(n + m) * stacked, d], an observation's rows in sequence; the bandwidth goes with their length
+    z = centred(to_unit(torch.cat(by_observation).flatten(0, 1))[0])
     dealt = torch.tensor([1 / (n * stacked)] * n + [-1 / (m * stacked)] * m, dtype=torch.float64)
     orders = [torch.arange(n + m), *(torch.randperm(n + m, generator=generator) for _ in range(permutations))]
     signs = dealt[torch.stack(orders, dim=1)].repeat_interleave(stacked, dim=0).to(z.device)
-    sigma = mean_distance_bandwidth(x, y)
+    sigma = mean_distance(z, None)
     values = _quadratic_forms(z, signs, [float(sigma) * kernel_mul ** (k - kernel_num // 2) for k in range(kernel_num)])
     observed, others = values[0], values[1:]
     at_least = int((others >= observed - _ROUNDING).sum())

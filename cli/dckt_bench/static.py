@@ -203,7 +203,7 @@ def _type(name: str, precision: str) -> str:
         return "*i64"
     if name in doubles:
         return "*fp64"
-    if name in ("programs", "counters"):
+    if name in ("programs", "counters", "exponents", "tops"):
         return "*i32"
     if name in ("widest", "xx", "xy", "yy"):
         return "fp32"

@@ -11,6 +11,7 @@ from dckt_kernels.gpu.small_launch import Rest, interpreting, upload
 from dckt_kernels.ladder import ladder_of
 from dckt_kernels.options import Options, Precision
 from dckt_kernels.pair_weights import PairWeights
+from dckt_kernels.scale import LONGEST, SHORTEST, to_unit
 
 PANEL_CELLS = 2**26
 """Pairs of a panel: 256 MiB of float32."""
@@ -31,13 +32,17 @@ def forward(
     weights = PairWeights.of(x, y, weights_x, weights_y, options.estimator == "unbiased")
     n, v = weights.n, weights.v
     half = x.dtype in (torch.bfloat16, torch.float16)
-    z = centred(torch.cat([x, y]).float(), None if weights.uniform else v)
+    given = None if weights.uniform else v
+    z, scale = to_unit(torch.cat([x, y]).float(), given)
+    z = centred(z, given)
     if half:
         z = z.to(x.dtype)  # rounded after centring; norms below are those of the rounded rows
     total, d = z.shape
     norms = z.float().square().sum(1)
     if sigma is not None:
-        width = torch.full((), sigma, dtype=torch.float32, device=z.device)
+        # A sigma so wide that all kernels are 1 is a little narrower instead, and one so narrow that all are 0 wider.
+        wide = torch.full((), sigma, dtype=torch.float64, device=z.device) * scale.double().square()
+        width = wide.clamp(SHORTEST, LONGEST).float()
     elif weights.off_diagonal > 0:
         width = ((v @ norms) * (2 * weights.total / weights.off_diagonal)).float()
     else:
@@ -99,4 +104,4 @@ def forward(
         # MMD^2 is unchanged when Z grows by s and sigma by s^2, so dMMD^2/dsigma = -(Z . grad) / (2 sigma).
         slope = -(z.float() * grad).sum() / (2 * width) * (4 * weights.total / weights.off_diagonal)
         grad = torch.where(collapsed, grad, grad + slope * v[:, None] * z.float())
-    return value, grad if gradient else None
+    return value, grad.mul_(scale) if gradient else None

@@ -13,10 +13,12 @@ from dckt_kernels.gpu import configs, large_launch, small_launch
 from dckt_kernels.gpu.small_launch import Rest
 from dckt_kernels.options import Options, Precision
 
+FACTORS = 5  # tensors that small_launch.forward keeps for its gradient
+
 
 @dataclass(frozen=True)
 class Triton:
-    """What is kept: four tensors for all small layers together, if there are any, then the gradient of each large one.
+    """What is kept: FACTORS tensors for all small layers together, if there are any, then each large one's gradient.
 
     Attributes:
         rest: sigma and the sample weights of each layer.
@@ -56,10 +58,12 @@ class Triton:
             grads: list[Tensor | None] = [None] * len(rows)
             if small:
                 factors = torch.stack([incoming[n] for n in small])
-                found = small_launch.backward(factors, _of(small, rows), kept[:4], self.options, self.precision, dtype)
+                found = small_launch.backward(
+                    factors, _of(small, rows), kept[:FACTORS], self.options, self.precision, dtype
+                )
                 for n, by_x, by_y in zip(small, found[::2], found[1::2], strict=True):
                     grads[2 * n : 2 * n + 2] = by_x, by_y
-            for n, grad in zip(large, kept[4 if small else 0 :], strict=True):
+            for n, grad in zip(large, kept[FACTORS if small else 0 :], strict=True):
                 scaled = (grad * incoming[n]).to(dtype or rows[0].dtype)
                 grads[2 * n : 2 * n + 2] = scaled[: len(rows[2 * n])], scaled[len(rows[2 * n]) :]
             return [grad if need else None for grad, need in zip(grads, needed, strict=True)]

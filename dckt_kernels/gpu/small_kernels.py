@@ -16,10 +16,11 @@ import triton
 import triton.language as tl
 
 # Columns of `shapes` [L, SHAPE], int64.
-# n, m, stride_x, stride_y, d, columns of a slab, slabs, and where its Gram shares, mean, rows and M begin
-SHAPE = tl.constexpr(11)
+# n, m, stride_x, stride_y, d, columns of a slab, slabs, and where its Gram shares, mean, rows, M and exponents begin
+SHAPE = tl.constexpr(12)
 # Columns of `numbers` [L, NUMBERS], float32.
-NUMBERS = tl.constexpr(6)  # sum v, sum_{i != j} v_i v_j, xx, xy, yy, fixed sigma (0: the mean distance)
+# sum v, sum_{i != j} v_i v_j, xx, xy, yy, and a fixed sigma as mantissa (0: the mean distance) and exponent of 2
+NUMBERS = tl.constexpr(7)
 
 
 @triton.jit
@@ -32,6 +33,20 @@ def load_rows(x, y, stride_x, stride_y, n, rows, total, columns, d, ALIGNED: tl.
         pointers = tl.multiple_of(pointers, (16, 16))
     inside = (rows < total)[:, None] & (columns < d)[None, :]
     return tl.load(pointers, mask=inside, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def exponent_of(number):
+    """e with 2^e <= number < 2^(e + 1), within [-126, 126]; number >= 0."""
+    bits = number.to(tl.int32, bitcast=True) >> 23
+    return tl.minimum(tl.maximum(bits - 127, -126), 126)
+
+
+@triton.jit
+def power_of_two(e):
+    """2^e, 0 where float32 has none so small, its largest where it has none so large."""
+    bits = tl.where(e < -126, 0, tl.minimum(e, 127) + 127)
+    return (bits << 23).to(tl.float32, bitcast=True)
 
 
 @triton.jit
@@ -50,6 +65,7 @@ def partial_gram(
     v,  # [sum N] float32: sample weights
     mean,  # out [sum d] float32: mean of the rows relative to the first
     gram,  # out, a layer [slabs, N, padded N] float32
+    exponents,  # out [sum slabs] int32: a slab's columns are multiplied by 2^-exponent
     counters,  # out [L] int32, set to 0
     DTYPE: tl.constexpr,
     BLOCK_N: tl.constexpr,
@@ -78,6 +94,7 @@ def partial_gram(
     rows_i, rows_j = row_tile * BLOCK_N + tile, column_tile * BLOCK_N + tile
     begin, end = slab * width, tl.minimum((slab + 1) * width, d)
     centres = mean + tl.multiple_of(tl.load(shape + 8), 16)
+    longest = tl.zeros((BLOCK_D,), dtype=tl.float32)
     for start in range(begin, end, BLOCK_D):
         columns = start + tl.arange(0, BLOCK_D)
         first = tl.load(x + columns, mask=columns < d, other=0.0).to(tl.float32)
@@ -86,9 +103,14 @@ def partial_gram(
             rows = row + tile
             u = tl.load(weights + rows, mask=rows < total, other=0.0)
             z = load_rows(x, y, stride_x, stride_y, n, rows, total, columns, d, ALIGNED) - first[None, :]
-            sums += tl.sum(tl.where((rows < total)[:, None], z, 0.0) * u[:, None], axis=0)
+            z = tl.where((rows < total)[:, None], z, 0.0)
+            sums += tl.sum(z * (u / weight_sum)[:, None], axis=0)  # not their sum, which may overflow
+            longest = tl.maximum(longest, tl.max(tl.where((u > 0)[:, None], tl.abs(z), 0.0), axis=0))
         # Programs of other tiles of this slab store the same bits to the same place.
-        tl.store(centres + columns, sums / weight_sum, mask=columns < d)
+        tl.store(centres + columns, sums, mask=columns < d)
+    exponent = exponent_of(tl.max(longest, axis=0))
+    tl.store(exponents + tl.load(shape + 11) + slab, exponent)
+    unit = power_of_two(-exponent)
     tl.debug_barrier()
 
     acc = tl.zeros((BLOCK_N, BLOCK_N), dtype=tl.float32)
@@ -99,8 +121,8 @@ def partial_gram(
         centre = tl.load(centres + columns, mask=columns < d, other=0.0)[None, :]
         a = load_rows(x, y, stride_x, stride_y, n, rows_i, total, columns, d, ALIGNED) - shift - centre
         b = load_rows(x, y, stride_x, stride_y, n, rows_j, total, columns, d, ALIGNED) - shift - centre
-        a = tl.where((rows_i < total)[:, None], a, 0.0)
-        b = tl.where((rows_j < total)[:, None], b, 0.0)
+        a = tl.where((rows_i < total)[:, None], a, 0.0) * unit
+        b = tl.where((rows_j < total)[:, None], b, 0.0) * unit
         if HALF:
             a, b = a.to(DTYPE), b.to(DTYPE)
             if UPCAST:  # the interpreter multiplies the raw bits of bfloat16
@@ -123,24 +145,23 @@ def rungs(exponent, powers, K: tl.constexpr, DOUBLING: tl.constexpr):
     kernel, slope = t, t
     power = 1.0
     for k in tl.static_range(1, K):
-        if DOUBLING:
+        if DOUBLING and k % 5 != 0:  # squaring doubles a relative error (dckt_kernels/ladder.py)
             t, power = t * t, power * 2
-            kernel += t
-            slope += power * t
         else:
-            p = tl.load(powers + k)
-            t = tl.exp(exponent * p)
-            kernel += t
-            slope += p * t
+            power = tl.load(powers + k)
+            t = tl.exp(exponent * power)
+        kernel += t
+        slope += power * t
     return kernel, slope
 
 
 @triton.jit
-def summed(gram, offsets, mask, slabs, stride):
-    """The shares of some Gram entries, added over the slabs in order."""
+def summed(gram, exponents, top, offsets, mask, slabs, stride):
+    """The shares of some Gram entries, added over the slabs in order, for rows multiplied by 2^-top."""
     acc = tl.zeros(offsets.shape, dtype=tl.float32)
     for slab in range(0, slabs):
-        acc += tl.load(gram + slab * stride + offsets, mask=mask, other=0.0)
+        share = power_of_two(2 * (tl.load(exponents + slab) - top))
+        acc += share * tl.load(gram + slab * stride + offsets, mask=mask, other=0.0)
     return acc
 
 
@@ -151,11 +172,13 @@ def ladder(
     programs,  # [P, 3] int32: layer, row block, row blocks of the layer
     v,  # [sum N] float32: sample weights
     gram,  # a layer [slabs, N, padded N] float32
+    exponents,  # [sum slabs] int32
     powers,  # [K] float32: sigma_max / sigma_k, ascending from 1
     value_parts,  # scratch [P] float64
     sigma_parts,  # scratch [P] float64
     counters,  # [L] int32, 0 at the start
     values,  # out [L] float32: squared MMD
+    tops,  # out [L] int32: M belongs to rows multiplied by 2^-top
     sigma_slope,  # out [L] float32: what the bandwidth adds to M's diagonal, over v_i
     matrix,  # out, a layer [N, padded N] float32: M, and 0 beyond N
     widest,  # sigma_max / sigma
@@ -181,19 +204,28 @@ def ladder(
     weight_sum, pair_sum = tl.load(number), tl.load(number + 1)
     xx, xy, yy, fixed = tl.load(number + 2), tl.load(number + 3), tl.load(number + 4), tl.load(number + 5)
 
+    scales = exponents + tl.load(shape + 11)
+    top = tl.load(scales)
+    for slab in range(1, slabs):
+        top = tl.maximum(top, tl.load(scales + slab))
+    if block == 0:
+        tl.store(tops + layer, top)
     spread = 0.0
     for begin in range(0, total, BLOCK_C):
         columns = begin + tl.arange(0, BLOCK_C)
         inside = columns < total
         u = tl.load(weights + columns, mask=inside, other=0.0)
-        spread += tl.sum(summed(grams, columns * (ld + 1), inside, slabs, stride) * u, axis=0)
-    sigma = tl.where(fixed > 0, fixed, tl.where(pair_sum > 0, 2 * weight_sum * spread / pair_sum, 0.0))
+        spread += tl.sum(summed(grams, scales, top, columns * (ld + 1), inside, slabs, stride) * u, axis=0)
+    # A sigma so wide that all kernels are 1 is a little narrower instead, and one so narrow that all are 0 wider.
+    e = tl.load(number + 6).to(tl.int32) - 2 * top
+    fixed_here = fixed * power_of_two(tl.minimum(tl.maximum(e, -100), 90))
+    sigma = tl.where(fixed > 0, fixed_here, tl.where(pair_sum > 0, 2 * weight_sum * spread / pair_sum, 0.0))
     collapsed = sigma <= 1.8807909613156e-37  # 16 times the least normal number: every distance is 0
     shrink = tl.where(collapsed, 0.0, 1.0 / (sigma * widest))
 
     rows = block * BLOCK_R + tl.arange(0, BLOCK_R)
     row_inside = rows < total
-    row_norms = summed(grams, rows * (ld + 1), row_inside, slabs, stride)
+    row_norms = summed(grams, scales, top, rows * (ld + 1), row_inside, slabs, stride)
     row_weights = tl.load(weights + rows, mask=row_inside, other=0.0)
     value = tl.zeros((BLOCK_R,), dtype=tl.float64)
     slope_sums = tl.zeros((BLOCK_R,), dtype=tl.float32)
@@ -201,9 +233,9 @@ def ladder(
     for begin in range(0, total, BLOCK_C):
         columns = begin + tl.arange(0, BLOCK_C)
         inside = row_inside[:, None] & (columns < ld)[None, :]
-        norms = summed(grams, columns * (ld + 1), columns < total, slabs, stride)
+        norms = summed(grams, scales, top, columns * (ld + 1), columns < total, slabs, stride)
         offsets = rows[:, None] * ld + columns[None, :]
-        product = summed(grams, offsets, inside, slabs, stride)
+        product = summed(grams, scales, top, offsets, inside, slabs, stride)
         distance = tl.maximum(row_norms[:, None] + norms[None, :] - 2 * product, 0.0)
         off_diagonal = rows[:, None] != columns[None, :]
         exponent = tl.where(off_diagonal, -distance * shrink, 0.0)
@@ -233,9 +265,12 @@ def ladder(
         tl.debug_barrier()
         parts = tl.arange(0, BLOCK_P)
         at = pid - block + parts
-        mmd = tl.sum(tl.load(value_parts + at, mask=parts < blocks, other=0.0, volatile=True), axis=0) / K
+        mmd = tl.sum(tl.load(value_parts + at, mask=parts < blocks, other=0.0, volatile=True), axis=0)
+        mmd *= 1.0 / K
         tl.store(values + layer, tl.where(collapsed, 0.0, mmd.to(tl.float32)))
         slope = tl.sum(tl.load(sigma_parts + at, mask=parts < blocks, other=0.0, volatile=True), axis=0)
+        # Read anew: kept over the loops these would spill.
+        weight_sum, pair_sum, fixed = tl.load(number), tl.load(number + 1), tl.load(number + 5)
         scale = tl.where((fixed > 0) | collapsed, 0.0, -widest * weight_sum / tl.maximum(pair_sum, 1e-37))
         tl.store(sigma_slope + layer, slope.to(tl.float32) * scale)
 
@@ -250,6 +285,7 @@ def gradient(
     mean,  # [sum d] float32
     matrix,  # a layer [N, padded N] float32: M, and 0 beyond N
     sigma_slope,  # [L] float32
+    tops,  # [L] int32
     incoming,  # [L] float32: gradient of the values
     out_addresses,  # [L] int64: where the gradient by Z [N, d] goes
     DTYPE: tl.constexpr,
@@ -279,19 +315,20 @@ def gradient(
     columns = column_tile * BLOCK_D + tl.arange(0, BLOCK_D)
     first = tl.load(x + columns, mask=columns < d, other=0.0).to(tl.float32)
     centre = tl.load(mean + tl.multiple_of(tl.load(shape + 8), 16) + columns, mask=columns < d, other=0.0)
+    unit = power_of_two(-tl.load(tops + layer))
     acc = tl.zeros((BLOCK_M, BLOCK_D), dtype=tl.float32)
     for begin in range(0, total, BLOCK_K):
         inner = begin + tl.arange(0, BLOCK_K)
         inside = (rows < total)[:, None] & (inner < ld)[None, :]
         a = tl.load(m_rows + rows[:, None] * ld + inner[None, :], mask=inside, other=0.0)
         z = load_rows(x, y, stride_x, stride_y, n, inner, total, columns, d, ALIGNED) - first[None, :] - centre[None, :]
-        z = tl.where((inner < total)[:, None], z, 0.0)
+        z = tl.where((inner < total)[:, None], z, 0.0) * unit
         acc = tl.dot(a, z, acc, input_precision=PRECISION)
     if BANDWIDTH_GRAD:
         z = load_rows(x, y, stride_x, stride_y, n, rows, total, columns, d, ALIGNED) - first[None, :] - centre[None, :]
         u = tl.load(v + tl.load(shape + 9) + rows, mask=rows < total, other=0.0)
-        acc += tl.load(sigma_slope + layer) * u[:, None] * z
-    acc *= tl.load(incoming + layer)
+        acc += tl.load(sigma_slope + layer) * u[:, None] * (z * unit)
+    acc *= tl.load(incoming + layer) * unit
     inside = (rows < total)[:, None] & (columns < d)[None, :]
     pointers = out + rows[:, None] * d + columns[None, :]
     if ALIGNED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from dckt_kernels.options import Options, Precision
 from dckt_kernels.pair_weights import PairWeights
 
 ALIGNMENT = 16  # bytes; and elements of a row, so that every row begins aligned
-SHAPE = 11  # numbers about a layer in the kernels' table of shapes (small_kernels.SHAPE)
+SHAPE = 12  # numbers about a layer in the kernels' table of shapes (small_kernels.SHAPE)
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Plan:
     mean_offsets: tuple[int, ...]
     row_offsets: tuple[int, ...]
     matrix_offsets: tuple[int, ...]
+    exponent_offsets: tuple[int, ...]
     gram_size: int
     matrix_size: int
     gram_programs: Tensor  # [P, 4] int32
@@ -70,6 +72,7 @@ def plan(shapes: tuple[tuple[int, int, int], ...], precision: str, half: bool, d
         mean_offsets=_starts([d for _, _, d in shapes]),
         row_offsets=tuple(sum(totals[:layer]) for layer in range(len(totals))),
         matrix_offsets=_starts(squares),
+        exponent_offsets=tuple(sum(slabs[:layer]) for layer in range(len(slabs))),
         gram_size=sum(shares) + 16 * len(shares),
         matrix_size=sum(squares) + 16 * len(squares),
         gram_programs=table(programs),
@@ -113,7 +116,13 @@ class _Rows:
         """[L, SHAPE], then the addresses of all x and those of all y."""
         made = self.plan
         starts = zip(
-            made.slabs, made.gram_offsets, made.mean_offsets, made.row_offsets, made.matrix_offsets, strict=True
+            made.slabs,
+            made.gram_offsets,
+            made.mean_offsets,
+            made.row_offsets,
+            made.matrix_offsets,
+            made.exponent_offsets,
+            strict=True,
         )
         shapes = [
             (len(x), len(y), x.stride(0), y.stride(0), x.shape[1], configs.slab_width(len(x) + len(y)), *start)
@@ -136,7 +145,7 @@ def forward(
     numbers = [
         number
         for w, (sigma, _, _) in zip(weights, rest, strict=True)
-        for number in (w.total, w.off_diagonal, w.xx, w.xy, w.yy, sigma or 0.0)
+        for number in (w.total, w.off_diagonal, w.xx, w.xy, w.yy, *math.frexp(sigma or 0.0))
     ]
     table, reals = upload(given.table(), [*numbers, *ladder.powers], device)
     shapes, x_addresses, y_addresses = _parts(table, layers)
@@ -144,7 +153,9 @@ def forward(
     mean = _floats(sum(x.shape[1] + 16 for x, _ in pairs), device)
     gram, matrix = _floats(made.gram_size, device), _floats(made.matrix_size, device)
     values, sigma_slope = _floats(layers, device), _floats(layers, device)
-    counters = torch.empty(layers, dtype=torch.int32, device=device)
+    exponents, tops, counters = (
+        torch.empty(size, dtype=torch.int32, device=device) for size in (sum(made.slabs), layers, layers)
+    )
     parts = torch.empty(2, len(made.ladder_programs), dtype=torch.float64, device=device)
     small_kernels.partial_gram[(len(made.gram_programs),)](
         x_addresses,
@@ -155,6 +166,7 @@ def forward(
         v,
         mean,
         gram,
+        exponents,
         counters,
         DTYPE=triton_dtype(rows[0].dtype),
         ALIGNED=given.aligned,
@@ -170,11 +182,13 @@ def forward(
         made.ladder_programs,
         v,
         gram,
+        exponents,
         reals[len(numbers) :],
         parts[0],
         parts[1],
         counters,
         values,
+        tops,
         sigma_slope,
         matrix,
         ladder.widest,
@@ -185,7 +199,7 @@ def forward(
         BLOCK_P=max(2, 1 << (blocks - 1).bit_length()),
         **made.ladder.options(),
     )
-    return values, [v, mean, matrix, sigma_slope] if gradient else []
+    return values, [v, mean, matrix, sigma_slope, tops] if gradient else []
 
 
 def backward(
@@ -204,7 +218,7 @@ def backward(
     outs = [torch.empty(len(x) + len(y), x.shape[1], dtype=dtype, device=device) for x, y in given.pairs]
     table, _ = upload([*given.table(), *(out.data_ptr() for out in outs)], [], device)
     shapes, x_addresses, y_addresses = _parts(table, layers)
-    v, mean, matrix, sigma_slope = kept
+    v, mean, matrix, sigma_slope, tops = kept
     small_kernels.gradient[(len(given.plan.gradient_programs),)](
         x_addresses,
         y_addresses,
@@ -214,6 +228,7 @@ def backward(
         mean,
         matrix,
         sigma_slope,
+        tops,
         incoming.to(torch.float32).contiguous(),
         y_addresses[layers:],
         DTYPE=triton_dtype(rows[0].dtype),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -146,6 +147,19 @@ A = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
         (A, A, {"kernel_num": 2.0}, ValueError, "kernel_num must be a whole number"),
         (A, A, {"sigma": 0.0}, ValueError, "sigma must be finite and > 0, not 0.0"),
         (A, A, {"sigma": float("nan")}, ValueError, "sigma must be finite"),
+        (A.numpy(), A, {}, TypeError, "x must be a torch tensor, not numpy.ndarray: convert it with torch.from_numpy"),
+        (A, A.tolist(), {}, TypeError, "y must be a torch tensor, not list: convert it with torch.as_tensor"),
+        (A.to_sparse(), A, {}, TypeError, r"x must be dense, not torch.sparse_coo: convert it with to_dense\(\)"),
+        (A.to("meta"), A.to("meta"), {}, TypeError, "x is on the meta device, where there are no numbers"),
+        (A, A * 1j, {}, TypeError, "y must be float64, float32, bfloat16 or float16, not torch.complex64"),
+        (A, A, {"sigma": "3"}, TypeError, "sigma must be a number, not '3'"),
+        (A, A, {"sigma": torch.ones(2)}, TypeError, r"sigma must be a number, not tensor\(\[1., 1.\]\)"),
+        (A, A, {"sigma": A}, TypeError, r"sigma must be a number, not tensor\(\[\["),
+        (A, A, {"sigma": 1j}, TypeError, "sigma must be a number, not 1j"),
+        (A, A, {"sigma": torch.tensor(-1.0)}, ValueError, "sigma must be finite and > 0, not -1.0"),
+        (A, A, {"sigma": torch.tensor(1.0).requires_grad_()}, ValueError, "sigma requires a gradient, which a fixed"),
+        (A, A, {"weights_x": [1.0] * 4}, TypeError, "weights_x must be a torch tensor, not list: convert it"),
+        (A, A, {"weights_x": torch.ones(4) * 1j}, TypeError, "weights_x must be real, not torch.complex64"),
         (A, A, {"sigma": 1.0, "bandwidth_grad": True}, ValueError, "a fixed sigma has no gradient"),
         (A, A, {"weights_x": torch.ones(3)}, ValueError, r"weights_x has shape \[3\], expected \[4\]"),
         (A, A, {"weights_y": torch.tensor([1.0, float("nan"), 1, 1])}, ValueError, "weights_y holds a value that is"),
@@ -168,12 +182,20 @@ def test_errors_are_one_clear_line(x: Any, y: Any, options: Any, error: type[Exc
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("sigma", [np.float32(2), np.float64(2), np.int64(2), np.array(2.0), torch.tensor(2.0), 2])
+def test_a_number_of_any_kind_is_a_bandwidth(sigma: Any) -> None:
+    expected = mk_mmd(A, 2 * A, sigma=2.0)
+    assert torch.equal(mk_mmd(A, 2 * A, sigma=sigma), expected)
+    assert torch.equal(mk_mmd_many([(A, 2 * A), (A, A)], sigma=[sigma, None])[0], expected)
+    assert torch.equal(mk_mmd_many([(A, 2 * A), (A, 2 * A)], sigma=sigma)[1], expected)
+
+
 def test_errors_name_the_layer() -> None:
     with pytest.raises(ValueError, match="pair 1: x has 3 features a row and y has 2"):
         mk_mmd_many([(A, A), (A, A[:, :2])])
     with pytest.raises(ValueError, match="sigma has 1 entries for 2 pairs"):
         mk_mmd_many([(A, A), (A, A)], sigma=[1.0])
-    with pytest.raises(ValueError, match="pair 1: y is on meta and x of pair 0 on cpu"):
+    with pytest.raises(TypeError, match="pair 1: y is on the meta device"):
         mk_mmd_many([(A, A), (A, A.to("meta"))])
     with pytest.raises(ValueError, match="no pair"):
         mk_mmd_many([])

@@ -16,7 +16,7 @@ part("triton")
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("checks", ["interpreted.py", "../test_transformations.py"])
+@pytest.mark.parametrize("checks", ["interpreted.py", "../test_transformations.py", "../test_scale.py"])
 def test_kernels_in_the_interpreter(checks: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", str(HERE / checks)],
