@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from dckt_core.io.files import write_atomically as write_atomically
     from dckt_core.io.tensors import load_tensors as load_tensors
     from dckt_core.io.tensors import save_tensors as save_tensors
+    from dckt_core.io.tensors import tensors_digest as tensors_digest
     from dckt_core.io.text import shown as shown
     from dckt_core.retrieval.extracting import extract as extract
     from dckt_core.retrieval.index import add_to_index as add_to_index
@@ -142,7 +143,7 @@ _HOMES = {
     "evaluation.instances": ("mean_reciprocal_rank",),
     "evaluation.ranking": ("average_precisions",),
     "io.files": ("write_atomically",),
-    "io.tensors": ("load_tensors", "save_tensors"),
+    "io.tensors": ("load_tensors", "save_tensors", "tensors_digest"),
     "io.text": ("shown",),
     "retrieval.extracting": ("extract",),
     "retrieval.index": ("add_to_index", "build_index", "open_index", "remove_from_index"),

@@ -315,10 +315,15 @@ class PartContext:
 
 
 class Represents(Protocol):
-    """A network of the method."""
+    """A network of the method, or the common space."""
+
+    @property
+    def dim(self) -> int:
+        """D, the width of a representation: of a network C, the classes of its domain."""
+        ...
 
     def represent(self, images: Tensor | None, texts: Tensor | None, /) -> Representation:
-        """Inputs of either medium [n, ...] to class probabilities [n, C]."""
+        """Inputs of either medium [n, ...] to representations [n, D]: of a network, class probabilities."""
         ...
 
 

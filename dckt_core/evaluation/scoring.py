@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dckt_core.contract.pairs import Pair
-from dckt_core.contract.protocols import Representation
+from dckt_core.contract.protocols import Representation, Represents
 from dckt_core.data.contents import Contents, contents_of
 from dckt_core.data.domain import SplitData
 from dckt_core.evaluation.directions import COLUMNS, DIRECTIONS, MEAN
@@ -20,7 +20,7 @@ from dckt_core.evaluation.instances import Instances, by_instance, mrr_gain, sum
 from dckt_core.evaluation.intervals import bootstrap_interval
 from dckt_core.evaluation.items import alike
 from dckt_core.evaluation.ranking import average_precisions, chance_ap
-from dckt_core.evaluation.views import Encodes, represent
+from dckt_core.evaluation.views import represent
 
 Kind = Literal["map", "mrr"]
 
@@ -46,7 +46,7 @@ class Score:
         return {f"{network}_{self.kind}_{column}": getattr(self, column) for column in COLUMNS}
 
 
-def score(network: Encodes, data: SplitData, device: torch.device) -> Score:
+def score(network: Represents, data: SplitData, device: torch.device) -> Score:
     """Scores what is in eval mode on a split: mAP over its labelled pairs, where there are any, else MRR over all.
 
     For the mAP relevant = same class; the own pair is a legitimate hit.

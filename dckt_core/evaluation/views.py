@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from dckt_core.contract.protocols import Representation
+from dckt_core.contract.protocols import Representation, Represents
 from dckt_core.data.domain import SplitData
-
-
-class Encodes(Protocol):
-    """A network, or a common space that several make up."""
-
-    def represent(self, images: Tensor | None, texts: Tensor | None) -> Representation: ...
-
 
 VIEW_BATCH = 256
 """Pairs that pass a network at once when nothing is learnt; rows do not influence one another in eval mode."""
@@ -29,7 +21,7 @@ def batches(count: int) -> Iterator[Tensor]:
 
 
 @torch.no_grad()
-def represent(network: Encodes, data: SplitData, device: torch.device) -> Representation:
+def represent(network: Represents, data: SplitData, device: torch.device) -> Representation:
     """Common representations of all pairs of a split, on the CPU: image [N, D], text [N, D]."""
     parts = []
     for rows in batches(len(data)):

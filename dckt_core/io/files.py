@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError
 
 from dckt_core.base.errors import DataError, StorageError, UsageError
 
@@ -33,7 +32,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         _write_beside(path, write)
     except StorageError:
         raise
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise StorageError(path, getattr(error, "strerror", None) or " ".join(str(error).split())) from error
 
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from dckt_core.base.errors import DataError, one_line
+from dckt_core.base.errors import DataError, StorageError, one_line
 from dckt_core.io.files import is_endless, write_atomically
 from dckt_core.io.json import check_format
 from dckt_core.io.text import parse_json
@@ -46,7 +46,14 @@ def save_tensors(
     about = json.dumps({"kind": kind, "format": format, "facts": dict(facts or {})})
     checksum = _checksum(stored, about)
     header = {_ENTRY: f"{checksum} {about}"}  # one entry: safetensors writes several in any order
-    write_atomically(file, lambda temporary: save_file(stored, temporary, metadata=header))
+
+    def write(temporary: Path) -> None:
+        try:
+            save_file(stored, temporary, metadata=header)
+        except SafetensorError as error:  # so it tells of a full disk
+            raise StorageError(file, one_line(str(error))) from error
+
+    write_atomically(file, write)
     return checksum
 
 

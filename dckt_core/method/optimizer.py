@@ -1,4 +1,4 @@
-"""A network together with the optimizer that trains it."""
+"""Stochastic gradient descent as the paper has it: biases by rules of their own, and a rate that decays."""
 
 from __future__ import annotations
 

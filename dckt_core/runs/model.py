@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from pydantic import TypeAdapter
@@ -19,7 +19,7 @@ from dckt_core.base.progress import Progress, silent
 from dckt_core.config import Config, read_config
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.pairs import MEDIA, ROLES, Medium, Pair, PairSet, Role
-from dckt_core.contract.protocols import Encoder, Item, PartContext, Representation
+from dckt_core.contract.protocols import Encoder, Item, PartContext, Represents
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.features import compute_features
 from dckt_core.data.inputs import Inputs, inputs_for
@@ -130,15 +130,6 @@ def _used(role: str, pair_set: PairSet) -> list[Pair]:
     return [pair for pair in pair_set.pairs if role == "target" or pair.split == "train"]
 
 
-class Encodes(Protocol):
-    """A network of the method, or the common space."""
-
-    @property
-    def dim(self) -> int: ...
-
-    def represent(self, images: Tensor | None, texts: Tensor | None) -> Representation: ...
-
-
 @dataclass(frozen=True)
 class TrainedModel:
     """The common space of a run with its encoders. `load` makes one.
@@ -156,7 +147,7 @@ class TrainedModel:
     checkpoint: Checkpoint
     setup: Setup
     classes: tuple[str, ...]
-    space: Encodes
+    space: Represents
     networks: Mapping[Role, DomainNetwork]
 
     @property
@@ -342,7 +333,7 @@ def load(
     setup = Setup(config, context, device=torch.device(device), states=states)
     _load_encoders(run_dir, setup, described)
     networks = _Networks(run_dir, setup, described)
-    space: Encodes
+    space: Represents
     if checkpoint == "result":
         file = files.checkpoint("space")
         tensors, facts = load_tensors(file, kind=SPACE_KIND, format=SPACE_FORMAT)

@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 
-from dckt_core.contract.protocols import Representation
+from dckt_core.contract.protocols import Representation, Represents
 from dckt_core.data.contents import contents_of
 from dckt_core.data.domain import SplitData
 from dckt_core.evaluation.scoring import Comparison
-from dckt_core.evaluation.views import Encodes, batches, represent
+from dckt_core.evaluation.views import batches, represent
 from dckt_core.method.space import Space
 
 
 def score_test(
-    networks: Mapping[str, Callable[[], Encodes]],
+    networks: Mapping[str, Callable[[], Represents]],
     space: Space | None,
     data: SplitData,
     device: torch.device,

@@ -125,11 +125,11 @@ class _Network:
     """A network that tells classes by the first features."""
 
     def __init__(self, classes: int) -> None:
-        self.classes = classes
+        self.dim = classes
 
     def represent(self, images: Tensor | None, texts: Tensor | None) -> Representation:
         def rows(inputs: Tensor | None) -> Tensor:
-            given = torch.zeros(0, self.classes) if inputs is None else inputs[:, : self.classes]
+            given = torch.zeros(0, self.dim) if inputs is None else inputs[:, : self.dim]
             return given.softmax(dim=1)
 
         return Representation(rows(images), rows(texts))

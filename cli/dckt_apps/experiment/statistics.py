@@ -17,10 +17,6 @@ class Estimate:
     interval: tuple[float, float] | None
     n: int
 
-    @property
-    def excludes_zero(self) -> bool:
-        return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
-
 
 def estimate(values: Sequence[float], *, coverage: float = COVERAGE) -> Estimate:
     """Mean and interval mean +- t(n - 1) s / sqrt(n), s with n - 1 in the divisor (Student 1908).

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from dckt_core import IndexContext
 
-FILE = "vectors.safetensors"
+FILE, KIND, FORMAT = "vectors.safetensors", "matrix of vectors", 1
 
 
 @hookimpl
@@ -54,12 +54,12 @@ class MatrixIndex:
 
     def save(self, path: Path, /) -> None:
         """Writes into a folder that is there."""
-        from safetensors.torch import save_file
+        from dckt_core import save_tensors
 
-        save_file(self.rows, path / FILE)
+        save_tensors(path / FILE, self.rows, kind=KIND, format=FORMAT)
 
     def load(self, path: Path, /) -> None:
         """Takes the place of what is here."""
-        from safetensors.torch import load_file
+        from dckt_core import load_tensors
 
-        self.rows = load_file(path / FILE)
+        self.rows, _ = load_tensors(path / FILE, kind=KIND, format=FORMAT)

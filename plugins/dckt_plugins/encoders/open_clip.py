@@ -8,10 +8,10 @@ from typing import Any
 from PIL import Image
 from torch import nn
 
-from dckt_core import Encoder, EncoderContext, UsageError, did_you_mean, seeded_construction
+from dckt_core import Encoder, EncoderContext, UsageError, did_you_mean, seeded_construction, tensors_digest
 from dckt_plugins.encoders.catalogue import OpenClipOptions
 from dckt_plugins.encoders.image_network import image_encoder
-from dckt_plugins.encoders.weights import ALTERNATIVES, digest_of, downloaded, load_into, one_line, read_weights
+from dckt_plugins.encoders.weights import ALTERNATIVES, downloaded, load_into, one_line, read_weights
 from dckt_plugins.extras import need, quiet_root_logger
 
 HALF = "visual."
@@ -70,7 +70,7 @@ def build(options: OpenClipOptions, context: EncoderContext) -> Encoder:
     return image_encoder(
         half,
         name=f"open-clip/{options.model}",
-        weights=f"random-{context.seed}" if options.weights == "none" else digest_of(half.state_dict()),
+        weights=f"random-{context.seed}" if options.weights == "none" else tensors_digest(half.state_dict()),
         size=size if isinstance(size, int) else max(size),
         mean=config["mean"],
         std=config["std"],

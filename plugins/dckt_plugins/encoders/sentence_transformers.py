@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dckt_core import DataError, Encoder, EncoderContext, TextItem, UsageError
+from dckt_core import DataError, Encoder, EncoderContext, TextItem, UsageError, tensors_digest
 from dckt_plugins.encoders.catalogue import SentenceTransformersOptions
-from dckt_plugins.encoders.weights import digest_of, downloaded, one_line
+from dckt_plugins.encoders.weights import downloaded, one_line
 from dckt_plugins.extras import need
 
 WHO, EXTRA = "encoder 'sentence-transformers'", "sentence-transformers"
@@ -87,7 +87,7 @@ def _digest(network: Any) -> str:
     tokenizer = network.tokenizer
     spelled = tokenizer.backend_tokenizer.to_str() if tokenizer.is_fast else str(sorted(tokenizer.get_vocab().items()))
     steps = [(type(step).__name__, str(getattr(step, "pooling_mode", ""))) for step in network]
-    said = f"{digest_of(network.state_dict())}\n{steps}\n{network.default_prompt_name}\n{spelled}"
+    said = f"{tensors_digest(network.state_dict())}\n{steps}\n{network.default_prompt_name}\n{spelled}"
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

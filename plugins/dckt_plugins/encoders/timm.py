@@ -9,10 +9,10 @@ from typing import Any
 from PIL import Image
 from torch import nn
 
-from dckt_core import Encoder, EncoderContext, UsageError, seeded_construction
+from dckt_core import Encoder, EncoderContext, UsageError, seeded_construction, tensors_digest
 from dckt_plugins.encoders.catalogue import TimmOptions
 from dckt_plugins.encoders.image_network import image_encoder
-from dckt_plugins.encoders.weights import ALTERNATIVES, digest_of, downloaded, load_into, read_weights
+from dckt_plugins.encoders.weights import ALTERNATIVES, downloaded, load_into, read_weights
 from dckt_plugins.extras import need
 
 
@@ -53,7 +53,7 @@ def build(options: TimmOptions, context: EncoderContext) -> Encoder:
     return image_encoder(
         network,
         name=f"timm/{options.model}",
-        weights=f"random-{context.seed}" if options.weights == "none" else digest_of(network.state_dict()),
+        weights=f"random-{context.seed}" if options.weights == "none" else tensors_digest(network.state_dict()),
         size=options.size or max(config["input_size"][1:]),
         mean=config["mean"],
         std=config["std"],

@@ -10,10 +10,10 @@ from typing import Any
 from PIL import Image
 from torch import Tensor, nn
 
-from dckt_core import Encoder, EncoderContext, UsageError, did_you_mean, seeded_construction
+from dckt_core import Encoder, EncoderContext, UsageError, did_you_mean, seeded_construction, tensors_digest
 from dckt_plugins.encoders.catalogue import TorchvisionOptions
 from dckt_plugins.encoders.image_network import image_encoder
-from dckt_plugins.encoders.weights import ALTERNATIVES, digest_of, downloaded, load_into, read_weights
+from dckt_plugins.encoders.weights import ALTERNATIVES, downloaded, load_into, read_weights
 
 
 def build(options: TorchvisionOptions, context: EncoderContext) -> Encoder:
@@ -54,7 +54,7 @@ def build(options: TorchvisionOptions, context: EncoderContext) -> Encoder:
             else read_weights(Path(options.weights))
         )
         load_into(network, modern_names(given), named=named, network_name=options.model)
-        source = digest_of(network.state_dict())
+        source = tensors_digest(network.state_dict())
     return image_encoder(
         network,
         name=f"torchvision/{options.model}",

@@ -9,10 +9,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from dckt_core import Encoder, EncoderContext
+from dckt_core import Encoder, EncoderContext, tensors_digest
 from dckt_plugins.encoders.catalogue import VGG19Options
 from dckt_plugins.encoders.pictures import Normalized, squares
-from dckt_plugins.encoders.weights import ALTERNATIVES, digest_of, downloaded, fitting, read_weights
+from dckt_plugins.encoders.weights import ALTERNATIVES, downloaded, fitting, read_weights
 
 STRIDE = 32
 """Pixels of a side of the input for each place of pool5."""
@@ -64,7 +64,7 @@ def build(options: VGG19Options, context: EncoderContext) -> Encoder:
     else:
         weights = _weights(options, network)
         network.load_state_dict(weights, strict=False, assign=True)
-        source, head = digest_of(weights), [fc for fc in [fc6, fc7][depth:] if not fc.weight.is_meta]
+        source, head = tensors_digest(weights), [fc for fc in [fc6, fc7][depth:] if not fc.weight.is_meta]
     return Encoder(
         prepare=lambda items: squares(items, options.size),
         module=CutVGG19(features, cast(nn.Module, network.avgpool), [fc6, fc7][:depth]),

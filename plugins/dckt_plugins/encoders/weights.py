@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -91,15 +90,6 @@ def load_into(network: nn.Module, weights: Mapping[str, Tensor], *, named: str, 
     with torch.no_grad():
         for name, value in fitting(weights, own, named=named, network=network_name).items():
             own[name].copy_(value)
-
-
-def digest_of(weights: Mapping[str, Tensor]) -> str:
-    """Names tensors by their names and values: 16 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        digest.update(name.encode())
-        digest.update(weights[name].contiguous().view(-1).numpy().data)
-    return digest.hexdigest()[:16]
 
 
 def one_line(error: BaseException, length: int = 200) -> str:

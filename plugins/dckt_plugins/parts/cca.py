@@ -14,7 +14,7 @@ pairs: in any other the pairs do not differ.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -92,10 +92,6 @@ class Correlation:
     def place(self, medium: Medium, features: Tensor) -> Tensor:
         """Features [n, d] to unit rows [n, k], float32."""
         return F.normalize((self.scales[medium](features) @ self.axes[medium]).float(), dim=1)
-
-    def rescaled(self, medium: Medium, scale: Scale) -> Correlation:
-        """The same maps over features that are standardised otherwise."""
-        return replace(self, scales={**self.scales, medium: scale})
 
     def state_dict(self) -> dict[str, Tensor]:
         return {
