@@ -12,6 +12,7 @@ import pytest
 from dckt_cli.main import main
 from dckt_core.evaluation.figures import FIGURES
 from tests.support.squares import SIZES, TARGET, write_squares
+from tests.support.tolerance import SMALL, approx
 
 TASKS = ["image_to_text", "text_to_image", "image_to_image", "text_to_text", "image_to_all", "text_to_all"]
 Capture = pytest.CaptureFixture[str]
@@ -211,7 +212,7 @@ def test_texts_that_say_nothing_score_chance_though_the_file_is_sorted_by_class(
     assert answer["equal"]["text"] == 0, "they are one text"
     assert answer["items"] == {"image": 8, "text": 1}
     task = answer["tasks"]["image_to_text"]
-    assert task["map"] == pytest.approx(task["chance"], abs=1e-12)
+    assert task["map"] == approx(task["chance"], terms=SMALL)
     assert task["tied"] == 8
     assert answer["tasks"]["text_to_text"]["map"] is None, "there is no other text to find"
     assert main(["evaluate", run, "--target", folder, "--quiet"]) == 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -43,6 +44,14 @@ def assert_same(
         scale = float(expected.abs().max()) if expected.numel() else 0.0
     allowed = rounding(dtype, terms) * scale
     torch.testing.assert_close(found.double(), expected.double(), rtol=0, atol=allowed)
+
+
+def approx(expected: Any, *, terms: int = 1, scale: float = 1.0, dtype: torch.dtype = torch.float64) -> Any:
+    """What `pytest.approx` takes for the same number, or list of numbers: `assert_same` where plain numbers meet.
+
+    scale: as of `assert_same`; figures such as average precisions are means of numbers up to 1.
+    """
+    return pytest.approx(expected, rel=0, abs=rounding(dtype, terms) * scale)
 
 
 def path_terms(module: nn.Module) -> int:

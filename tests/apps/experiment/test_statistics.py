@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_1samp, ttest_rel
 
 from dckt_apps.experiment.statistics import estimate, paired_difference
+from tests.support.tolerance import SMALL, approx
 
 values = st.lists(st.floats(-1, 1), min_size=2, max_size=12).filter(lambda v: max(v) - min(v) > 1e-6)
 
@@ -17,7 +18,7 @@ values = st.lists(st.floats(-1, 1), min_size=2, max_size=12).filter(lambda v: ma
 def test_the_interval_is_scipy_s(values: list[float]) -> None:
     found = estimate(values)
     expected = ttest_1samp(values, 0.0).confidence_interval(0.95)
-    assert found.interval == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert found.interval == approx((expected.low, expected.high), terms=SMALL)
     assert (found.n, found.mean) == (len(values), pytest.approx(math.fsum(values) / len(values)))
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dckt_core.base.rng import generator_for
 from dckt_core.evaluation import cosines
 from dckt_core.evaluation.confusion import confusion, first_results
-from tests.support.tolerance import assert_same
+from tests.support.tolerance import SMALL, approx, assert_same
 
 
 def test_it_counts_as_many_results_as_are_relevant() -> None:
@@ -53,7 +53,7 @@ def test_items_that_tie_count_as_often_as_they_come_first(labels: list[int], dat
     angles = torch.tensor(groups) * 0.4
     gallery = torch.stack([angles.cos(), angles.sin()], dim=1)
     found = confusion(torch.tensor([[1.0, 0.0]]), gallery, torch.tensor([asked]), torch.tensor(labels), classes=3)
-    assert found[asked].tolist() == pytest.approx([value / orders for value in sums], abs=1e-12)
+    assert found[asked].tolist() == approx([value / orders for value in sums], terms=SMALL)
 
 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

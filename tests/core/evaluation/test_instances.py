@@ -17,6 +17,7 @@ from dckt_core.contract.protocols import Representation
 from dckt_core.evaluation import cosines
 from dckt_core.evaluation.figures import FIGURES
 from dckt_core.evaluation.instances import Instances, Standings, by_instance, mean_reciprocal_rank, mrr_gain, summarise
+from tests.support.tolerance import SMALL, approx
 
 DIRECTIONS = ("image_to_text", "text_to_image")
 
@@ -44,9 +45,9 @@ def test_figures_are_means_over_all_orders(ahead: int, tied: int, data: st.DataO
     found = standings((ahead, tied, partners))
     for k in range(1, ahead + tied + 2):
         share = sum(rank <= k for rank in ranks) / len(ranks)
-        assert float(found.found_by(k)) == pytest.approx(share, abs=1e-12)
-    assert float(found.rank()) == pytest.approx(statistics.mean(ranks), abs=1e-12)
-    assert float(found.reciprocal_rank()) == pytest.approx(statistics.mean(1 / rank for rank in ranks), abs=1e-12)
+        assert float(found.found_by(k)) == approx(share, terms=SMALL)
+    assert float(found.rank()) == approx(statistics.mean(ranks), terms=SMALL)
+    assert float(found.reciprocal_rank()) == approx(statistics.mean(1 / rank for rank in ranks), terms=SMALL)
 
 
 def test_many_queries_at_once_are_each_their_own() -> None:
@@ -65,8 +66,8 @@ def test_a_large_tie_keeps_its_precision() -> None:
     found = standings((0, n, 1), (0, n, 5))
     assert found.rank().tolist() == [(n + 1) / 2, (n + 1) / 6]
     harmonic = float((1 / torch.arange(1, n + 1, dtype=torch.float64)).sum())
-    assert float(found.reciprocal_rank()[0]) == pytest.approx(harmonic / n, rel=1e-9)
-    assert float(found.found_by(10)[0]) == pytest.approx(10 / n, rel=1e-9)
+    assert float(found.reciprocal_rank()[0]) == approx(harmonic / n, terms=SMALL)
+    assert float(found.found_by(10)[0]) == approx(10 / n, terms=SMALL)
     exact = 1.0
     for place in range(10):
         exact *= (n - 5 - place) / (n - place)
@@ -124,9 +125,9 @@ def test_equals_the_definition(problem: tuple[Representation, list[int], list[in
         expected = oracle(view, pictures, texts, direction)
         told = found[direction].standings
         for k in (1, 5, 10):
-            assert told.found_by(k).tolist() == pytest.approx([row[f"recall_at_{k}"] for row in expected], abs=1e-12)
-        assert told.reciprocal_rank().tolist() == pytest.approx([row["mrr"] for row in expected], abs=1e-12)
-        assert told.rank().tolist() == pytest.approx([row["rank"] for row in expected], abs=1e-12)
+            assert told.found_by(k).tolist() == approx([row[f"recall_at_{k}"] for row in expected], terms=SMALL)
+        assert told.reciprocal_rank().tolist() == approx([row["mrr"] for row in expected], terms=SMALL)
+        assert told.rank().tolist() == approx([row["rank"] for row in expected], terms=SMALL)
         shown = pictures if direction == "image_to_text" else texts
         assert found[direction].query.tolist() == [sorted(set(shown)).index(number) for number in shown]
 
@@ -168,7 +169,7 @@ def test_a_constant_representation_scores_chance_in_every_figure(captions: int) 
     found = by_instance(Representation(same, same), each(count) // captions, each(count))
     for row in summarise(found, drawn()).values():
         for figure in row.figures.values():
-            assert figure.value == pytest.approx(figure.chance, abs=1e-12)
+            assert figure.value == approx(figure.chance, terms=SMALL)
     if captions == 1:
         figures = summarise(found, drawn())["mean"].figures
         assert figures["recall_at_5"].chance == pytest.approx(5 / 40)

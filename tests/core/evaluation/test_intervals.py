@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dckt_core.evaluation.intervals import bootstrap_interval, resampled_sums
-from tests.support.tolerance import assert_same
+from tests.support.tolerance import SMALL, approx, assert_same
 
 
 def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
@@ -61,7 +61,7 @@ def test_clusters_of_one_are_values() -> None:
     values = torch.rand(40, 2, generator=torch.Generator().manual_seed(5))
     numbers = torch.arange(40) * 3 + 100
     alone = bootstrap_interval(values, torch.Generator().manual_seed(7), clusters=numbers)
-    assert alone == pytest.approx(bootstrap_interval(values, torch.Generator().manual_seed(7)), abs=1e-12)
+    assert alone == approx(bootstrap_interval(values, torch.Generator().manual_seed(7)), terms=SMALL)
 
 
 def test_the_interval_over_clusters_covers_the_mean_as_often_as_it_says() -> None:

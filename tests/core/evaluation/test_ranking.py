@@ -17,7 +17,7 @@ from torch import Tensor
 from dckt_core.base.errors import DataError
 from dckt_core.evaluation.cosines import Gallery, codes, unit
 from dckt_core.evaluation.ranking import average_precisions, chance_ap, rank
-from tests.support.tolerance import assert_same
+from tests.support.tolerance import SMALL, approx, assert_same
 
 RIGHT, WRONG = 1, 0
 
@@ -49,7 +49,7 @@ def line_up(relevance: list[int]) -> dict[str, Tensor]:
     ],
 )
 def test_ap_by_hand(relevance: list[int], k: int | None, expected: float) -> None:
-    assert average_precisions(**line_up(relevance), k=k).tolist() == pytest.approx([expected], abs=1e-15)
+    assert average_precisions(**line_up(relevance), k=k).tolist() == approx([expected], terms=SMALL)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ groups_of_any_size = st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=1
 def test_figures_are_means_over_all_orders_of_what_ties(groups: list[list[int]], k: int, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(sum(map(len, groups)))))
     expected = over_all_orders(groups, k)
-    assert by_pairs(groups, k) == pytest.approx(expected, abs=1e-12)
-    assert told(tied_line_up(groups, order), k) == pytest.approx(expected, abs=1e-12)
+    assert by_pairs(groups, k) == approx(expected, terms=SMALL)
+    assert told(tied_line_up(groups, order), k) == approx(expected, terms=SMALL)
 
 
 @given(groups=groups_of_any_size, k=st.integers(1, 50), data=st.data())
@@ -145,7 +145,7 @@ def test_figures_are_means_over_all_orders_of_what_ties(groups: list[list[int]],
 def test_the_order_of_the_gallery_is_of_no_account(groups: list[list[int]], k: int, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(sum(map(len, groups)))))
     problem = tied_line_up(groups, order)
-    assert told(problem, k) == pytest.approx(by_pairs(groups, k), abs=1e-12)
+    assert told(problem, k) == approx(by_pairs(groups, k), terms=SMALL)
     mixed = any(0 < sum(group) < len(group) for group in groups)
     assert rank(**problem).tied.tolist() == [mixed]
 
@@ -154,7 +154,7 @@ def test_ties_by_hand() -> None:
     """A relevant item ties with another one: it is first or second, and behind another relevant one second or third."""
     assert told(tied_line_up([[1, 0]], [0, 1]), 1) == [3 / 4, 1 / 2, 1 / 2, 1 / 2]
     expected = [(1 + (1 + 2 / 3) / 2) / 2, (1 + 1 / 2) / 2, 3 / 4, 3 / 4]
-    assert told(tied_line_up([[1], [1, 0]], [2, 0, 1]), 2) == pytest.approx(expected, abs=1e-15)
+    assert told(tied_line_up([[1], [1, 0]], [2, 0, 1]), 2) == approx(expected, terms=SMALL)
 
 
 @pytest.mark.parametrize("classes", [5, 20, 100])
@@ -265,7 +265,7 @@ def test_precision_at_recall_is_the_best_from_there_on(seed: int, queries: int, 
         for level, found in zip(range(11), curve[query].tolist(), strict=True):
             hits = [sum(relevance[:cut]) for cut in range(1, len(relevance) + 1)]
             reached = [hit / cut for cut, hit in enumerate(hits, start=1) if hit and hit * 10 >= level * total]
-            assert found == pytest.approx(max(reached, default=0), abs=1e-12)
+            assert found == approx(max(reached, default=0), terms=SMALL)
 
 
 def _shortest(row: list[int]) -> list[int]:
@@ -294,7 +294,7 @@ def test_equals_scikit_learn_without_ties(seed: int, queries: int, gallery: int,
     for row in range(queries):
         relevant = (right_labels == left_labels[row]).numpy()
         expected = average_precision_score(relevant, cosine[row].numpy()) if relevant.any() else 0.0
-        assert float(aps[row]) == pytest.approx(expected, abs=1e-12)
+        assert float(aps[row]) == approx(expected, terms=SMALL)
 
 
 # --- equal rows, zero vectors, chunks -------------------------------------------------------------------------
@@ -478,7 +478,7 @@ def test_chance_is_the_mean_over_all_rankings(gallery: int, data: st.DataObject)
         row = [1] * first + list(order)
         values.append(figures_of(row, gallery)[0])
     expected = sum(values) / len(values)
-    assert float(chance_ap(torch.tensor([relevant]), gallery, first=first)) == pytest.approx(expected, abs=1e-12)
+    assert float(chance_ap(torch.tensor([relevant]), gallery, first=first)) == approx(expected, terms=SMALL)
 
 
 def test_chance_agrees_with_random_rankings_of_a_large_gallery() -> None:

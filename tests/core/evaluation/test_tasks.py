@@ -15,6 +15,7 @@ from dckt_core.contract.protocols import Representation
 from dckt_core.evaluation.directions import DIRECTIONS, MEAN, TASKS
 from dckt_core.evaluation.ranking import average_precisions, chance_ap
 from dckt_core.evaluation.tasks import Evaluation, SummaryAtK, evaluate
+from tests.support.tolerance import SMALL, approx
 
 WITHIN = [name for name in TASKS if name not in DIRECTIONS]
 
@@ -53,7 +54,7 @@ def test_every_task_equals_its_definition(labels: list[int], seed: int, self_hit
     for task, found in result.tasks.items():
         aps, counts = oracle(view, numbers, task, self_hit=self_hit)
         assert found.ranking.relevant.tolist() == counts
-        assert found.ranking.ap.tolist() == pytest.approx(aps, abs=1e-12)
+        assert found.ranking.ap.tolist() == approx(aps, terms=SMALL)
 
 
 def test_across_media_the_partner_is_a_hit_and_within_the_query_is_none() -> None:
@@ -229,10 +230,10 @@ def test_a_constant_representation_scores_chance_in_every_task(captions: int, se
         Representation(same, same), labels, [str(n) for n in range(60)], pictures=pictures, self_hit=self_hit
     )
     for name, row in result.summary(0).items():
-        assert row.map == pytest.approx(row.chance, abs=1e-12), name
+        assert row.map == approx(row.chance, terms=SMALL), name
     for one in result.instance_summary(0).values():
         for figure in one.figures.values():
-            assert figure.value == pytest.approx(figure.chance, abs=1e-12)
+            assert figure.value == approx(figure.chance, terms=SMALL)
     assert result.equal == {"image": 60 // captions, "text": 60}
     assert result.summary(0)["image_to_text"].tied == 60
     assert result.summary(0)["image_to_image"].left_out == 60 * (60 - 60 // captions) * (not self_hit)
@@ -258,7 +259,7 @@ def test_equal_texts_tie_though_rounding_sets_them_apart() -> None:
     view = Representation(torch.rand(40, 8, generator=torch.Generator().manual_seed(1)), text)
     ids = [str(n) for n in range(40)]
     row = evaluate(view, labels, ids, texts=torch.zeros(40).long()).summary(0)["image_to_text"]
-    assert row.map == pytest.approx(row.chance, abs=1e-12)
+    assert row.map == approx(row.chance, terms=SMALL)
     assert abs((evaluate(view, labels, ids).summary(0)["image_to_text"].map or 0) - (row.chance or 0)) > 0.01
 
 

@@ -15,6 +15,7 @@ from dckt_core.contract.protocols import IndexContext
 from dckt_core.contract.registry import Registered
 from dckt_core.retrieval import recall
 from dckt_core.retrieval.gallery import Gallery
+from tests.support.tolerance import SMALL, approx
 
 DIM = 8
 
@@ -86,7 +87,7 @@ def test_equal_items_are_as_good_as_each_other() -> None:
     stored = rows(30).repeat(2, 1)
     assert recall.recall(gallery(stored, 0), stored, rows(9, seed=2)) == 1
     half = recall.recall(gallery(stored, 30), stored, rows(9, seed=2))
-    assert half == pytest.approx(0.5, abs=1e-9), "of each of the five nearest pairs, one is found"
+    assert half == approx(0.5, terms=SMALL), "of each of the five nearest pairs, one is found"
 
 
 @pytest.mark.parametrize(("count", "own"), [(0, False), (1, True)])
