@@ -14,14 +14,14 @@ from dckt_core.contract.guards import GuardedPart
 from dckt_core.contract.pairs import MEDIA, ROLES, Medium
 from dckt_core.contract.protocols import Known, PartContext, Representation, Selection
 from dckt_core.contract.specs import PartSpec
-from dckt_core.testing.rules import Subject
+from dckt_core.testing.rules import Subject, close
 
 IMAGE_DIM, TEXT_DIM = 40, 36
 PER_CLASS = 64
 EARLIER = ("correlation", "class-names", "students")
 """What was fitted before."""
-TOLERANCE = 1e-4
-"""Between rows in one batch and in several: sums of some dozen float32 values of about 1."""
+TERMS = 10_000
+"""What a part adds up on the way to one value of these materials: sums over columns upon sums over rows."""
 
 
 def assert_part_ok(spec: PartSpec[Any], options: Any = None) -> None:
@@ -82,8 +82,8 @@ class _Check:
             whole = self.give(part, medium, features, material)
             widths.add(whole.shape[1])
             pieces = [self.give(part, medium, piece, material) for piece in (features[:1], features[1:])]
-            close = torch.allclose(whole, torch.cat(pieces), rtol=TOLERANCE, atol=TOLERANCE)
-            self.require(close, "an item's row must not depend on the others of its batch")
+            same = close(whole, torch.cat(pieces), terms=TERMS)
+            self.require(same, "an item's row must not depend on the others of its batch")
             nothing = self.give(part, medium, features[:0], material)
             self.require(nothing.shape == (0, whole.shape[1]), "it must give [0, k] for no items")
             if self.subject.spec.target_network:
@@ -94,7 +94,7 @@ class _Check:
                 classes = material.target.classes
                 fits = whole.shape[1] == classes and bool((whole >= 0).all())
                 self.require(
-                    fits and torch.allclose(whole.sum(dim=1), torch.ones(len(whole)), atol=1e-4),
+                    fits and close(whole.sum(dim=1), torch.ones(len(whole)), terms=TERMS),
                     f"classes = True promises probabilities of the target's {classes} classes",
                 )
         self.require(len(widths) == 1, "its rows of images and of texts must have one width")

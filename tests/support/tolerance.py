@@ -1,9 +1,4 @@
-"""How far two ways of adding up the same numbers may lie apart: a matter of dtype and length, and of nothing else.
-
-Processors, libraries and numbers of threads add up in orders of their own, with fused multiplications or without, and
-each rounds its partial sums. A sum of n terms is then off by about eps sqrt(n), eps the distance from 1 to the next
-number of the dtype, relative to what was added up: roundings are as good as independent and of mean 0 (Higham and Mary
-2019, "A new approach to probabilistic rounding error analysis"). SAFETY times that much is granted, everywhere.
+"""Comparisons of numbers up to the rounding of sums, as dckt_core/testing/rounding.py has it.
 
 Means and the like of float64 may be compared by `pytest.approx` as it is: its 1e-6 is billions of eps.
 """
@@ -16,16 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-SAFETY = 8
-"""Two values are compared, each with an error of its own, of thousands; sums follow upon sums."""
+from dckt_core.testing.rounding import rounding
 
 SMALL = 1_000
 """What the networks that tests train add up on the way to a cosine, at most."""
-
-
-def rounding(dtype: torch.dtype, terms: int = 1) -> float:
-    """How far apart two sums of so many terms may be, relative to the largest of such sums."""
-    return SAFETY * float(torch.finfo(dtype).eps) * terms**0.5
 
 
 def assert_same(

@@ -25,6 +25,7 @@ def test_it_counts_as_many_results_as_are_relevant() -> None:
     assert first_results(queries, gallery, 1).tolist() == [[0], [3], [0]]
 
 
+@pytest.mark.numerics
 def test_rows_add_up_to_one_and_the_diagonal_is_the_r_precision() -> None:
     generator = generator_for(3, "test")
     queries, gallery = torch.randn(40, 5, generator=generator), torch.randn(30, 5, generator=generator)
@@ -39,6 +40,7 @@ def test_rows_add_up_to_one_and_the_diagonal_is_the_r_precision() -> None:
         assert found[label, label] == pytest.approx(float(expected))
 
 
+@pytest.mark.numerics
 @given(labels=st.lists(st.integers(0, 2), min_size=1, max_size=6), data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_items_that_tie_count_as_often_as_they_come_first(labels: list[int], data: st.DataObject) -> None:
@@ -56,6 +58,7 @@ def test_items_that_tie_count_as_often_as_they_come_first(labels: list[int], dat
     assert found[asked].tolist() == approx([value / orders for value in sums], terms=SMALL)
 
 
+@pytest.mark.numerics
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = generator_for(5, "test")
     queries, gallery = torch.randn(17, 4, generator=generator), torch.randn(11, 4, generator=generator)
@@ -71,6 +74,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(parts[1], whole[1])
 
 
+@pytest.mark.numerics
 def test_the_first_results_are_the_nearest_and_equal_ones_are_shown_in_the_gallery_s_order() -> None:
     generator = generator_for(6, "test")
     queries, gallery = torch.randn(9, 4, generator=generator), torch.randn(7, 4, generator=generator)

@@ -37,6 +37,7 @@ def standings(*rows: tuple[int, int, int]) -> Standings:
 # --- one query ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.numerics
 @given(ahead=st.integers(0, 4), tied=st.integers(1, 6), data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_figures_are_means_over_all_orders(ahead: int, tied: int, data: st.DataObject) -> None:
@@ -60,6 +61,7 @@ def test_many_queries_at_once_are_each_their_own() -> None:
     assert together.reciprocal_rank()[[0, 5, 6]].tolist() == pytest.approx([1, 1 / 10, 1 / 3])
 
 
+@pytest.mark.numerics
 def test_a_large_tie_keeps_its_precision() -> None:
     """Of a hundred thousand items with one partner: rank (n+1)/2 and H_n / n."""
     n = 100_000
@@ -116,6 +118,7 @@ def pairs(draw: Any) -> tuple[Representation, list[int], list[int]]:
     return Representation(rows("image", pictures), rows("text", texts)), pictures, texts
 
 
+@pytest.mark.numerics
 @given(problem=pairs())
 @settings(max_examples=80, deadline=None)
 def test_equals_the_definition(problem: tuple[Representation, list[int], list[int]]) -> None:
@@ -162,6 +165,7 @@ def test_five_captions_a_picture_by_hand() -> None:
     assert table["mean"].figures["mrr"].value == pytest.approx((1 + 0.75) / 2)
 
 
+@pytest.mark.numerics
 @pytest.mark.parametrize("captions", [1, 5])
 def test_a_constant_representation_scores_chance_in_every_figure(captions: int) -> None:
     count = 40 * captions

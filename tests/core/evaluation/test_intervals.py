@@ -57,6 +57,7 @@ def test_clusters_of_copies_count_as_one_each() -> None:
     assert high - low < 0.6 * (once[1] - once[0]), "taken for independent they would look more certain than they are"
 
 
+@pytest.mark.numerics
 def test_clusters_of_one_are_values() -> None:
     values = torch.rand(40, 2, generator=torch.Generator().manual_seed(5))
     numbers = torch.arange(40) * 3 + 100
@@ -78,6 +79,7 @@ def test_the_interval_over_clusters_covers_the_mean_as_often_as_it_says() -> Non
     assert covered["values"] / trials < 0.85
 
 
+@pytest.mark.numerics
 def test_sums_are_those_of_the_rows_drawn() -> None:
     table = torch.rand(7, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     drawn = torch.randint(7, (50, 7), generator=torch.Generator().manual_seed(3))

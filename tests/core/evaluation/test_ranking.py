@@ -33,6 +33,7 @@ def line_up(relevance: list[int]) -> dict[str, Tensor]:
     }
 
 
+@pytest.mark.numerics
 @pytest.mark.parametrize(
     ("relevance", "k", "expected"),
     [
@@ -131,6 +132,7 @@ small_groups = st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=4), min
 groups_of_any_size = st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=12), min_size=1, max_size=6)
 
 
+@pytest.mark.numerics
 @given(groups=small_groups, k=st.integers(1, 13), data=st.data())
 @settings(max_examples=150, deadline=None)
 def test_figures_are_means_over_all_orders_of_what_ties(groups: list[list[int]], k: int, data: st.DataObject) -> None:
@@ -140,6 +142,7 @@ def test_figures_are_means_over_all_orders_of_what_ties(groups: list[list[int]],
     assert told(tied_line_up(groups, order), k) == approx(expected, terms=SMALL)
 
 
+@pytest.mark.numerics
 @given(groups=groups_of_any_size, k=st.integers(1, 50), data=st.data())
 @settings(max_examples=150, deadline=None)
 def test_the_order_of_the_gallery_is_of_no_account(groups: list[list[int]], k: int, data: st.DataObject) -> None:
@@ -150,6 +153,7 @@ def test_the_order_of_the_gallery_is_of_no_account(groups: list[list[int]], k: i
     assert rank(**problem).tied.tolist() == [mixed]
 
 
+@pytest.mark.numerics
 def test_ties_by_hand() -> None:
     """A relevant item ties with another one: it is first or second, and behind another relevant one second or third."""
     assert told(tied_line_up([[1, 0]], [0, 1]), 1) == [3 / 4, 1 / 2, 1 / 2, 1 / 2]
@@ -157,6 +161,7 @@ def test_ties_by_hand() -> None:
     assert told(tied_line_up([[1], [1, 0]], [2, 0, 1]), 2) == approx(expected, terms=SMALL)
 
 
+@pytest.mark.numerics
 @pytest.mark.parametrize("classes", [5, 20, 100])
 def test_a_constant_representation_scores_chance(classes: int) -> None:
     """In whatever order the file has its classes; one that keeps the file's order would see half as much again."""
@@ -246,6 +251,7 @@ def test_equals_the_definition(problem: dict[str, Any], k: int, chunk: int) -> N
             )
 
 
+@pytest.mark.numerics
 @given(seed=st.integers(0, 2**32), queries=st.integers(1, 6), size=st.integers(1, 30), own=st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_precision_at_recall_is_the_best_from_there_on(seed: int, queries: int, size: int, own: bool) -> None:
@@ -281,6 +287,7 @@ def _is_clear(query: Tensor, gallery: Tensor) -> bool:
     return bool((gaps > 1e-9).all())
 
 
+@pytest.mark.numerics
 @given(seed=st.integers(0, 2**32), queries=st.integers(1, 9), gallery=st.integers(2, 60), classes=st.integers(1, 5))
 @settings(max_examples=60, deadline=None)
 def test_equals_scikit_learn_without_ties(seed: int, queries: int, gallery: int, classes: int) -> None:
@@ -300,6 +307,7 @@ def test_equals_scikit_learn_without_ties(seed: int, queries: int, gallery: int,
 # --- equal rows, zero vectors, chunks -------------------------------------------------------------------------
 
 
+@pytest.mark.numerics
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(("width", "count"), [(100, 55), (123, 175), (20, 301)])
 def test_equal_vectors_tie_exactly_wherever_they_stand(width: int, count: int, threads: int) -> None:
@@ -405,6 +413,7 @@ def test_memory_is_bounded_by_the_chunk(monkeypatch: pytest.MonkeyPatch, entries
     assert sum(seen) == 130 * 130
 
 
+@pytest.mark.numerics
 def test_the_cosine_ignores_length() -> None:
     generator = torch.Generator().manual_seed(4)
     rows, labels = torch.randn(20, 5, generator=generator).double(), torch.randint(3, (20,), generator=generator)
@@ -467,6 +476,7 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
 # --- chance ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.numerics
 @given(gallery=st.integers(1, 7), data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_chance_is_the_mean_over_all_rankings(gallery: int, data: st.DataObject) -> None:

@@ -45,6 +45,7 @@ def oracle(view: Representation, labels: Tensor, task: str, *, self_hit: bool) -
     return aps, counts
 
 
+@pytest.mark.numerics
 @given(labels=st.lists(st.integers(0, 3), min_size=1, max_size=9), seed=st.integers(0, 1000), self_hit=st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_every_task_equals_its_definition(labels: list[int], seed: int, self_hit: bool) -> None:
@@ -219,6 +220,7 @@ def test_ap_of_the_curriculum_is_ap_of_the_evaluation() -> None:
 # --- ties -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.numerics
 @pytest.mark.parametrize("self_hit", [False, True])
 @pytest.mark.parametrize("captions", [1, 5])
 def test_a_constant_representation_scores_chance_in_every_task(captions: int, self_hit: bool) -> None:
@@ -251,6 +253,7 @@ def test_equal_representations_are_counted_among_different_items() -> None:
     assert shared.equal["image"] == 0, "the same picture is no other one that happens to look alike"
 
 
+@pytest.mark.numerics
 def test_equal_texts_tie_though_rounding_sets_them_apart() -> None:
     """Whatever batch a text was encoded in, it is the same text."""
     labels = torch.arange(40) // 10
