@@ -8,6 +8,8 @@ number of the dtype, relative to what was added up: roundings are as good as ind
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 SAFETY = 8
@@ -16,5 +18,4 @@ SAFETY = 8
 
 def rounding(dtype: torch.dtype, terms: int = 1) -> float:
     """How far apart two sums of so many terms may be, relative to the largest of such sums."""
-    eps: float = torch.finfo(dtype).eps
-    return SAFETY * eps * float(terms) ** 0.5
+    return SAFETY * float(torch.finfo(dtype).eps) * math.sqrt(terms)
