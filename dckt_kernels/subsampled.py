@@ -48,14 +48,15 @@ def mmd(
     n = x.shape[0]
     with torch.autocast(x.device.type, enabled=False):
         v = pooled_weights(x, y, weights_x, weights_y)
-        z = torch.cat([x, y]).to(dtype)
-        bandwidth = _bandwidth(z, v, sigma, None)
-        if not (can_tell(z) and fits(1.0 if sigma else float(bandwidth.detach()), sigma)):
-            z, scale = to_unit(z, v)
+        x, y = x.to(dtype), y.to(dtype)
+        with torch.set_grad_enabled(options.bandwidth_grad and torch.is_grad_enabled()):
+            bandwidth = _bandwidth(torch.cat([x, y]), v, sigma, None)
+        if not (can_tell(x) and fits(1.0 if sigma else float(bandwidth.detach()), sigma)):
+            z, scale = to_unit(torch.cat([x, y]), v)
+            x, y = z[:n], z[n:]
             bandwidth = _bandwidth(z, v, sigma, scale)
         if not options.bandwidth_grad:
             bandwidth = bandwidth.detach()
-        x, y = z[:n], z[n:]
         s1, s2, t1, t2 = quadruples
         a, b, c, d = (_rows(z, index) for z, index in ((x, s1), (x, s2), (y, t1), (y, t2)))
         terms = (

@@ -23,7 +23,8 @@ def forward(
 ) -> tuple[Tensor, Tensor | None]:
     """The value [] of x [n, d] and y [m, d], and where asked for its gradient by both [N, d], float32.
 
-    Beside Z and its gradient, N d each, only a panel of pairs is held. Nothing waits for the device.
+    Beside Z and its gradient, N d each, only a panel of pairs is held. Nothing waits for the device but sample
+    weights, whose sums are read.
     """
     from dckt_kernels.gpu import large_kernels
 
