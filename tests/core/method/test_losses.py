@@ -47,7 +47,7 @@ def test_transfer_loss_weighs_every_attached_layer():
     source, target = outputs(0), outputs(1)
     weights = tiny.config(loss__media__weight=0.5, loss__media__text_fc6=0.0).loss.attachments()
     assert weights == {"image_fc6": 0.5, "image_fc7": 0.5, "text_fc7": 0.5, "common_fc8": 1.0, "common_fc9": 2.0}
-    _, discrepancy = tiny.guarded(None, tiny.mean_distance)
+    _, discrepancy = tiny.guarded(tiny.Everything(), tiny.mean_distance)
     loss = transfer_loss(source, target, discrepancy=discrepancy, weights=weights, progress=0.0)
     expected = sum(w * float(tiny.mean_distance(getattr(source, n), getattr(target, n))) for n, w in weights.items())
     assert_same(loss.total, expected, terms=len(weights))

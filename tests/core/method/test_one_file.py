@@ -159,7 +159,7 @@ def test_the_engine_trains_the_same_to_the_last_bit(
 ) -> None:
     """With one MMD for both, every sum is taken in the same order."""
     config = tiny.config(**UPDATES, **changes)
-    _, discrepancy = tiny.guarded(None, one_file.mmd)
+    _, discrepancy = tiny.guarded(tiny.Everything(), one_file.mmd)
     engine = by_engine(config, Plugins(config, box.registry()).sampler(), discrepancy)
     plain = by_one_file(one_file, config, monkeypatch)
     assert plain.selections == engine.selections
@@ -183,7 +183,7 @@ def test_of_iterations_that_score_the_same_both_keep_the_first(
 ) -> None:
     """Where there is one class everything is found at once, and always."""
     config = tiny.config(**UPDATES)
-    _, discrepancy = tiny.guarded(None, one_file.mmd)
+    _, discrepancy = tiny.guarded(tiny.Everything(), one_file.mmd)
     engine = by_engine(config, Plugins(config, box.registry()).sampler(), discrepancy, classes=1)
     plain = by_one_file(one_file, config, monkeypatch, classes=1)
     assert_identical(plain.end, engine.end)
