@@ -62,7 +62,7 @@ def of_result(results: Results) -> Iterator[str]:
         yield f"gain of the {REPRESENTATIONS['after']} over its control: {_signed(transfer)}"
     told = []
     for figure, title in FIGURES.items():
-        form = ".0f" if figure == MEDIAN_RANK else ".3f"
+        form = ".1f" if figure == MEDIAN_RANK else ".3f"
         found, chance = (results.instances_of(name, figure) for name in (result, "chance"))
         if found is not None and chance is not None:
             told.append(f"{title} {found.value:{form}} (chance {chance.value:{form}})")

@@ -12,6 +12,7 @@ from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, silent
 from dckt_core.contract.pairs import Pair, PairSet, Split
 from dckt_core.data.checks import check_source, check_target, doubts
+from dckt_core.data.leaks import leaks
 from dckt_core.data.manifest import ManifestError, Problem
 from dckt_core.io.images import open_image
 
@@ -63,7 +64,7 @@ def inspect_dataset(load: Callable[[], PairSet], location: Path, progress: Progr
             check(pair_set)
         except DataError as error:
             unfit[role] = str(error).removeprefix(f"{role} data set {pair_set.origin}: ")
-    return Inspection(pair_set, problems, unfit, doubts(pair_set))
+    return Inspection(pair_set, problems, unfit, [*doubts(pair_set), *leaks(pair_set)])
 
 
 def images_of(pairs: Iterable[Pair]) -> list[Path]:

@@ -14,6 +14,7 @@ from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import SPLITS, PairSet, Role, Split
 from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.checks import doubts
+from dckt_core.data.leaks import leaks
 from dckt_core.data.offer import offered, offered_source
 from dckt_core.data.screening import Screened, screen
 
@@ -102,5 +103,9 @@ def load_screened(config: Config, role: Role, registry: Registry, *, cache_dir: 
     pair_set = screened.pair_set.of_role(role)
     for doubt in doubts(pair_set):
         logger.warning("%s: %s", pair_set.origin, doubt)
-    offer = offered_source if role == "source" else offered
-    return replace(screened, pair_set=offer(pair_set, config))
+    if role == "source":
+        return replace(screened, pair_set=offered_source(pair_set, config))
+    known = offered(pair_set, config)
+    for leak in leaks(known):
+        logger.warning("%s: %s", pair_set.origin, leak)
+    return replace(screened, pair_set=known)

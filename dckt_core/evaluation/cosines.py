@@ -60,6 +60,8 @@ class Gallery:
 def repeated_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Numbers of rows [n, c] that equal an earlier one, and of the earliest such: int64, both of one length."""
     number = torch.arange(len(rows))
+    if not rows.shape[1]:  # rows without a value are equal, and torch.unique refuses them
+        rows = rows.new_zeros(len(rows), 1)
     distinct, group = torch.unique(rows, dim=0, return_inverse=True)
     earliest = number.new_full((len(distinct),), len(rows)).scatter_reduce_(0, group, number, "amin")[group]
     repeated = (earliest != number).nonzero().squeeze(1)

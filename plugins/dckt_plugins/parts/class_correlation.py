@@ -13,7 +13,7 @@ from torch import Tensor
 from dckt_core import Material, PartContext, StepAsideError
 from dckt_plugins.parts.catalogue import CorrelationOptions
 from dckt_plugins.parts.cca import Correlation
-from dckt_plugins.parts.correlation import CorrelationPart, pairs
+from dckt_plugins.parts.correlation import CorrelationPart, pairs, varied
 
 LEAST = 1e-9
 
@@ -39,12 +39,14 @@ class ClassCorrelationPart(CorrelationPart):
         weight = self._source_weight(material)
         (source_images, source_texts), own = of_source, torch.ones(3 * len(images))
         weights = torch.cat([own, torch.full((len(source_images),), weight)]) if weight else own
-        self._maps = Correlation.fit(
-            torch.cat([images, images, _class_means(belief, images), *([source_images] if weight else [])]),
-            torch.cat([texts, _class_means(belief, texts), texts, *([source_texts] if weight else [])]),
-            width=self._options.width,
-            ridge=self._options.ridge,
-            weights=weights,
+        self._maps = varied(
+            Correlation.fit(
+                torch.cat([images, images, _class_means(belief, images), *([source_images] if weight else [])]),
+                torch.cat([texts, _class_means(belief, texts), texts, *([source_texts] if weight else [])]),
+                width=self._options.width,
+                ridge=self._options.ridge,
+                weights=weights,
+            )
         )
 
 

@@ -40,7 +40,9 @@ class ClassNamesPart:
             raise StepAsideError("no names of the target's classes are known")
         names, known = class_rows(target.names, target.name_labels, target.classes)
         if int(known.sum()) < 2:
-            raise StepAsideError(f"the text encoder knows the names of {int(known.sum())} of {target.classes} classes")
+            raise StepAsideError(
+                f"the text encoder knows the names of {int(known.sum())} of {target.classes} classes, and 2 are wanted"
+            )
         if not bool(known.all()):
             material.note(f"the names of {int((~known).sum())} of {target.classes} classes are unknown, and left out")
         items = by_medium(target).items()

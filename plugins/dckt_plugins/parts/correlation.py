@@ -39,7 +39,7 @@ class CorrelationPart:
         advice = "leave it out, or take an encoder with fewer values"
         with advising(lambda: "in the correlation of images and texts", advice):
             weight = self._source_weight(material)
-            self._maps = self._fit(*pairs(source, target), weight)
+            self._maps = varied(self._fit(*pairs(source, target), weight))
 
     def _source_weight(self, material: Material) -> float:
         """How much a source pair counts beside a target pair."""
@@ -92,6 +92,17 @@ class CorrelationPart:
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         self._maps = Correlation.of_state(state)
+
+
+def varied(maps: Correlation) -> Correlation:
+    """The maps themselves, as long as they have an axis.
+
+    Raises:
+        StepAsideError: they have none, since a medium whose items are all equal correlates with nothing.
+    """
+    if not maps.axes["image"].shape[1]:
+        raise StepAsideError("the images of the pairs that it learns from are all equal, or their texts are")
+    return maps
 
 
 Pairs = tuple[Tensor, Tensor]

@@ -316,6 +316,10 @@ def test_the_mrr_of_pairs_row_by_row() -> None:
 # --- the edges ------------------------------------------------------------------------------------------------
 
 
+def test_rows_without_a_value_score_chance() -> None:
+    assert mean_reciprocal_rank(torch.zeros(3, 0), torch.zeros(3, 0)) == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
+
+
 def test_one_pair() -> None:
     found = summarise(by_instance(Representation(torch.ones(1, 2), torch.ones(1, 2)), each(1), each(1)), drawn())
     assert {name: figure.value for name, figure in found["mean"].figures.items()} == dict.fromkeys(FIGURES, 1.0)

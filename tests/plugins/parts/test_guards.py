@@ -91,6 +91,17 @@ def test_a_source_that_says_nothing_about_the_target_is_left_out_of_the_correlat
     assert alone.startswith("a source pair counts 0: held-out target pairs")
 
 
+@pytest.mark.parametrize("medium", ["images", "texts"])
+def test_where_all_items_of_a_medium_are_equal_nothing_is_correlated_and_no_part_fails(medium: str) -> None:
+    equal = replace(TARGET, **{medium: torch.ones_like(getattr(TARGET, medium))})
+    parts = ("correlation", "neighbours", "linear", "students", "class-correlation")
+    space = fitted(domain(1, 0), equal, *parts)
+    reason = "the images of the pairs that it learns from are all equal, or their texts are"
+    assert space.description.aside["correlation"] == reason
+    assert not {"neighbours", "students", "class-correlation"} & space.description.weights.keys()
+    assert bool(space.encode("image", equal.images).isfinite().all())
+
+
 def test_transport_wants_a_source_that_says_more_than_a_shuffled_one() -> None:
     target = unpaired(domain(2, 40))
     space = fitted(domain(1, 40), target, "correlation", "transport")
@@ -157,7 +168,7 @@ def test_names_that_lie_nowhere_near_the_items_are_not_trusted() -> None:
     assert "no nearer to the names of their classes than to names with shuffled features" in reason
     unknown = replace(target, names=torch.zeros(CLASSES, DIM))
     reason = fitted(SOURCE, unknown, "correlation", "class-names").description.aside["class-names"]
-    assert reason == "the text encoder knows the names of 0 of 10 classes"
+    assert reason == "the text encoder knows the names of 0 of 10 classes, and 2 are wanted"
 
 
 def test_students_learn_from_names_alone_and_from_nothing_not_at_all() -> None:

@@ -1,0 +1,54 @@
+"""Pictures that are learnt from and tested on, found before a test tells of them. No torch here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from dckt_core.contract.pairs import Pair, PairSet
+
+
+def leaks(pair_set: PairSet) -> list[str]:
+    """A line for each of val and test some of whose pictures are among the training items', as a file or a copy of it.
+
+    A figure on such pairs tells what was memorised.
+    """
+    said = []
+    for split in ("val", "test"):
+        held = pair_set.split(split)
+        if count := len(seen(held, pair_set.training)):
+            said.append(f"{count} of {len(held)} {split} pairs have a picture that is in split 'train', too")
+    return said
+
+
+def seen(held: Sequence[Pair], training: Iterable[Pair]) -> list[Pair]:
+    """The pairs whose picture is one of the training items', byte by byte.
+
+    Only files of a size that occurs on both sides are read. A file that cannot be read equals no other; it is told of
+    where it is decoded.
+    """
+    sizes = {pair.image: _size(pair.image) for pair in held if pair.image is not None}
+    learnt: dict[int, set[Path]] = {}
+    wanted = {size for size in sizes.values() if size is not None}
+    for path in {pair.image for pair in training if pair.image is not None}:
+        if (size := _size(path)) in wanted and size is not None:
+            learnt.setdefault(size, set()).add(path)
+    digests = {size: {_digest(path) for path in paths} - {None} for size, paths in learnt.items()}
+    found = {path for path, size in sizes.items() if size in digests and _digest(path) in digests[size]}
+    return [pair for pair in held if pair.image in found]
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _digest(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return None

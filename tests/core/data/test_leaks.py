@@ -1,0 +1,22 @@
+from pathlib import Path
+
+from dckt_core.contract.pairs import Pair, PairSet
+from dckt_core.data.leaks import leaks
+
+
+def test_a_held_out_picture_that_is_learnt_from_is_counted_as_a_file_and_as_a_copy(tmp_path: Path) -> None:
+    for name, content in {"a": b"one", "copy": b"one", "b": b"two", "c": b"longer"}.items():
+        (tmp_path / name).write_bytes(content)
+
+    def pair(number: int, name: str | None, split: str) -> Pair:
+        return Pair(str(number), None if name is None else tmp_path / name, "text", "x", split)  # type: ignore[arg-type]
+
+    training = [pair(0, "a", "train"), pair(1, None, "train"), pair(2, "missing", "train")]
+    clean = [pair(3, "b", "val"), pair(4, "c", "test"), pair(5, "missing", "test")]
+    assert leaks(PairSet("S", "S", [*training, *clean])) == []
+    held = [*clean, pair(6, "a", "test"), pair(7, "copy", "test"), pair(8, "copy", "val")]
+    assert leaks(PairSet("S", "S", [*training, *held])) == [
+        "1 of 2 val pairs have a picture that is in split 'train', too",
+        "2 of 4 test pairs have a picture that is in split 'train', too",
+    ]
+    assert leaks(PairSet("S", "S", held)) == []
