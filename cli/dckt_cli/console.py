@@ -54,7 +54,7 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right:
     Args:
         right: the headings of columns that end below each other, as figures do.
     """
-    if not sys.stdout.isatty():  # rich takes its time to import
+    if not sys.stdout.isatty():  # as Screen has it, without rich: a listing's time is not enough to import it
         cells = [[one_line(cell) for cell in row] for row in (headings, *rows)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         for line in cells:

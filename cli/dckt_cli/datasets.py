@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
+from dckt_cli.console import show_table
 from dckt_core.base.errors import ExitCode, one_line
 
 if TYPE_CHECKING:
@@ -36,9 +37,7 @@ def list_datasets(ctx: click.Context, /, as_json: bool) -> None:
         ]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
         return
-    width = max((len(entry.name) for entry in registered), default=0)
-    for entry in registered:
-        click.echo(f"{entry.name:{width}}  {entry.spec.summary}")
+    show_table(["name", "summary"], [[entry.name, entry.spec.summary] for entry in registered])
 
 
 @datasets.command()
@@ -138,7 +137,5 @@ def _show_counts(title: str, rows: Mapping[str, Mapping[Split, int]]) -> None:
     """A table of counts by split."""
     from dckt_core.contract.pairs import SPLITS
 
-    width = max(len(name) for name in (title, *rows))
-    click.echo(f"{title:{width}}" + "".join(f"{split:>8}" for split in SPLITS))
-    for name, counts in rows.items():
-        click.echo(f"{name:{width}}" + "".join(f"{counts.get(split, 0):>8}" for split in SPLITS))
+    lines = [[name, *(str(counts.get(split, 0)) for split in SPLITS)] for name, counts in rows.items()]
+    show_table([title, *SPLITS], lines, right=SPLITS)

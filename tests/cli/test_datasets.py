@@ -35,7 +35,8 @@ def harm(folder: Path) -> Path:
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["datasets", "list"]) == 0
-    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    heading, *names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert heading == "name"
     assert {"jsonl", "sample-source", "sample-target"} <= set(names)
     assert main(["datasets", "list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
@@ -46,12 +47,12 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_good_data_set(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["datasets", "check", str(folder)]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "label   train     val    test",
-        "cat         1       0       0",
-        "dog         1       1       1",
-        "all         2       1       1",
-        "holds            train     val    test",
-        "labelled pairs       2       1       1",
+        "label  train  val  test",
+        "cat        1    0     0",
+        "dog        1    1     1",
+        "all        2    1     1",
+        "holds           train  val  test",
+        "labelled pairs      2    1     1",
         "as a target it offers all labels: rung 5 of 5",
         f"{folder}: 4 pairs read, 2 labels, 0 problems",
     ]
@@ -100,16 +101,16 @@ def test_how_much_there_is_of_each_and_what_it_allows(folder: Path, capsys: pyte
     (folder / "classes.toml").write_text('dog = ["a dog", "a hound"]\ncow = "a cow"\n')
     assert main(["datasets", "check", str(folder)]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "label   train     val    test",
-        "Dog         1       0       0",
-        "cat         1       0       0",
-        "dog         1       1       1",
-        "all         3       1       1",
-        "holds              train     val    test",
-        "labelled pairs         2       1       1",
-        "unlabelled pairs       1       0       0",
-        "images alone           1       0       0",
-        "texts alone            2       0       0",
+        "label  train  val  test",
+        "Dog        1    0     0",
+        "cat        1    0     0",
+        "dog        1    1     1",
+        "all        3    1     1",
+        "holds             train  val  test",
+        "labelled pairs        2    1     1",
+        "unlabelled pairs      1    0     0",
+        "images alone          1    0     0",
+        "texts alone           2    0     0",
         "2 of 4 classes have names of their own; the others are called by their labels",
         "is that meant? labels 'Dog' and 'dog' differ by case, blanks or hyphens alone, and are two classes",
         "as a target it offers some labels, the rest without: rung 4 of 5",
