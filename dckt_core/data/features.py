@@ -89,7 +89,7 @@ def compute_features(
     preparer = Preparer(encoder, items)
     progress(0, len(items), what)
     try:
-        advice = f"try a smaller encode_batch (now {batch}), such as --set encode_batch={max(1, batch // 4)}"
+        advice = f"try a smaller encode_batch (now {batch}), such as {max(1, batch // 4)}"
         with torch.no_grad(), advising(lambda: f"while {what}", advice):
             for start, inputs in preparer.batches(items, batch):
                 rows = forward(encoder, module, inputs.to(device)).cpu()

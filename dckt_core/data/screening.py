@@ -91,7 +91,7 @@ def screen(
     found = f"{pair_set.origin}: {len(dropped)} of {total} pairs are bad ({PERCENT * len(dropped) / total:.2g} %)"
     if len(dropped) > max_bad_fraction * total:
         raise DataError(
-            f"{found}, more than --max-bad-fraction {max_bad_fraction:g} allows; first {dropped[0].problem}"
+            f"{found}, more than max_bad_fraction = {max_bad_fraction:g} allows; first {dropped[0].problem}"
         )
     logger.warning("%s and dropped; first %s", found, dropped[0].problem)
     good = [pair for pair in pair_set.pairs if pair.split not in splits or pair.image not in bad]

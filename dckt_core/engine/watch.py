@@ -108,13 +108,13 @@ class Watch:
             batch = f" (batch of {', '.join(fault.ids[:IDS_SHOWN])}{f' and {more} more' if more > 0 else ''})"
         name = phase.split()[0]
         rate = {"pretrain": self._config.pretrain, "transfer": self._config.transfer}[name].lr
-        advice = f"try a lower rate, such as --set {name}.lr={rate / 10:g}"
+        advice = f"try a lower rate, such as {name}.lr = {rate / 10:g}"
         what = fault.what
         if by_discrepancy:
             what += f", which {self._discrepancy} gave"
             advice += ", or a smaller loss.media.weight and loss.correlation.weight"
         if self._config.precision == "fp16":
-            advice += ", or --precision bf16"
+            advice += ", or precision = 'bf16'"
         return DivergedError(f"{phase}, update {update}: {what}{batch}; {advice}")
 
     def saw(self, loss: Loss, ids: Callable[[], list[str]]) -> None:

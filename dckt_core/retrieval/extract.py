@@ -172,7 +172,7 @@ class _Task:
     def refuse_bad_lines(self) -> None:
         problems = self.listing.problems
         if problems and self.on_error == "fail":
-            more = f" (and {len(problems) - 1} more; --on-error skip leaves them out)" if len(problems) > 1 else ""
+            more = f" (and {len(problems) - 1} more; on_error = 'skip' leaves them out)" if len(problems) > 1 else ""
             raise DataError(f"{problems[0]}{more}")
         self._check_share(len(problems), str(problems[0]) if problems else "")
 
@@ -180,7 +180,9 @@ class _Task:
         """Raises DataError where more lines and items of finished shards are bad than may be."""
         reasons = [reason for shard in shards for _, reason in shard.dropped]
         if reasons and self.on_error == "fail":
-            raise DataError(f"{reasons[0]} (left out before, by --on-error skip; choose another folder, or skip again)")
+            raise DataError(
+                f"{reasons[0]} (left out before, by on_error = 'skip'; choose another folder, or skip again)"
+            )
         self._check_share(len(self.listing.problems) + len(reasons), reasons[0] if reasons else "")
 
     def run(self, out: Path, there: dict[int, Shard], progress: Progress) -> list[Shard]:
@@ -192,7 +194,7 @@ class _Task:
         if there:
             logger.info("%s: going on behind %d of %d items", out, done, len(entries))
         progress(done, len(entries), what)
-        advice = f"try a smaller --batch (now {self.batch}) or --shard-size (now {self.shard_size})"
+        advice = f"try a smaller batch (now {self.batch}) or shard_size (now {self.shard_size})"
         preparer = Preparer(extractor.encoder, [entry.item for entry in entries[:1]])
         parts: list[Tensor] = []
         ids: list[str] = []
@@ -275,7 +277,7 @@ class _Task:
         if bad > self.max_bad_fraction * self.total:
             raise DataError(
                 f"{self.listing.origin}: {bad} of {self.total} items are bad so far, more than "
-                f"--max-bad-fraction {self.max_bad_fraction:g} allows; such as {example}"
+                f"max_bad_fraction = {self.max_bad_fraction:g} allows; such as {example}"
             )
 
 

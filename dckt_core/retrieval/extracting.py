@@ -94,12 +94,12 @@ def _only_medium(place: str, registry: Registry) -> Medium:
     """The medium of a place for a run, which has an encoder for either."""
     media = media_at(place, registry)
     if len(media) != 1:
-        raise UsageError(f"{place}: say which medium: --medium image or --medium text")
+        raise UsageError(f"{place}: say which medium: image or text")
     return media[0]
 
 
 def _medium_of(registry: Registry, encoder: str, said: Medium | None) -> Medium:
     medium: Medium = registry.find("encoder", encoder).spec.modality
     if said not in (None, medium):
-        raise UsageError(f"encoder '{encoder}' is one of {medium}s, and --medium says {said}")
+        raise UsageError(f"encoder '{encoder}' is one of {medium}s, and medium says {said}")
     return medium

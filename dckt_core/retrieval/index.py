@@ -88,7 +88,7 @@ def build_index(
     make_folder(out)
     with held(out, BUSY):
         if is_index(out):
-            raise UsageError(f"{out}: holds an index already; dckt index {out} --add PATH adds to it")
+            raise UsageError(f"{out}: holds an index already, which may be added to")
         if any(not file.name.startswith((".", "contents-")) for file in out.iterdir()):
             raise UsageError(f"{out}: not empty, and no index ({HEADER} is not there); choose another folder")
         extractions = _encode(model, str(location), medium, None, out, encoding)
@@ -194,7 +194,7 @@ def load_model(path: Path, made: Made, run: Path | str | None, registry: Registr
     """The run that made an index; `how` goes to `load`."""
     place = Path(run or made.run)
     if run is None and not place.is_dir():
-        raise DataError(f"{path}: the run that made it is not at {place} any more; --run says where it is")
+        raise DataError(f"{path}: the run that made it is not at {place} any more; give its place as run")
     return load(place, registry=registry, checkpoint=made.checkpoint, **how)
 
 
@@ -236,8 +236,7 @@ def _of_extraction(model: TrainedModel, extraction: Extraction, medium: Medium |
         raise DataError(f"{extraction.path}: holds no {medium}s")
     if extraction.header.made_by.get("weights_sha256") != model.fingerprint:
         raise DataError(
-            f"{extraction.path}: its rows are not of {model.run_dir} ('{model.checkpoint}'); "
-            "dckt extract --run makes such"
+            f"{extraction.path}: its rows are not of {model.run_dir} ('{model.checkpoint}'): extract them by that run"
         )
     if extraction.header.words is not None:
         tell(str(extraction.path), {"": extraction.header.words})

@@ -3,7 +3,7 @@
     extraction.json             what made the rows and of what: encoder or run, weights, input, versions, shards
     shard-00000.safetensors     `features` [n, dim] float32, with the rows' ids and what was dropped between them
     items.jsonl                 what is known of each row's item, in the order of the rows
-    dropped.jsonl               what `--on-error skip` left out, with the reason
+    dropped.jsonl               what `on_error = 'skip'` left out, with the reason
 
 A shard is whole or not there. `extraction.json` says `"complete": true` once all the others are there.
 """

@@ -188,7 +188,7 @@ def _sweep(stale: Path) -> None:
 
 
 def _taken(path: Path) -> str:
-    return f"{path} is there already; choose another name with --name, or go on with it: --resume {path}"
+    return f"{path} is there already; choose another name, or resume it"
 
 
 class _JsonLines(logging.FileHandler):

@@ -15,7 +15,7 @@ class Layout:
         environment: versions, machine and seed that the figures depend on.
         model: what the networks are made of: classes, encoders, what they learnt from texts.
         log: every log line.
-        dropped: what `--on-error skip` left out: a bad line or a pair with a bad image each, with the reason.
+        dropped: what `on_error = 'skip'` left out: a bad line or a pair with a bad image each, with the reason.
         metrics: learning curves, discrepancy by layer, validation mAP (the `csv` observer).
         selection: what the sampler kept at each iteration, pair by pair (the `csv` observer).
         summary: the outcome: test mAP before and after transfer, control, chance. A run that has it is finished.

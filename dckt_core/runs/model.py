@@ -253,7 +253,7 @@ class TrainedModel:
             find_dataset(self.config.target, self.setup.context.registry)
         except DataError as error:
             raise DataError(
-                f"the target data set of {self.run_dir}: {error}; was it moved? --target says where"
+                f"the target data set of {self.run_dir}: {error}; if it was moved, give its place as target"
             ) from None
         pair_set = self.setup.pairs("target")
         if pair_set.classes != self.classes:

@@ -42,11 +42,11 @@ class Plugins:
             | {"observers": tuple(_spelled_out(*chosen) for chosen in self._observers)}
             | {"space": config.space.model_copy(update={"parts": self._spelled_parts(config)})}
         )
-        for role, modality, flag in (("encoder", "image", "--encoder"), ("text_encoder", "text", "--text-encoder")):
+        for role, modality in (("encoder", "image"), ("text_encoder", "text")):
             spec = self._chosen[role][0].spec
             if spec.modality != modality:
                 raise UsageError(
-                    f"{flag} takes an encoder of {modality}s, and '{spec.name}' is one of {spec.modality}s"
+                    f"{role} takes an encoder of {modality}s, and '{spec.name}' is one of {spec.modality}s"
                 )
 
     def encoder(self, medium: Medium, context: EncoderContext) -> Encoder:

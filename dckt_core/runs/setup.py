@@ -36,7 +36,8 @@ from dckt_core.method.network import DomainNetwork
 from dckt_core.method.space import ChosenPart, FittingMaterial
 from dckt_core.runs.plugins import Plugins
 
-FLAGS: Mapping[Medium, str] = {"image": "--encoder", "text": "--text-encoder"}
+CHOICES: Mapping[Medium, str] = {"image": "encoder", "text": "text_encoder"}
+"""Settings that say what encodes a medium."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ class Setup:
             if role == "target" and train and train.words and not train.known:
                 raise DataError(
                     f"{self.pairs(role).origin}: none of the {train.words:,} words of its training texts has a vector: "
-                    "give --text-encoder-opt vectors=FILE a file of their language, or take another --text-encoder"
+                    "give text_encoder.vectors a file of their language, or take another text_encoder"
                 )
 
     def check(self) -> None:
@@ -208,17 +209,19 @@ class Setup:
             cache_dir, progress = self.context.cache_dir, self.context.progress
             for role, pair_set in self.pair_sets.items():
                 refuse_bad_images(pair_set, splits_used(role), cache_dir=cache_dir, progress=progress)
-        trained = [FLAGS[medium] for medium in MEDIA if self.encoders[medium].trainable]
+        trained = [CHOICES[medium] for medium in MEDIA if self.encoders[medium].trainable]
         for part in self.parts:
             if trained and not part.plugin.spec.networks:
                 raise UsageError(
-                    f"part '{part.name}' needs encoders that do not train along: give {trained[0]} another one or the "
-                    f"option trainable=false, or leave the part out (--part {part.name}=0)"
+                    f"part '{part.name}' needs encoders that do not train along: take another {trained[0]}, or give it "
+                    f"trainable = false, or leave the part out (space.parts.{part.name}.weight = 0)"
                 )
         if self.trains_networks and self.without_networks:
             asked = [part.name for part in self.parts if not part.plugin.spec.networks]
             if not asked:
-                raise NothingToLearnError(f"{self.without_networks}; --preset tuned does without the method's networks")
+                raise NothingToLearnError(
+                    f"{self.without_networks}; preset = 'tuned' does without the method's networks"
+                )
 
     def require_frozen(self, who: str) -> None:
         """Raises UsageError where an encoder trains along, and `who` needs features."""

@@ -95,7 +95,7 @@ def test_skip_leaves_out_what_is_bad(texts: Path, capsys: Capture, tmp_path: Pat
     skipping = (*command, "--on-error", "skip")
     code, said = refused(capsys, *skipping)
     assert code == 3
-    assert "1 of 6 items are bad so far, more than --max-bad-fraction 0.01 allows" in said
+    assert "1 of 6 items are bad so far, more than max_bad_fraction = 0.01 allows" in said
     assert main(["extract", *map(str, skipping), "--max-bad-fraction", "0.2", "--quiet"]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[0].endswith("out: 5 texts, 8 values each, in 1 file")
@@ -132,10 +132,10 @@ def test_progress_has_a_line_at_the_end(texts: Path, capsys: Capture, tmp_path: 
         (["--encoder", "vgg19", "--run", "RUN"], 2, "say either --encoder or --run"),
         (["--run", "RUN", "--encoder-opt", "a=b"], 2, "--encoder-opt goes with --encoder"),
         (["--run", "gone", "--medium", "text"], 3, "gone: no such run"),
-        (["--run", "RUN"], 2, "target: say which medium: --medium image or --medium text"),
+        (["--run", "RUN"], 2, "target: say which medium: image or text"),
         (["--encoder", "vgg"], 2, "unknown encoder 'vgg': did you mean 'vgg19'?"),
         (["--encoder", "vgg19", "--encoder-opt", "sise=1"], 2, "unknown option 'sise' of encoder 'vgg19'"),
-        (["--encoder", "vgg19", "--medium", "text"], 2, "encoder 'vgg19' is one of images, and --medium says text"),
+        (["--encoder", "vgg19", "--medium", "text"], 2, "encoder 'vgg19' is one of images, and medium says text"),
         (["--run", "RUN", "--medium", "text", "--input", "nowhere"], 3, "nowhere"),
         (["--run", "RUN", "--medium", "text", "--device", "cuda"], 2, "cuda"),
         (["--run", "RUN", "--medium", "text", "-o", "target"], 2, "target: not empty, and no extraction"),

@@ -311,7 +311,7 @@ def moved(run: str, tmp_path: Path) -> Iterator[Path]:
 
 def test_a_run_that_was_moved(index: Path, capsys: Capture, moved: Path) -> None:
     code, said = refused(capsys, "search", index, "--text", "red")
-    assert (code, "the run that made it is not at" in said, "--run says where it is" in said) == (3, True, True)
+    assert (code, "the run that made it is not at" in said, "give its place as run" in said) == (3, True, True)
     assert told(capsys, "search", index, "--text", "red", "--run", moved)["results"]
     assert main(["index", str(index), "--remove", "red-test-0", "--quiet"]) == 0, "no run is needed for that"
 

@@ -255,7 +255,7 @@ def test_items_whose_partners_nobody_knows_are_not_learnt_from_but_found(
         (["--encoder-opt", "weights"], "--encoder-opt"),
         (["--encoder-opt", "size=12"], "'size'"),
         (["--encoder", "vg19"], "did you mean 'vgg19'"),
-        (["--text-encoder", "vgg19"], "--text-encoder takes an encoder of texts, and 'vgg19' is one of images"),
+        (["--text-encoder", "vgg19"], "text_encoder takes an encoder of texts, and 'vgg19' is one of images"),
         (["--preset", "papper"], "did you mean 'paper'"),
         (["--set", "transfer.lrr=1"], "did you mean 'lr'"),
         (["--set", "transfer.lr=-1"], "transfer.lr"),
@@ -285,7 +285,7 @@ def test_a_name_that_is_taken(train: Train, capsys: Capture) -> None:
     assert train() == 2
     line = error(capsys)
     assert "runs/a is there already" in line
-    assert "--name" in line
+    assert "choose another name" in line
     assert list(Path("runs/a").iterdir()) == []
 
 
@@ -397,7 +397,7 @@ def test_texts_whose_words_are_all_unknown_are_refused(train: Train, capsys: Cap
     (tmp_path / "v.txt").write_text("black 1 3\nwhite 2 4\n")
     assert train(*BY_WORDS, f"vectors={tmp_path / 'v.txt'}") == 3
     said = error(capsys)
-    assert "none of the 70 words of its training texts has a vector: give --text-encoder-opt vectors=FILE" in said
+    assert "none of the 70 words of its training texts has a vector: give text_encoder.vectors a file" in said
     assert not Path("runs/a").exists()
 
 
@@ -454,6 +454,6 @@ def test_the_preset_tuned_trains_and_is_read_back_as_it_was_scored(train: Train,
 def test_parts_refuse_an_encoder_that_trains_along(train: Train, capsys: Capture) -> None:
     assert train("--preset", "tuned", "--text-encoder", "wordcnn", "--quiet") == 2
     said = capsys.readouterr().err
-    assert "part 'correlation' needs encoders that do not train along: give --text-encoder" in said
-    assert "--part correlation=0" in said
+    assert "part 'correlation' needs encoders that do not train along: take another text_encoder" in said
+    assert "space.parts.correlation.weight = 0" in said
     assert not Path("runs/a").exists()

@@ -450,7 +450,7 @@ def test_out_of_memory_in_a_frozen_encoder(shortage: Exception) -> None:
     items = [TextItem(str(number), "text") for number in range(3)]
     with pytest.raises(MachineError) as caught:
         compute_features(encoder, items, device=torch.device("cpu"), batch=64)
-    said = "out of memory while encoding 3 texts; try a smaller encode_batch (now 64), such as --set encode_batch=16"
+    said = "out of memory while encoding 3 texts; try a smaller encode_batch (now 64), such as 16"
     assert str(caught.value) == said
 
 

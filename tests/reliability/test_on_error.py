@@ -77,7 +77,7 @@ def test_the_cap_is_small_by_default(train: Train, spoilt: Path, capsys: Capture
     assert train("--on-error", "skip", target=spoilt) == 3
     line = error(capsys)
     assert f"3 of {PAIRS} pairs are bad" in line
-    assert "more than --max-bad-fraction 0.01 allows; first " in line
+    assert "more than max_bad_fraction = 0.01 allows; first " in line
     assert not Path("runs").exists()
 
 

@@ -102,7 +102,7 @@ def test_the_cap(folder: Path, cap: float, good: bool) -> None:
         screened(folder, cap=cap)
     said = str(caught.value)
     assert said.startswith(
-        f"{folder}: 4 of 10 pairs are bad (40 %), more than --max-bad-fraction {cap:g} allows; first "
+        f"{folder}: 4 of 10 pairs are bad (40 %), more than max_bad_fraction = {cap:g} allows; first "
     )
     assert "\n" not in said
 

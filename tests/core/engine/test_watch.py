@@ -54,7 +54,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(factor, a
     said = str(caught.value)
     assert said.startswith("transfer iteration 1 of 2, update 1: every loss is finite, but the gradient of 'source.")
     assert " is not, which discrepancy 'tiny' of tiny 0 gave (batch of source-train-" in said
-    assert "try a lower rate, such as --set transfer.lr=0.001, or a smaller loss.media.weight" in said
+    assert "try a lower rate, such as transfer.lr = 0.001, or a smaller loss.media.weight" in said
     assert "\n" not in said
     logged = next(record.getMessage() for record in caplog.records if "the batch was" in record.getMessage())
     assert logged.count("source-train-") == logged.count("target-train-") - 8 * accumulation == 8 * accumulation
@@ -85,7 +85,7 @@ def test_the_last_snapshot_is_from_before():
 @pytest.mark.parametrize("minutes", [0, 1e9])
 def test_weights_that_the_last_update_spoilt_are_neither_kept_nor_saved(minutes):
     made, kept, saved = trainer(pretrain__lr=1e38, pretrain__source_updates=1, checkpoint_minutes=minutes)
-    with pytest.raises(DivergedError, match=r"pretrain \w+, update \d+: .*such as --set pretrain.lr=1e\+37"):
+    with pytest.raises(DivergedError, match=r"pretrain \w+, update \d+: .*such as pretrain.lr = 1e\+37"):
         made.run()
     assert [first_not_finite(snapshot.tensors.items()) for snapshot in kept] == [None] * len(kept)
     assert saved == []

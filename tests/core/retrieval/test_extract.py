@@ -273,7 +273,7 @@ def test_skip_leaves_bad_items_out_and_says_why(tmp_path: Path) -> None:
 
 
 def test_skip_has_a_limit(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"texts: \d of 23 items are bad so far, more than --max-bad-fraction 0.1"):
+    with pytest.raises(DataError, match=r"texts: \d of 23 items are bad so far, more than max_bad_fraction = 0.1"):
         extract(extractor(), listing(*SPOILT), tmp_path, on_error="skip", max_bad_fraction=0.1, **SIZES)
 
 

@@ -28,6 +28,14 @@ class Forgetful:
         self.ids: list[str] = []
         self.rows = torch.empty(0, DIM)
 
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def remove(self, ids: Sequence[str]) -> None:
+        raise NotImplementedError
+
+    save = load = remove
+
     def add(self, ids: Sequence[str], vectors: Tensor) -> None:
         self.ids += ids
         self.rows = torch.cat([self.rows, torch.nn.functional.normalize(vectors)])
