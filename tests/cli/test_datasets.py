@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
     folder.mkdir()
     rows = []
     for number, (label, split) in enumerate([("dog", "train"), ("cat", "train"), ("dog", "val"), ("dog", "test")]):
-        Image.new("RGB", (4, 4)).save(folder / f"{number}.png")
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(folder / f"{number}.png")
         rows.append({"image": f"{number}.png", "text": "words", "label": label, "split": split})
     (folder / "pairs.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
     return folder

@@ -40,14 +40,15 @@ SETTINGS = {
 
 
 def write_squares(folder: Path, colours: Mapping[str, tuple[int, int, int]], sizes: Mapping[str, int]) -> Path:
-    """A data set of coloured squares with a mark, and sentences that name the colour and number the mark."""
+    """A data set of coloured squares with a mark, a little bluer in each split, and sentences that name the colour and
+    number the mark."""
     folder.mkdir(parents=True)
     rows = []
-    for split, count in sizes.items():
+    for place, (split, count) in enumerate(sizes.items()):
         for name, colour in colours.items():
             for number in range(count):
                 picture = Image.new("RGB", (32, 32), colour)
-                ImageDraw.Draw(picture).rectangle([number, number, number + 6, number + 9], fill=(number * 20, 90, 10))
+                ImageDraw.Draw(picture).rectangle([number, number, number + 6, number + 9], fill=(number * 20, 90, 10 + 5 * place))
                 key = f"{name}-{split}-{number}"
                 picture.save(folder / f"{key}.png")
                 text = f"a {name} square with mark number {number}"
