@@ -48,7 +48,8 @@ def write_squares(folder: Path, colours: Mapping[str, tuple[int, int, int]], siz
         for name, colour in colours.items():
             for number in range(count):
                 picture = Image.new("RGB", (32, 32), colour)
-                ImageDraw.Draw(picture).rectangle([number, number, number + 6, number + 9], fill=(number * 20, 90, 10 + 5 * place))
+                mark = (number * 20, 90, 10 + 5 * place)
+                ImageDraw.Draw(picture).rectangle([number, number, number + 6, number + 9], fill=mark)
                 key = f"{name}-{split}-{number}"
                 picture.save(folder / f"{key}.png")
                 text = f"a {name} square with mark number {number}"
