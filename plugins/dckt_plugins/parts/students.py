@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_core import MEDIA, Material, Medium, PartContext, Representation, StepAsideError
+from dckt_core import MEDIA, Material, Medium, PartContext, Representation, StepAsideError, UsageError
 from dckt_plugins.parts.base import by_medium, place, placing_part
 from dckt_plugins.parts.catalogue import StudentOptions
 from dckt_plugins.parts.cca import Scale
@@ -73,6 +74,7 @@ class StudentsPart:
         said = self._first(pools, classes)
         rounds = self._options.rounds if any(bool(where.any()) for where in unknown.values()) else 0
         generator = material.generator("selection")
+        source = _Source(material)
         for number in range(1, rounds + 1):
             beliefs = agree(said, pools, pairs)
             taught = {medium: torch.ones(len(pool.labels), dtype=torch.bool) for medium, pool in pools.items()}
@@ -84,6 +86,7 @@ class StudentsPart:
                     confidence=beliefs["image"][open_pairs].amax(dim=1),
                     places=Representation(*(pools[medium].places[open_pairs] for medium in MEDIA)),
                     beliefs=Representation(*(said[medium][open_pairs] for medium in MEDIA)),
+                    source=source,
                     generator=generator,
                 )
                 chosen = open_pairs[torch.unique(material.sampler.select(state).indices)]
@@ -191,6 +194,23 @@ def agree(said: dict[Medium, Tensor], pools: dict[Medium, Pool], pairs: int) -> 
     return beliefs
 
 
+class _Source:
+    """The source's labelled pairs, for samplers that ask after them."""
+
+    def __init__(self, material: Material) -> None:
+        known = material.source
+        self._material, self._rows = material, (known.image_labels[: known.pairs] >= 0).nonzero().squeeze(1)
+        self.labels = known.image_labels[self._rows]
+
+    @cached_property
+    def places(self) -> Representation:
+        """Unit places in the common space [p, k]."""
+        base, known = placing_part(self._material), self._material.source
+        images = self._material.rows(base, "image", known.images[self._rows])
+        texts = self._material.rows(base, "text", known.texts[self._rows])
+        return Representation(F.normalize(images, dim=1), F.normalize(texts, dim=1))
+
+
 class _Round:
     """A `protocols.SamplerState` of the pairs whose labels are pseudo-labels."""
 
@@ -202,11 +222,12 @@ class _Round:
         confidence: Tensor,
         places: Representation,
         beliefs: Representation,
+        source: _Source,
         generator: torch.Generator,
     ) -> None:
         self.iteration, self.labels, self.generator = iteration, labels, generator
-        self.source_labels = labels.new_zeros(1)
-        self._confidence, self._places, self._beliefs = confidence, places, beliefs
+        self.source_labels = source.labels
+        self._confidence, self._places, self._beliefs, self._source = confidence, places, beliefs, source
 
     def target_by_source(self) -> Representation:
         """Places in the common space, which the source's pairs have made as well."""
@@ -221,7 +242,13 @@ class _Round:
         return -self._confidence.clamp_min(LEAST).log()
 
     def layer(self, domain: Literal["source", "target"], name: str) -> Tensor:
-        raise NotImplementedError("students have no layers; this sampler needs the method's networks")
+        """Places of the labelled pairs of the source, or of those of this round: all that students have is common."""
+        if not name.startswith("common_"):
+            raise UsageError(f"students have no layer '{name}'; this sampler needs the method's networks")
+        if domain == "source" and not len(self.source_labels):
+            raise UsageError("this sampler needs labelled source pairs, and there are none")
+        view = self._source.places if domain == "source" else self._places
+        return torch.cat([view.image, view.text])
 
 
 def _by_names(material: Material, medium: Medium, features: Tensor) -> Tensor | None:

@@ -27,6 +27,7 @@ class SelfPacedOptions:
     """What `--sampler-opt` takes."""
 
     start: Annotated[float, Gt(0), Le(1), "share of the pairs kept in iteration 1; all are kept in the last"] = 0.5
+    of: Annotated[Literal["all", "class"], "whether the share is of all pairs, or of each class by itself"] = "all"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def dckt_samplers() -> Iterable[SamplerSpec[Any]]:
         ),
         SamplerSpec(
             name="self-paced",
-            summary="the pairs of lowest loss under the target network, a growing share",
+            summary="the pairs of lowest loss under the target network, a growing share of all or of each class",
             options=SelfPacedOptions,
             build="dckt_plugins.samplers.self_paced:SelfPaced",
             api="1.0",

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dckt_core import Known, PartContext, StepAsideError
+from dckt_core import Known, PartContext, Sampler, SamplerState, Selection, StepAsideError, UsageError
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import load_registry
 from dckt_core.method.space import ChosenPart, FittingMaterial, Space
@@ -64,7 +64,7 @@ def unpaired(known: Known) -> Known:
     )
 
 
-def fitted(source: Known, target: Known, *names: str, **options: Any) -> Space:
+def fitted(source: Known, target: Known, *names: str, sampler: Sampler | None = None, **options: Any) -> Space:
     chosen = []
     for name in names:
         plugin = REGISTRY.find("part", name)
@@ -75,7 +75,7 @@ def fitted(source: Known, target: Known, *names: str, **options: Any) -> Space:
         target=lambda: target,
         validation=lambda: target,
         probe=lambda medium: (source.images if medium == "image" else source.texts)[:1],
-        sampler=tiny.Everything(),
+        sampler=sampler or tiny.Everything(),
     )
     return Space.fit(chosen, PartContext(seed=0), material)
 
@@ -180,6 +180,42 @@ def test_students_learn_from_names_alone_and_from_nothing_not_at_all() -> None:
     nameless = replace(target, names=target.names[:0], name_labels=target.name_labels[:0])
     aside = fitted(SOURCE, nameless, *parts).description.aside
     assert aside["students"] == "no labels and no names of two classes or more are known"
+
+
+class Spy:
+    """Takes every pair, and keeps what it is shown."""
+
+    def select(self, state: SamplerState) -> Selection:
+        self.source, self.target = state.layer("source", "common_fc9"), state.layer("target", "common_fc9")
+        self.source_labels, self.labels = state.source_labels, state.labels
+        return Selection(indices=torch.arange(len(state.labels)))
+
+
+def test_students_show_samplers_places_as_common_layers() -> None:
+    source, spy = replace(SOURCE, image_labels=SOURCE.image_labels.where(torch.arange(SOURCE.pairs) > 2, -1)), Spy()
+    space = fitted(source, without_labels(TARGET), "correlation", "class-names", "students", sampler=spy)
+    places = space.parts["correlation"]
+    assert torch.equal(spy.source_labels, SOURCE.image_labels[3:])
+    assert torch.allclose(spy.source[:197], places.rows("image", SOURCE.images[3:], {}), atol=1e-5)
+    assert torch.allclose(spy.source[197:], places.rows("text", SOURCE.texts[3:], {}), atol=1e-5)
+    assert len(spy.target) == 2 * len(spy.labels) == 2 * TARGET.pairs
+
+
+@pytest.mark.parametrize(
+    ("source", "layer", "reason"),
+    [
+        (SOURCE, "image_fc7", "students have no layer 'image_fc7'; this sampler needs the method's networks"),
+        (without_labels(SOURCE), "common_fc9", "this sampler needs labelled source pairs, and there are none"),
+    ],
+)
+def test_students_say_what_they_cannot_show_a_sampler(source: Known, layer: str, reason: str) -> None:
+    class Asks(Spy):
+        def select(self, state: SamplerState) -> Selection:
+            state.layer("source", layer)
+            raise AssertionError
+
+    with pytest.raises(UsageError, match=reason):
+        fitted(source, without_labels(TARGET), "correlation", "class-names", "students", sampler=Asks())
 
 
 def test_students_who_would_know_one_class_alone_step_aside() -> None:

@@ -37,6 +37,18 @@ def test_the_easiest_come_first_and_all_in_the_end(build):
     assert chosen == [[1, 3, 5], [1, 2, 3, 5], [0, 1, 2, 3, 4, 5]]  # 3, 4.5 (rounded to even) and 6 of 6
 
 
+def test_the_easiest_of_each_class(build):
+    state = State(LOSSES, 1)
+    state.labels = torch.tensor([0, 1, 0, 1, 0, 1])
+    sampler = build("self-paced", iterations=3, start=0.2, of="class")
+    assert sampler.select(state).indices.tolist() == [1, 2], "one of each, though class 1 has the three lowest losses"
+    assert build("self-paced", iterations=3, start=0.2).select(state).indices.tolist() == [1]
+    state.iteration = 2
+    assert sampler.select(state).indices.tolist() == [1, 2, 4, 5], "0.6 of three is two"
+    state.iteration = 3
+    assert sampler.select(state).indices.tolist() == [0, 1, 2, 3, 4, 5]
+
+
 def test_it_tells_the_losses_and_leaves_the_source_alone(build):
     selection = build("self-paced").select(State(LOSSES))
     assert torch.equal(selection.details["loss"], LOSSES)
