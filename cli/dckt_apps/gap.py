@@ -18,7 +18,6 @@ from dckt_core.contract.names import LAYERS, is_common
 from dckt_core.contract.pairs import ROLES, Role
 from dckt_core.data.domain import SplitData
 from dckt_core.evaluation.views import layer_outputs
-from dckt_core.io.tensors import load_weights
 from dckt_core.method.network import DomainNetwork
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.model import Checkpoint, load
@@ -76,22 +75,20 @@ def layer_rows(
     model = load(run_dir, checkpoint="after", registry=registry, progress=progress, **where)
     model.target()
     data = {role: _drawn(model.setup.domain(role).train, pairs, seed) for role in ROLES}
-    networks = model.setup.networks()
     weights = model.config.loss.attachments()
     kept = Layout(Path(run_dir))
-    files_of: dict[Checkpoint, dict[Role, Path]] = {
-        checkpoint: {"source": kept.checkpoint(of_source), "target": kept.checkpoint(checkpoint)}
-        for checkpoint, of_source in SOURCE_OF.items()
+    whole: dict[Checkpoint, dict[Role, str]] = {
+        checkpoint: {"source": of_source, "target": checkpoint} for checkpoint, of_source in SOURCE_OF.items()
     }
-    there = {name: files for name, files in files_of.items() if all(file.exists() for file in files.values())}
+    there = {
+        name: whats for name, whats in whole.items() if all(kept.checkpoint(what).exists() for what in whats.values())
+    }
     if "after" not in there:
-        missing = next(file for file in files_of["after"].values() if not file.exists())
+        missing = next(file for file in map(kept.checkpoint, whole["after"].values()) if not file.exists())
         raise DataError(f"{missing}: no such file")
     done, total = 0, len(there) * len(LAYERS)
-    for checkpoint, files in there.items():
-        for role, file in files.items():
-            load_weights(file, networks[role])
-            networks[role].to(model.device).eval()
+    for checkpoint, whats in there.items():
+        networks = {role: model.setup.kept_network(model.run_dir, what, role) for role, what in whats.items()}
         outputs = {role: _outputs(networks[role], data[role], statistics, model.device) for role in data}
         for layer in LAYERS:
             rows = {role: outputs[role](layer) for role in data}

@@ -41,7 +41,7 @@ from dckt_core.method.space import Description as SpaceDescription
 from dckt_core.method.space import Space
 from dckt_core.runs.given import Images, Picture, Texts, given
 from dckt_core.runs.layout import Layout
-from dckt_core.runs.setup import Context, Setup, make_networks, moved
+from dckt_core.runs.setup import Context, Setup, moved
 
 MODEL_FORMAT = 1
 SPACE_KIND, SPACE_FORMAT = "common space", 1
@@ -164,6 +164,10 @@ class TrainedModel:
     def context(self) -> Context:
         """Plugins, cache and progress."""
         return self.setup.context
+
+    def at(self, checkpoint: Checkpoint) -> TrainedModel:
+        """The same run at another checkpoint, by the same encoders; arguments and errors as of `load`."""
+        return _model_at(self.run_dir, self.setup, self.classes, checkpoint)
 
     def encoder(self, medium: Medium) -> Encoder:
         """The encoder of one medium."""
@@ -330,15 +334,21 @@ def load(
     config = moved(read_config(files.config), source=source, target=target)
     states = {medium: described.encoders[medium].state for medium in MEDIA}
     context = Context(registry or load_registry(), cache_dir or default_cache_dir(), progress)
-    setup = Setup(config, context, device=torch.device(device), states=states)
+    classes = {role: len(names) for role, names in described.classes.items()}
+    setup = Setup(config, context, device=torch.device(device), states=states, classes=classes)
     _load_encoders(run_dir, setup, described)
-    networks = _Networks(run_dir, setup, described)
+    return _model_at(run_dir, setup, described.classes["target"], checkpoint)
+
+
+def _model_at(run_dir: Path, setup: Setup, classes: tuple[str, ...], checkpoint: Checkpoint) -> TrainedModel:
+    files = Layout(run_dir)
+    networks = _Networks(run_dir, setup, "after" if checkpoint == "result" else checkpoint)
     space: Represents
     if checkpoint == "result":
         file = files.checkpoint("space")
         tensors, facts = load_tensors(file, kind=SPACE_KIND, format=SPACE_FORMAT)
         description = _read_space(file, facts)
-        built = PartContext(seed=config.seed, networks=networks)
+        built = PartContext(seed=setup.config.seed, networks=networks)
         try:
             space = Space.load(setup.parts, built, description, tensors)
         except DataError as error:
@@ -348,16 +358,8 @@ def load(
             if checkpoint == "control" and files.checkpoint("after").exists():
                 raise DataError(f"{run_dir}: has no control, because it was trained with transfer.control = false")
             raise DataError(f"{run_dir}: has no network '{checkpoint}', because it trained none")
-        networks = _Networks(run_dir, setup, described, checkpoint)
         space = networks["target"]
-    return TrainedModel(
-        run_dir=run_dir,
-        checkpoint=checkpoint,
-        setup=setup,
-        classes=described.classes["target"],
-        space=space,
-        networks=networks.read,
-    )
+    return TrainedModel(run_dir, checkpoint, setup, classes, space, networks.read)
 
 
 def _load_encoders(run_dir: Path, setup: Setup, described: Description) -> None:
@@ -374,31 +376,27 @@ def _load_encoders(run_dir: Path, setup: Setup, described: Description) -> None:
 
 
 class _Networks(Mapping[Role, DomainNetwork]):
-    """The method's networks as a run kept them, in eval mode; each is read when it is first asked for.
+    """The method's networks as a run kept them; each is read when it is first asked for.
 
     Args:
         target: which target network.
     """
 
-    def __init__(self, run_dir: Path, setup: Setup, described: Description, target: str = "after") -> None:
-        self._run_dir, self._setup, self._described = run_dir, setup, described
-        self._files: dict[Role, str] = {"target": target, "source": "source"}
+    def __init__(self, run_dir: Path, setup: Setup, target: str) -> None:
+        self._run_dir, self._setup = run_dir, setup
+        self._kept: dict[Role, str] = {"target": target, "source": "source"}
         self.read: dict[Role, DomainNetwork] = {}
 
     def __getitem__(self, role: Role) -> DomainNetwork:
         if role not in self.read:
-            setup = self._setup
-            image, text = setup.encoders["image"], setup.encoders["text"]
-            network = make_networks(setup.config, image, text, {role: len(self._described.classes[role])})[role]
-            load_weights(Layout(self._run_dir).checkpoint(self._files[role]), network)
-            self.read[role] = network.to(setup.device).eval()
+            self.read[role] = self._setup.kept_network(self._run_dir, self._kept[role], role)
         return self.read[role]
 
     def __iter__(self) -> Iterator[Role]:
-        return iter(self._files)
+        return iter(self._kept)
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self._kept)
 
 
 def _read_space(file: Path, facts: Mapping[str, Any]) -> SpaceDescription:

@@ -32,8 +32,10 @@ from dckt_core.data.domain import Domain, make_domain
 from dckt_core.data.known import known, known_split
 from dckt_core.data.screening import Screened, refuse_bad_images
 from dckt_core.data.sources import find_dataset, load_screened, splits_used, training_texts
+from dckt_core.io.tensors import load_weights
 from dckt_core.method.network import DomainNetwork
 from dckt_core.method.space import ChosenPart, FittingMaterial
+from dckt_core.runs.layout import Layout
 from dckt_core.runs.plugins import Plugins
 
 CHOICES: Mapping[Medium, str] = {"image": "encoder", "text": "text_encoder"}
@@ -86,6 +88,7 @@ class Setup:
     Args:
         device: where encoders and networks run; the configuration's where None.
         states: what encoders learnt in the run that is read back, by medium; they learn anew where None.
+        classes: sizes of the label spaces, where a run that is read back tells them; those of the data where None.
         domains: both domains, where they are at hand as rows: no data set is read, and no encoder runs.
 
     Attributes:
@@ -100,13 +103,14 @@ class Setup:
         *,
         device: torch.device | None = None,
         states: Mapping[Medium, Mapping[str, Any] | None] | None = None,
+        classes: Mapping[Role, int] | None = None,
         domains: Mapping[Role, Domain] | None = None,
     ) -> None:
         self.context = context
         self.device = device or find_device(config.device)
         self.plugins = Plugins(config, context.registry)
         self.config = self.plugins.config
-        self._states = states
+        self._states, self._classes = states, classes
         self._domains: dict[Role, Domain] = dict(domains or {})
         self._screened = {role: Screened(domain.pair_set) for role, domain in self._domains.items()}
         self.at_hand = domains is not None
@@ -251,8 +255,35 @@ class Setup:
 
     def networks(self, roles: Sequence[Role] = ROLES) -> dict[Role, DomainNetwork]:
         """A fresh network for each domain; the same initial weights at every call."""
-        classes = {role: len(self.pairs(role).classes) for role in roles}
-        return make_networks(self.config, self.encoders["image"], self.encoders["text"], classes)
+        network = self.config.network
+        advice = (
+            f"try a smaller network.media_width or network.common_width (now {network.media_width} and "
+            f"{network.common_width})"
+        )
+        with advising(lambda: "for the networks", advice):
+            return {
+                role: DomainNetwork(
+                    self.encoders["image"],
+                    self.encoders["text"],
+                    classes=self._classes[role] if self._classes else len(self.pairs(role).classes),
+                    config=network,
+                    generator=generator_for(self.config.seed, f"{role} network"),
+                )
+                for role in roles
+            }
+
+    def kept_network(self, run_dir: Path, what: str, role: Role) -> DomainNetwork:
+        """A network as a run kept it, in eval mode.
+
+        Args:
+            what: as `Layout.checkpoint` takes it.
+
+        Raises:
+            DataError: there is none, or it is broken or another one.
+        """
+        network = self.networks((role,))[role]
+        load_weights(Layout(run_dir).checkpoint(what), network)
+        return network.to(self.device).eval()
 
     def sampler(self) -> GuardedSampler:
         return self.plugins.sampler()
@@ -288,21 +319,3 @@ class Setup:
         train = self.domain("source").train
         inputs: Tensor = (train.image if medium == "image" else train.text)[torch.arange(min(1, len(train)))]
         return inputs.to(self.device)
-
-
-def make_networks(
-    config: Config, image: Encoder, text: Encoder, classes: Mapping[Role, int]
-) -> dict[Role, DomainNetwork]:
-    """A fresh network for each domain."""
-    network = config.network
-    advice = (
-        f"try a smaller network.media_width or network.common_width (now {network.media_width} and "
-        f"{network.common_width})"
-    )
-    with advising(lambda: "for the networks", advice):
-        return {
-            role: DomainNetwork(
-                image, text, classes=count, config=network, generator=generator_for(config.seed, f"{role} network")
-            )
-            for role, count in classes.items()
-        }

@@ -30,7 +30,7 @@ from dckt_core.engine.stopping import Stop, stopping
 from dckt_core.evaluation.scoring import Score, score_view
 from dckt_core.io.files import write_text
 from dckt_core.io.json import write_json, write_lines
-from dckt_core.io.tensors import load_weights, save_weights
+from dckt_core.io.tensors import save_weights
 from dckt_core.method.loop import Trainer
 from dckt_core.method.network import DomainNetwork
 from dckt_core.method.space import Space
@@ -238,11 +238,11 @@ class _Job:
         pair: dict[Role, DomainNetwork] = {}
         if outcome is not None:
             pair = {
-                "target": self._trained(run_dir, "after", "target"),
-                "source": self._trained(run_dir, "source", "source"),
+                "target": setup.kept_network(run_dir, "after", "target"),
+                "source": setup.kept_network(run_dir, "source", "source"),
             }
             for what in ["before", *(["control"] if outcome.control else [])]:
-                trained[what] = partial(self._trained, run_dir, what, "target")
+                trained[what] = partial(setup.kept_network, run_dir, what, "target")
             trained["after"] = partial(pair.__getitem__, "target")
         space, reached = self._fit_space(pair)
         save_space(run_dir, space)
@@ -298,12 +298,6 @@ class _Job:
             "dropped": {role: len(setup.screened(role).dropped) for role in ROLES},
             "seconds": round(self._seconds(), 1),
         }
-
-    def _trained(self, run_dir: Path, what: str, role: Role) -> DomainNetwork:
-        """A network as it was kept."""
-        network = self.setup.networks((role,))[role]
-        load_weights(Layout(run_dir).checkpoint(what), network)
-        return network.to(self.setup.device).eval()
 
     def _fit_space(self, networks: dict[Role, DomainNetwork]) -> tuple[Space, Score | None]:
         """The common space as validation chose it, and its score there; None where too little is labelled."""

@@ -77,6 +77,17 @@ def test_train_and_evaluate_are_what_the_commands_do(home: Path, capsys: Capture
         dckt_core.resume("runs/called")
 
 
+def test_another_checkpoint_of_a_run_is_had_by_the_same_encoders(run: str) -> None:
+    model = dckt_core.load(run)
+    after = model.at("after")
+    assert after.setup is model.setup
+    assert after.checkpoint == "after"
+    alone = dckt_core.load(run, checkpoint="after")
+    assert after.fingerprint == alone.fingerprint
+    assert torch.equal(after.encode_texts("a red square"), alone.encode_texts("a red square"))
+    assert torch.equal(model.at("before").at("result").encode_texts("a red square"), model.encode_texts("a red square"))
+
+
 def test_extract_is_what_the_command_does(run: str, tmp_path: Path, capsys: Capture) -> None:
     place = ["--input", "target", "--medium", "text", "--quiet", "--json"]
     assert main(["extract", "--run", run, *place, "-o", str(tmp_path / "typed")]) == 0

@@ -25,11 +25,10 @@ from dckt_core.data.domain import SplitData
 from dckt_core.data.inputs import inputs_for
 from dckt_core.data.screening import pairs_digest
 from dckt_core.evaluation.views import layer_outputs, represent
-from dckt_core.io.tensors import load_weights
 from dckt_core.runs.model import Checkpoint, TrainedModel, load
 from dckt_core.runs.record import RunRecord
 from dckt_core.runs.results import lookup
-from dckt_core.runs.setup import Context, Setup, make_networks, moved
+from dckt_core.runs.setup import Context, Setup, moved
 
 COMMON_LAYER = LAYERS[-1]
 """The last layer that means the same in both domains: behind it each has its own classes."""
@@ -111,6 +110,7 @@ class Material:
         self._device = device
         self._cache_dir = cache_dir or default_cache_dir()
         self._progress = progress
+        self._model: TrainedModel | None = None
         self._seen: dict[Checkpoint, Seen | Missing] = {}
         self._source_common: Tensor | Missing = Missing(f"{record.path}: not a finished run")
 
@@ -170,20 +170,27 @@ class Material:
         except DataError as error:
             raise DataError(f"the {role} data: {error}; if they were moved, --{role} says where to") from None
 
+    def _at(self, checkpoint: Checkpoint) -> TrainedModel:
+        """The run at a checkpoint: set up at the first, and shared by the others."""
+        if self._model is None:
+            self._model = load(
+                self.record.path,
+                checkpoint=checkpoint,
+                device=self._device,
+                registry=self._registry,
+                cache_dir=self._cache_dir,
+                progress=self._progress,
+            )
+            return self._model
+        return self._model.at(checkpoint)
+
     def _look(self, checkpoint: Checkpoint) -> Seen:
         data = self.target()
         pairs = data.labelled("test") or data.split("test")
         labels = torch.tensor(data.labels(pairs), dtype=torch.int64)
         if not pairs:
             raise DataError(f"{data.origin}: there are no test pairs")
-        model = load(
-            self.record.path,
-            checkpoint=checkpoint,
-            device=self._device,
-            registry=self._registry,
-            cache_dir=self._cache_dir,
-            progress=self._progress,
-        )
+        model = self._at(checkpoint)
         if model.classes != data.classes:
             raise DataError(f"{data.origin}: its classes are not those that {self.record.path} was trained on")
         split = self._split(model, pairs, labels)
@@ -199,12 +206,9 @@ class Material:
     def _look_at_source(self, model: TrainedModel) -> Tensor:
         train = self._load_pairs("source").labelled("train")
         pairs = [train[row] for row in evenly_spaced(len(train), MAP_PAIRS).tolist()]
-        classes = len(self.record.model["classes"]["source"])  # `load` has checked that they are there
-        image, text = model.encoder("image"), model.encoder("text")
-        network = make_networks(model.config, image, text, {"source": classes})["source"]
-        load_weights(self.record.files.checkpoint("source"), network)
+        network = model.setup.kept_network(self.record.path, "source", "source")
         split = self._split(model, pairs, torch.zeros(len(pairs), dtype=torch.int64))
-        return layer_outputs(network.to(model.device).eval(), split, COMMON_LAYER, model.device)
+        return layer_outputs(network, split, COMMON_LAYER, model.device)
 
     def _split(self, model: TrainedModel, pairs: Sequence[Pair], labels: Tensor) -> SplitData:
         how: dict[str, Any] = {
