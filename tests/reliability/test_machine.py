@@ -38,6 +38,7 @@ from dckt_core.runs.folder import RunFolder
 from tests.support import tiny
 from tests.support.processes import together
 from tests.support.squares import ENCODER, SMALL_TEXTS, error, flags, weights
+from tests.support.trainings import at_update
 
 Capture = pytest.CaptureFixture[str]
 Train = Callable[..., int]
@@ -82,20 +83,6 @@ def fill_up(folder: Path) -> Path:
             size //= 2
     os.close(file)
     return ballast
-
-
-def at_update(monkeypatch: pytest.MonkeyPatch, number: int, do: Callable[[], object]) -> None:
-    """Does something before the training's so-manieth update, counted over all phases."""
-    step, count = Trainer._step, 0
-
-    def counted(self: Trainer, *of_the_update: Any) -> None:
-        nonlocal count
-        count += 1
-        if count == number:
-            do()
-        step(self, *of_the_update)
-
-    monkeypatch.setattr(Trainer, "_step", counted)
 
 
 def whole(run: Path) -> None:

@@ -11,16 +11,15 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dckt_core.engine.snapshot import SnapshotFolder
 from dckt_core.engine.stopping import SIGNALS, Stop, stopping
-from dckt_core.method.loop import Trainer
 from tests.support import processes
 from tests.support.processes import in_child, preload, resume, same_end
 from tests.support.squares import ENCODER, SIZES, SOURCE, TARGET, flags, write_squares
+from tests.support.trainings import at_update
 
 train = partial(processes.train, flags=["--device", "cpu", *ENCODER, *flags(checkpoint_minutes=1e9)])
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -43,18 +42,9 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.005)
 
 
-def at_update(number: int, do: Callable[[], object], work: Callable[[], int]) -> int:
+def doing(number: int, do: Callable[[], object], work: Callable[[], int]) -> int:
     """The work, with something done before its so-manieth update. For forked processes, which it changes for good."""
-    step, count = Trainer._step, 0
-
-    def counted(self: Trainer, *of_the_update: Any) -> None:
-        nonlocal count
-        count += 1
-        if count == number:
-            do()
-        step(self, *of_the_update)
-
-    Trainer._step = counted  # type: ignore[method-assign]
+    at_update(pytest.MonkeyPatch(), number, do)
     return work()
 
 
@@ -69,7 +59,7 @@ def test_stopped_by_signals_a_run_ends_as_if_never_stopped(
     updates = [2, 7, 11]  # in pre-training of the source, of the target, and in transfer, counted from each start
     for start, update in enumerate(updates):
         work = partial(resume, name) if start else partial(train, name)
-        code = in_child(home, lambda: at_update(update, lambda: os.kill(os.getpid(), number), work))  # noqa: B023
+        code = in_child(home, lambda: doing(update, lambda: os.kill(os.getpid(), number), work))  # noqa: B023
         assert code == CODES[number]
         snapshot = SnapshotFolder(run / "checkpoints").latest()
         assert snapshot is not None
@@ -100,7 +90,7 @@ def test_a_second_signal_leaves_at_once(home: Path, tmp_path: Path, number: sign
 
     def work() -> int:
         (tmp_path / "child").write_text(str(os.getpid()))
-        return at_update(4, endless, partial(train, name))
+        return doing(4, endless, partial(train, name))
 
     sender = threading.Thread(target=twice)
     sender.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -92,3 +93,17 @@ def stopped_at(update: int, tmp_path: Any, **changes: Any) -> Snapshot:
         made.run()
     kept[-1].save(tmp_path / "one")
     return load_snapshot(tmp_path / "one")
+
+
+def at_update(monkeypatch: pytest.MonkeyPatch, number: int, do: Callable[[], object]) -> None:
+    """Does something before the training's so-manieth update, counted over all phases."""
+    step, count = Trainer._step, 0
+
+    def counted(self: Trainer, *of_the_update: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == number:
+            do()
+        step(self, *of_the_update)
+
+    monkeypatch.setattr(Trainer, "_step", counted)
