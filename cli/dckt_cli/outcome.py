@@ -104,8 +104,14 @@ def _of_figures(results: Results, pairs: int) -> Table:
 
     from dckt_core.evaluation.directions import COLUMNS, TITLES
 
-    labels = "" if results.measure == MEASURES["map"] else ", which have no labels"
-    table = Table(title=f"{results.measure} on the {pairs} test pairs{labels} (95 % interval over pictures)")
+    unlabelled = int(results.summary["test"].get("unlabelled", 0))
+    if results.measure != MEASURES["map"]:
+        which = f"{pairs} test pairs, which have no labels"
+    elif unlabelled:
+        which = f"{pairs - unlabelled} of {pairs} test pairs that have a label"
+    else:
+        which = f"{pairs} test pairs"
+    table = Table(title=f"{results.measure} on the {which} (95 % interval over pictures)")
     table.add_column("representation")
     for direction in COLUMNS:
         table.add_column(TITLES[direction], justify="right")

@@ -58,6 +58,8 @@ CHECKPOINTS = ("space", "after", "source", "image_encoder", "text_encoder")
 
 ESTIMATOR, FORMAT = "estimator.json", 1
 DEFAULT_RECALL = "recall@10"
+SAID_BY_ROWS = ("offer", "shots")
+"""Settings that withhold what a data set has: rows that are not to be known are not given."""
 
 
 @dataclass(frozen=True)
@@ -193,8 +195,12 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         }
         if not with_source:
             said["offer"] = {"source_items": "none"}
+        if not isinstance(self.settings or {}, Mapping):
+            raise ArgumentError(
+                f"settings: {type(self.settings).__name__}, where a mapping of keys to values is expected"
+            )
         layer = merge({}, _nested(self.settings or {}))
-        if fixed := sorted(said.keys() & layer.keys() - {"offer"}):
+        if fixed := sorted({*said, *SAID_BY_ROWS} & layer.keys()):
             raise ArgumentError(f"settings: '{fixed[0]}' is said by other arguments")
         return Config.resolve(preset=self.preset, flags=merge(layer, said))
 

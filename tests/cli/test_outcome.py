@@ -54,6 +54,13 @@ def test_it_tells_mean_interval_and_what_to_type_next(capsys: pytest.CaptureFixt
     assert "negative transfer" not in out
 
 
+def test_test_pairs_without_a_label_are_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    told = summary()
+    told["test"] |= {"unlabelled": 2}
+    show_outcome(Path("runs/a"), told)
+    assert "mAP on the 5 of 7 test pairs that have a label" in capsys.readouterr().out
+
+
 def test_without_labelled_test_pairs_it_is_the_reciprocal_rank(capsys: pytest.CaptureFixture[str]) -> None:
     told = summary()
     told["test"] |= {"map": {}, "kind": "mrr"}

@@ -60,6 +60,20 @@ def test_ranks_are_those_of_the_cosines(space: CommonSpace) -> None:
     assert list(own[:, 0]) == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"shots": 2}, "settings: 'shots' is said by other arguments"),
+        ({"offer.labels": "none"}, "settings: 'offer' is said by other arguments"),
+        ({"seed": 3}, "settings: 'seed' is said by other arguments"),
+        (["shots"], "settings: list, where a mapping of keys to values is expected"),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_refused(settings: Any, says: str) -> None:
+    with pytest.raises(ArgumentError, match=f"^{says}$"):
+        CommonSpace(settings=settings).fit(*TRAIN)
+
+
 def test_scores_are_those_of_an_evaluation(space: CommonSpace) -> None:
     found = space.evaluate(*TEST)
     summary, instances = found.summary(0), found.instance_summary(0)["mean"].figures
