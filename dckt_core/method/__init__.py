@@ -1,1 +1,1 @@
-"""Deep Cross-media Knowledge Transfer: networks, losses, curriculum, common space, loop."""
+"""Deep Cross-media Knowledge Transfer: networks, losses, curriculum, loop."""

@@ -56,6 +56,11 @@ class Outcome:
     control: Best | None
     history: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def harmed(self) -> bool:
+        """Whether transfer was negative: on validation the network scores below its control."""
+        return self.control is not None and self.after.score.mean < self.control.score.mean
+
 
 @dataclass(frozen=True)
 class Facts:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import TypeAdapter
 from torch import Tensor
 
 from dckt_core.base.errors import DataError
@@ -29,22 +28,18 @@ from dckt_core.evaluation.views import VIEW_BATCH
 from dckt_core.io.files import write_text
 from dckt_core.io.json import read_record
 from dckt_core.io.tensors import (
-    load_tensors,
     load_weights,
-    save_tensors,
     save_weights,
     tensors_digest,
     weights_digest,
 )
 from dckt_core.method.network import DomainNetwork
-from dckt_core.method.space import Description as SpaceDescription
-from dckt_core.method.space import Space
 from dckt_core.runs.given import Images, Picture, Texts, given
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.setup import Context, Setup, moved
+from dckt_core.space.space import Space
 
 MODEL_FORMAT = 1
-SPACE_KIND, SPACE_FORMAT = "common space", 1
 Checkpoint = Literal["result", "before", "after", "control"]
 
 
@@ -98,12 +93,6 @@ def save_model(run_dir: Path, setup: Setup) -> None:
         else {role: images_digest(_used(role, pair_set)) for role, pair_set in setup.pair_sets.items()},
     )
     write_text(Layout(run_dir).model, json.dumps(asdict(description), ensure_ascii=False))
-
-
-def save_space(run_dir: Path, space: Space) -> None:
-    """The common space: what its parts learnt, and which of them count."""
-    file = Layout(run_dir).checkpoint("space")
-    save_tensors(file, space.tensors(), asdict(space.description), kind=SPACE_KIND, format=SPACE_FORMAT)
 
 
 def check_model(run_dir: Path, setup: Setup) -> None:
@@ -174,7 +163,7 @@ class TrainedModel:
         return self.setup.encoders[medium]
 
     def encode_images(self, images: Images, *, cache: bool = False) -> Tensor:
-        """Common representations [n, D] of images, float32, on the CPU. See `method/space.py` for what they are.
+        """Common representations [n, D] of images, float32, on the CPU. See `space/space.py` for what they are.
 
         Args:
             images: a path, a PIL image or a picture as an array, uint8 [h, w, 3] or [n, h, w, 3]; a sequence of these;
@@ -345,14 +334,8 @@ def _model_at(run_dir: Path, setup: Setup, classes: tuple[str, ...], checkpoint:
     networks = _Networks(run_dir, setup, "after" if checkpoint == "result" else checkpoint)
     space: Represents
     if checkpoint == "result":
-        file = files.checkpoint("space")
-        tensors, facts = load_tensors(file, kind=SPACE_KIND, format=SPACE_FORMAT)
-        description = _read_space(file, facts)
         built = PartContext(seed=setup.config.seed, networks=networks)
-        try:
-            space = Space.load(setup.parts, built, description, tensors)
-        except DataError as error:
-            raise DataError(f"{run_dir}: {error}") from None
+        space = Space.load(files.checkpoint("space"), setup.parts, built)
     else:
         if not files.checkpoint(checkpoint).exists():
             if checkpoint == "control" and files.checkpoint("after").exists():
@@ -397,16 +380,6 @@ class _Networks(Mapping[Role, DomainNetwork]):
 
     def __len__(self) -> int:
         return len(self._kept)
-
-
-def _read_space(file: Path, facts: Mapping[str, Any]) -> SpaceDescription:
-    try:
-        said: SpaceDescription = TypeAdapter(SpaceDescription).validate_python(dict(facts))
-        if not said.weights or not said.weights.keys() <= said.widths.keys():
-            raise ValueError("its parts do not fit together")
-    except ValueError:
-        raise DataError(f"{file}: not the common space of a run") from None
-    return said
 
 
 def _read_model(run_dir: Path) -> Description:

@@ -12,7 +12,7 @@ from dckt_core.data.contents import contents_of
 from dckt_core.data.domain import SplitData
 from dckt_core.evaluation.scoring import Comparison
 from dckt_core.evaluation.views import batches, represent
-from dckt_core.method.space import Space
+from dckt_core.space.space import Space
 
 
 def score_test(

@@ -21,7 +21,7 @@ from dckt_core.contract.protocols import (
     ObserverContext,
     SamplerContext,
 )
-from dckt_core.method.space import ChosenPart
+from dckt_core.space.parts import ChosenPart
 
 
 class Plugins:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from dckt_core.base.device import find_device
 from dckt_core.base.errors import DataError, NothingToLearnError, UsageError
@@ -24,19 +23,22 @@ from dckt_core.config import Config, PluginChoice
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
 from dckt_core.contract.pairs import MEDIA, ROLES, SPLITS, Medium, PairSet, Role, Split
-from dckt_core.contract.protocols import Encoder, EncoderContext, Known
+from dckt_core.contract.protocols import Encoder, EncoderContext, PartContext
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.checks import check_networks, check_trainable
 from dckt_core.data.coverage import Coverage, Words, cover, tell
 from dckt_core.data.domain import Domain, make_domain
-from dckt_core.data.known import known, known_split
 from dckt_core.data.screening import Screened, refuse_bad_images
 from dckt_core.data.sources import find_dataset, load_screened, splits_used, training_texts
+from dckt_core.evaluation.scoring import Score
 from dckt_core.io.tensors import load_weights
 from dckt_core.method.network import DomainNetwork
-from dckt_core.method.space import ChosenPart, FittingMaterial
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.plugins import Plugins
+from dckt_core.space.fitting import fit_space
+from dckt_core.space.material import material_of
+from dckt_core.space.parts import ChosenPart
+from dckt_core.space.space import Space
 
 CHOICES: Mapping[Medium, str] = {"image": "encoder", "text": "text_encoder"}
 """Settings that say what encodes a medium."""
@@ -301,21 +303,19 @@ class Setup:
         """The parts of the common space that have a weight, in their order."""
         return self.plugins.parts()
 
-    def material(self) -> FittingMaterial:
-        """What the parts are fitted on."""
-        return FittingMaterial(
-            seed=self.config.seed,
-            source=lambda: known(self.domain("source")),
-            target=lambda: known(self.domain("target")),
-            validation=self._validation,
-            probe=self._probe,
-            sampler=self.sampler(),
+    def fit_space(self, networks: Mapping[Role, DomainNetwork]) -> tuple[Space, Score | None]:
+        """The common space as validation chose it, and its score there: see `space.fitting.fit_space`.
+
+        Args:
+            networks: those of both domains, where they were trained.
+        """
+        reason = "" if networks else self.without_networks
+        return fit_space(
+            self.parts,
+            PartContext(seed=self.config.seed, networks=networks),
+            material_of(self.domain, self.sampler(), seed=self.config.seed, device=self.device),
+            aside={part.name: reason for part in self.parts if part.plugin.spec.networks and reason},
+            validation=self.domain("target").splits.get("val"),
+            margin=self.config.space.margin,
+            device=self.device,
         )
-
-    def _validation(self) -> Known:
-        return known_split(self.domain("target"), "val")
-
-    def _probe(self, medium: Medium) -> Tensor:
-        train = self.domain("source").train
-        inputs: Tensor = (train.image if medium == "image" else train.text)[torch.arange(min(1, len(train)))]
-        return inputs.to(self.device)

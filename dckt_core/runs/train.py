@@ -6,34 +6,27 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from dckt_core.base.errors import ExitCode, StoppedError, StorageError
 from dckt_core.base.progress import logger
 from dckt_core.base.rng import generator_for
 from dckt_core.config import Config, read_config
 from dckt_core.contract.guards import GuardedObserver
-from dckt_core.contract.pairs import ROLES, Medium, Pair, Role
-from dckt_core.contract.protocols import PartContext, Representation
+from dckt_core.contract.pairs import ROLES, Role
 from dckt_core.data.domain import Domain
-from dckt_core.data.rungs import RUNGS, rung_of, training_holdings
 from dckt_core.engine.processes import Engine
 from dckt_core.engine.snapshot import Snapshot, SnapshotFolder
 from dckt_core.engine.stopping import Stop, stopping
-from dckt_core.evaluation.scoring import Score, score_view
 from dckt_core.io.files import write_text
 from dckt_core.io.json import write_json, write_lines
 from dckt_core.io.tensors import save_weights
 from dckt_core.method.loop import Trainer
 from dckt_core.method.network import DomainNetwork
-from dckt_core.method.space import Space
 from dckt_core.method.state import Outcome
 from dckt_core.runs.folder import (
     RunFolder,
@@ -43,12 +36,10 @@ from dckt_core.runs.folder import (
     environment,
 )
 from dckt_core.runs.layout import Layout
-from dckt_core.runs.model import check_model, save_model, save_space
+from dckt_core.runs.model import check_model, save_model
 from dckt_core.runs.outcome import score_test
 from dckt_core.runs.setup import Context, Setup
-
-MIN_VALIDATION = 2
-"""Labelled validation pairs; with fewer there is no ranking to choose by."""
+from dckt_core.runs.summary import summarise
 
 
 @dataclass(frozen=True)
@@ -233,7 +224,7 @@ class _Job:
     def _finish(self, run_dir: Path, outcome: Outcome | None) -> dict[str, Any]:
         """The common space is fitted and chosen; then, and nowhere before, the test split is scored."""
         setup = self.setup
-        config, data, device = setup.config, setup.domain("target").splits, setup.device
+        test = setup.domain("target").splits["test"]
         trained: dict[str, Callable[[], DomainNetwork]] = {}
         pair: dict[Role, DomainNetwork] = {}
         if outcome is not None:
@@ -244,90 +235,17 @@ class _Job:
             for what in ["before", *(["control"] if outcome.control else [])]:
                 trained[what] = partial(setup.kept_network, run_dir, what, "target")
             trained["after"] = partial(pair.__getitem__, "target")
-        space, reached = self._fit_space(pair)
-        save_space(run_dir, space)
+        space, reached = setup.fit_space(pair)
+        space.save(Layout(run_dir).checkpoint("space"))
         beyond = None if trained and space.is_target_network else space
         scores: dict[str, Any] = {}
-        if len(data["test"]):
-            scores = score_test(trained, beyond, data["test"], device, generator_for(config.seed, "bootstrap"))
-        validation: dict[str, Any] = {}
-        harmed = False
-        if outcome is not None:
-            validation["before"] = asdict(outcome.before) | {"iteration": 0}
-            for what, best in (("control", outcome.control), ("after", outcome.after)):
-                if best is not None:
-                    validation[what] = asdict(best.score) | {"iteration": best.iteration}
-            harmed = outcome.control is not None and outcome.after.score.mean < outcome.control.score.mean
-            if harmed:
-                logger.warning(
-                    "negative transfer: on validation the target network scores below its target-only control"
-                )
-        if reached is not None and beyond is not None:
-            validation["space"] = asdict(reached)
-        source, target = setup.domain("source"), setup.domain("target")
-        rung = rung_of(target.pair_set)
-        return {
-            "preset": config.preset,
-            "seed": config.seed,
-            "source": {
-                "origin": source.pair_set.origin,
-                "classes": source.classes,
-                "train": len(source.train),
-                "unlabelled": len(source.unlabelled),
-                "images alone": len(source.lone["image"]),
-                "texts alone": len(source.lone["text"]),
-            },
-            "target": {
-                "origin": target.pair_set.origin,
-                "classes": target.classes,
-                **{split: len(pairs) for split, pairs in target.splits.items()},
-                "unlabelled": len(target.unlabelled),
-                "images alone": len(target.lone["image"]),
-                "texts alone": len(target.lone["text"]),
-                "rung": {"number": rung, "offers": RUNGS[rung]},
-                "has": training_holdings(target.pair_set),
-            },
-            "space": asdict(space.description),
-            "validation": validation,
-            "untrained": "" if trained else setup.without_networks or "no part of the common space asks for them",
-            "negative_transfer": harmed,
-            "test": scores,
-            "words": {
-                role: {split: one.as_json() for split, one in found.items()} for role, found in setup.coverages.items()
-            },
-            "dropped": {role: len(setup.screened(role).dropped) for role in ROLES},
-            "seconds": round(self._seconds(), 1),
-        }
-
-    def _fit_space(self, networks: dict[Role, DomainNetwork]) -> tuple[Space, Score | None]:
-        """The common space as validation chose it, and its score there; None where too little is labelled."""
-        setup = self.setup
-        reason = "" if networks else setup.without_networks
-        aside = {part.name: reason for part in setup.parts if part.plugin.spec.networks and reason}
-        context = PartContext(seed=setup.config.seed, networks=networks)
-        space = Space.fit(setup.parts, context, setup.material(), aside)
-        optional = [part.name for part in setup.parts if part.earn]
-        validation = self._labelled_validation()
-        if validation is None:
-            unproven = [name for name in optional if name in space.description.weights]
-            return (space.without(unproven) if len(unproven) < len(space.description.weights) else space), None
-        views, labels, pairs = validation
-
-        def score(view: Representation) -> Score:
-            return score_view(view, labels, pairs)
-
-        space = space.choose(optional, setup.config.space.margin, lambda view: score(view).mean, views)
-        return space, score(space.represent(views["image"], views["text"]))
-
-    def _labelled_validation(self) -> tuple[dict[Medium, Tensor], Tensor, list[Pair]] | None:
-        """Inputs and labels of the validation pairs that have one, and these; None where they are too few to rank."""
-        data = self.setup.domain("target").splits.get("val")
-        rows = torch.arange(0) if data is None else (data.labels >= 0).nonzero().squeeze(1)
-        if data is None or len(rows) < MIN_VALIDATION:
-            return None
-        device = self.setup.device
-        inputs: dict[Medium, Tensor] = {"image": data.image[rows].to(device), "text": data.text[rows].to(device)}
-        return inputs, data.labels[rows], [data.pairs[row] for row in rows.tolist()]
+        if len(test):
+            scores = score_test(trained, beyond, test, setup.device, generator_for(setup.config.seed, "bootstrap"))
+        if outcome is not None and outcome.harmed:
+            logger.warning("negative transfer: on validation the target network scores below its target-only control")
+        return summarise(
+            setup, outcome, space, reached=reached if beyond else None, test=scores, seconds=round(self._seconds(), 1)
+        )
 
     def _seconds(self) -> float:
         """How long this run has been at work, up to now or up to the checkpoint that a killed one goes on from."""

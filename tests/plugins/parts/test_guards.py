@@ -13,7 +13,9 @@ from torch import Tensor
 from dckt_core import Known, PartContext, Sampler, SamplerState, Selection, StepAsideError, UsageError
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import load_registry
-from dckt_core.method.space import ChosenPart, FittingMaterial, Space
+from dckt_core.space.material import FittingMaterial
+from dckt_core.space.parts import ChosenPart
+from dckt_core.space.space import Space
 from dckt_plugins.parts.cca import Scale
 from dckt_plugins.parts.students import Pool, agree
 from tests.support import tiny

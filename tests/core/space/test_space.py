@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,10 @@ from dckt_core.base.errors import DataError, PluginError, UsageError
 from dckt_core.contract.discovery import Registered
 from dckt_core.contract.protocols import PartContext, Representation, StepAsideError
 from dckt_core.data.known import known, known_split
-from dckt_core.method.space import ChosenPart, Description, FittingMaterial, Space
+from dckt_core.io.tensors import save_tensors
+from dckt_core.space.material import FittingMaterial
+from dckt_core.space.parts import ChosenPart
+from dckt_core.space.space import FORMAT, KIND, Space
 from tests.support import tiny
 from tests.support.tolerance import assert_same
 
@@ -205,19 +209,28 @@ def test_probabilities_are_those_of_the_last_part_that_tells_classes() -> None:
 # --- there and back -------------------------------------------------------------------------------------------
 
 
-def test_it_comes_back_as_it_was() -> None:
+def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     parts = [part("a", weight=2.0), part("b", lambda: Columns(after="a"), supersedes=("a",)), part("c")]
     space = fitted(*parts).without(["c"])
-    again = Space.load(parts, CONTEXT, space.description, space.tensors())
+    space.save(tmp_path / "space")
+    again = Space.load(tmp_path / "space", parts, CONTEXT)
     assert torch.equal(again.represent(IMAGES, None).image, space.represent(IMAGES, None).image)
     assert again.dim == space.dim
+    assert again.description == space.description
 
 
-def test_what_does_not_fit_is_refused() -> None:
-    space = fitted(part("a"))
-    with pytest.raises(DataError, match="what was kept of part 'a' of tiny 0 does not fit: KeyError: 'factor'"):
-        Space.load([part("a")], CONTEXT, space.description, {})
-    with pytest.raises(DataError, match="part 'a' of the common space is not in the configuration"):
-        Space.load([part("b")], CONTEXT, space.description, space.tensors())
-    with pytest.raises(DataError, match="part 'z'"):
-        Space.load([part("a")], CONTEXT, Description({"z": 1.0}, {"z": 3}), space.tensors())
+def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "space"
+
+    def refusal(name: str) -> str:
+        with pytest.raises(DataError) as caught:
+            Space.load(file, [part(name)], CONTEXT)
+        return str(caught.value)
+
+    fitted(part("a")).save(file)
+    assert refusal("b") == f"{file}: part 'a' of the common space is not in the configuration"
+    facts = {"weights": {"a": 1.0}, "widths": {"a": 3}}
+    save_tensors(file, {}, facts, kind=KIND, format=FORMAT)
+    assert refusal("a") == f"{file}: what was kept of part 'a' of tiny 0 does not fit: KeyError: 'factor'"
+    save_tensors(file, {}, facts | {"widths": {}}, kind=KIND, format=FORMAT)
+    assert refusal("a") == f"{file}: not the common space of a run"

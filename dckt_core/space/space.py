@@ -4,51 +4,35 @@ A part turns feature rows of either medium into rows [n, k]. Each row of a part 
 the part's weight, so that the cosine of two items is the weighted mean of the parts' cosines. By itself the target
 network's class probabilities, which are the published method's common representation, stay as they are.
 
-    Space.fit -> choose on validation -> save          in a training
+    Space.fit -> choose on validation -> save          in a training (`fit_space` does the first two)
     Space.load -> represent, probabilities             in its use
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from dckt_core.base.errors import DataError, NothingToLearnError, PluginError, UsageError
 from dckt_core.base.progress import logger
-from dckt_core.base.rng import generator_for
-from dckt_core.contract.discovery import Registered, blame
 from dckt_core.contract.guards import GuardedPart
 from dckt_core.contract.pairs import MEDIA, Medium
-from dckt_core.contract.protocols import Known, PartContext, Representation, Sampler
+from dckt_core.contract.protocols import PartContext, Representation
+from dckt_core.io.tensors import load_tensors, save_tensors
+from dckt_core.space.material import FittingMaterial
+from dckt_core.space.parts import ChosenPart, Rows
+
+KIND, FORMAT = "common space", 1
 
 Views = Mapping[Medium, Tensor]
 """Inputs of a split's images and texts [N, ...]."""
-
-
-@dataclass(frozen=True)
-class ChosenPart:
-    """A part as a configuration has it.
-
-    Attributes:
-        name: as the configuration calls it.
-        options: of its plugin, parsed.
-        earn: it stays only where validation says that it adds.
-    """
-
-    name: str
-    plugin: Registered
-    options: Any
-    weight: float
-    earn: bool = False
-
-    def build(self, context: PartContext) -> GuardedPart:
-        with blame(self.plugin):
-            return GuardedPart(self.plugin.spec.build(self.options, context), self.plugin)
 
 
 @dataclass(frozen=True)
@@ -68,89 +52,6 @@ class Description:
     aside: dict[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
-
-
-class FittingMaterial:
-    """A `protocols.Material`: what is known of both domains, and the parts that were fitted so far.
-
-    Args:
-        source, target, validation: make what is known of the two domains, and of the target's validation pairs.
-        probe: inputs of one item of a medium.
-        sampler: the run's own.
-    """
-
-    def __init__(
-        self,
-        *,
-        seed: int,
-        source: Callable[[], Known],
-        target: Callable[[], Known],
-        validation: Callable[[], Known],
-        probe: Callable[[Medium], Tensor],
-        sampler: Sampler,
-    ) -> None:
-        self.seed, self.sampler, self.probe = seed, sampler, probe
-        self.parts: dict[str, GuardedPart] = {}
-        self.notes: list[tuple[str, str]] = []
-        self._make = {"source": source, "target": target, "validation": validation}
-        self._known: dict[str, Known] = {}
-        self._part = ""
-
-    def beginning(self, part: str) -> FittingMaterial:
-        """The same, for the part of that name."""
-        self._part = part
-        return self
-
-    @property
-    def source(self) -> Known:
-        return self._look("source")
-
-    @property
-    def target(self) -> Known:
-        return self._look("target")
-
-    @property
-    def validation(self) -> Known:
-        return self._look("validation")
-
-    def _look(self, what: str) -> Known:
-        if what not in self._known:
-            self._known[what] = self._make[what]()
-        return self._known[what]
-
-    def generator(self, purpose: str) -> torch.Generator:
-        return generator_for(self.seed, f"part {self._part}: {purpose}")
-
-    def rows(self, part: str, medium: Medium, features: Tensor) -> Tensor:
-        return Rows(self.parts, medium, features)[part]
-
-    def note(self, text: str) -> None:
-        self.notes.append((self._part, text))
-        logger.info("part '%s': %s", self._part, text)
-
-
-class Rows(Mapping[str, Tensor]):
-    """What parts give for the same inputs of one medium [n, ...], each computed once, when it is first asked for."""
-
-    def __init__(self, parts: Mapping[str, GuardedPart], medium: Medium, inputs: Tensor) -> None:
-        self._parts, self._medium, self._inputs = parts, medium, inputs
-        self._rows: dict[str, Tensor] = {}
-        self._begun: set[str] = set()
-
-    @torch.no_grad()
-    def __getitem__(self, name: str) -> Tensor:
-        if name not in self._rows:
-            if name in self._begun:
-                raise KeyError(f"part '{name}' builds on itself")
-            self._begun.add(name)
-            self._rows[name] = self._parts[name].rows(self._medium, self._inputs, self)
-        return self._rows[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._parts)
-
-    def __len__(self) -> int:
-        return len(self._parts)
 
 
 class Space:
@@ -303,19 +204,27 @@ class Space:
         states = {name: part.state_dict() for name, part in self.parts.items()}
         return {f"{name}/{key}": value for name, state in states.items() for key, value in state.items()}
 
+    def describe(self) -> dict[str, Any]:
+        """What became of the parts, for `json.dumps`: see `Description`."""
+        return asdict(self.description)
+
+    def save(self, file: Path) -> None:
+        """What its parts learnt, and which of them count, in one file."""
+        save_tensors(file, self.tensors(), self.describe(), kind=KIND, format=FORMAT)
+
     @classmethod
-    def load(
-        cls,
-        chosen: Sequence[ChosenPart],
-        context: PartContext,
-        description: Description,
-        tensors: Mapping[str, Tensor],
-    ) -> Space:
-        """The space that `fit` made, from its description and its tensors.
+    def load(cls, file: Path, chosen: Sequence[ChosenPart], context: PartContext) -> Space:
+        """The space that `save` wrote.
+
+        Args:
+            chosen: the parts that it was fitted with; there may be more.
+            context: as in `fit`, with the networks as they were.
 
         Raises:
-            DataError: they are of other parts.
+            DataError: the file is missing or broken, or of other parts.
         """
+        tensors, facts = load_tensors(file, kind=KIND, format=FORMAT)
+        description = _description(file, facts)
         parts = {}
         for part in chosen:
             if part.name not in description.widths:
@@ -323,11 +232,24 @@ class Space:
             made = part.build(context)
             start = f"{part.name}/"
             state = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
-            made.load_state_dict(state)
+            try:
+                made.load_state_dict(state)
+            except DataError as error:
+                raise DataError(f"{file}: {error}") from None
             parts[part.name] = made
         if missing := [name for name in description.widths if name not in parts]:
-            raise DataError(f"part '{missing[0]}' of the common space is not in the configuration")
+            raise DataError(f"{file}: part '{missing[0]}' of the common space is not in the configuration")
         return cls(parts, description)
+
+
+def _description(file: Path, facts: Mapping[str, Any]) -> Description:
+    try:
+        said: Description = TypeAdapter(Description).validate_python(dict(facts))
+        if not said.weights or not said.weights.keys() <= said.widths.keys():
+            raise ValueError("its parts do not fit together")
+    except ValueError:
+        raise DataError(f"{file}: not the common space of a run") from None
+    return said
 
 
 def _join(parts: Sequence[tuple[float, Tensor]]) -> Tensor:

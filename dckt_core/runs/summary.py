@@ -1,0 +1,85 @@
+"""What `summary.json` holds: what the target offered, what became of the parts, validation, and test figures."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from dckt_core.contract.pairs import ROLES
+from dckt_core.data.domain import Domain
+from dckt_core.data.rungs import RUNGS, rung_of, training_holdings
+from dckt_core.evaluation.scoring import Score
+from dckt_core.method.state import Outcome
+from dckt_core.runs.setup import Setup
+from dckt_core.space.space import Space
+
+
+def summarise(
+    setup: Setup,
+    outcome: Outcome | None,
+    space: Space,
+    *,
+    reached: Score | None,
+    test: dict[str, Any],
+    seconds: float,
+) -> dict[str, Any]:
+    """A finished run, for `json.dumps`.
+
+    Args:
+        outcome: what training the method's networks came to, where they were trained.
+        reached: the common space's validation score, where it is more than the network after transfer.
+        test: as `score_test` gives it; empty where nothing was scored.
+        seconds: how long it took.
+    """
+    config, source, target = setup.config, setup.domain("source"), setup.domain("target")
+    rung = rung_of(target.pair_set)
+    without = setup.without_networks or "no part of the common space asks for them"
+    return {
+        "preset": config.preset,
+        "seed": config.seed,
+        "source": {
+            "origin": source.pair_set.origin,
+            "classes": source.classes,
+            "train": len(source.train),
+            **_rest(source),
+        },
+        "target": {
+            "origin": target.pair_set.origin,
+            "classes": target.classes,
+            **{split: len(pairs) for split, pairs in target.splits.items()},
+            **_rest(target),
+            "rung": {"number": rung, "offers": RUNGS[rung]},
+            "has": training_holdings(target.pair_set),
+        },
+        "space": space.describe(),
+        "validation": _validation(outcome, reached),
+        "untrained": without if outcome is None else "",
+        "negative_transfer": outcome is not None and outcome.harmed,
+        "test": test,
+        "words": {
+            role: {split: one.as_json() for split, one in found.items()} for role, found in setup.coverages.items()
+        },
+        "dropped": {role: len(setup.screened(role).dropped) for role in ROLES},
+        "seconds": seconds,
+    }
+
+
+def _rest(domain: Domain) -> dict[str, int]:
+    """What a domain has for training beside labelled pairs."""
+    return {
+        "unlabelled": len(domain.unlabelled),
+        "images alone": len(domain.lone["image"]),
+        "texts alone": len(domain.lone["text"]),
+    }
+
+
+def _validation(outcome: Outcome | None, reached: Score | None) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    if outcome is not None:
+        said["before"] = asdict(outcome.before) | {"iteration": 0}
+        for what, best in (("control", outcome.control), ("after", outcome.after)):
+            if best is not None:
+                said[what] = asdict(best.score) | {"iteration": best.iteration}
+    if reached is not None:
+        said["space"] = asdict(reached)
+    return said
