@@ -28,6 +28,7 @@ from dckt_core.contract.names import NETWORKS
 from dckt_core.contract.pairs import ROLES
 from dckt_core.contract.protocols import Selection
 from dckt_core.data.domain import Domain
+from dckt_core.engine.position import Position
 from dckt_core.engine.processes import Engine
 from dckt_core.engine.record import Loss, Record
 from dckt_core.engine.snapshot import Snapshot
@@ -37,7 +38,7 @@ from dckt_core.method.curriculum import LiveSamplerState, repeat_in_order
 from dckt_core.method.losses import domain_loss, transfer_loss
 from dckt_core.method.network import DomainNetwork
 from dckt_core.method.optimizer import decayed_rate, set_rate
-from dckt_core.method.state import Best, Outcome, Position, TrainingState
+from dckt_core.method.state import Best, Outcome, TrainingState
 
 Save = Callable[[str, DomainNetwork], None]
 

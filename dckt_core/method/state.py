@@ -17,6 +17,7 @@ from dckt_core.config import Config
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedSampler
 from dckt_core.contract.names import NETWORKS
 from dckt_core.contract.pairs import ROLES
+from dckt_core.engine.position import Position, check_position, check_rows
 from dckt_core.engine.processes import Engine
 from dckt_core.engine.record import Record
 from dckt_core.engine.snapshot import Snapshot, load_momentum, momentum_tensors
@@ -28,15 +29,6 @@ from dckt_core.method.optimizer import sgd
 
 PURPOSES = ("pretrain source", "pretrain target", "transfer source", "transfer target", "selection")
 """What random draws are for; each has a generator of its own."""
-
-
-@dataclass(frozen=True)
-class Position:
-    """How far training has come: `update` updates of a phase or iteration are done."""
-
-    phase: str
-    iteration: int = 0
-    update: int = 0
 
 
 @dataclass
@@ -216,8 +208,8 @@ class TrainingState:
             load_momentum(optimizer, snapshot.under(f"momentum/{name}"))
         for role, stream in self.streams.items():
             rows = snapshot.under(f"stream/{role}")
-            if any(not _are_rows(numbers, self._pairs[role]) for numbers in rows.values()):
-                raise ValueError(f"it has pairs of the {role} that there are not")
+            for numbers in rows.values():
+                check_rows(numbers, self._pairs[role], role)
             stream.load_state_dict(rows)
         for name, generator in self.generators.items():
             generator.set_state(snapshot.tensors[f"generator/{name}"])
@@ -228,21 +220,12 @@ class TrainingState:
 
     def _check_position(self, facts: Facts) -> None:
         """Raises ValueError where this training never comes to the place that a snapshot tells of."""
-        config, at = self.config, facts.at
+        pretrain, transfer = self.config.pretrain, self.config.transfer
         updates = {
-            "pretrain source": config.pretrain.source_updates,
-            "pretrain target": config.pretrain.target_updates,
-            "transfer": config.transfer.updates,
+            "pretrain source": pretrain.source_updates,
+            "pretrain target": pretrain.target_updates,
+            "transfer": transfer.updates,
         }
-        iterations = range(1, config.transfer.iterations + 1) if at.phase == "transfer" else range(1)
-        if at.update not in range(updates.get(at.phase, -1) + 1) or at.iteration not in iterations:
-            raise ValueError(f"there is no update {at.update} of iteration {at.iteration} of '{at.phase}'")
-        if at.phase == "transfer" and facts.before is None:
+        check_position(facts.at, updates, {"transfer": transfer.iterations})
+        if facts.at.phase == "transfer" and facts.before is None:
             raise ValueError("the score before transfer is missing")
-
-
-def _are_rows(numbers: Tensor, count: int) -> bool:
-    """Whether these are row numbers of `count` pairs; there may be none."""
-    if numbers.dtype != torch.int64 or numbers.ndim != 1:
-        return False
-    return len(numbers) == 0 or (int(numbers.min()) >= 0 and int(numbers.max()) < count)
