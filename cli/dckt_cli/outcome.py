@@ -28,7 +28,7 @@ def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
             console.print(line)
     if any(part.alone for part in results.parts):
         console.print(of_parts(results))
-    for line in (*of_other_parts(results), *_of_transfer(results)):
+    for line in (*results.choices, *of_other_parts(results), *_of_transfer(results)):
         console.print(line)
     if any(summary["dropped"].values()):
         counts = ", ".join(f"{count} of the {role}" for role, count in summary["dropped"].items())

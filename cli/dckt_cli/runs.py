@@ -96,7 +96,7 @@ def show(run: Path, as_json: bool) -> None:
             console.print(line)
         if any(part.alone for part in results.parts):
             console.print(of_parts(results))
-        for line in of_other_parts(results):
+        for line in (*results.choices, *of_other_parts(results)):
             console.print(line)
         for part in results.parts:
             for said in part.said if part.place != "aside" else ():

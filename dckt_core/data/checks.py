@@ -76,7 +76,7 @@ def doubts(pair_set: PairSet) -> list[str]:
 
 def check_networks(source: PairSet, target: PairSet) -> None:
     """Passes where the method's networks can be trained: they learn from labelled pairs of both domains, and the best
-    of them is chosen by labelled validation pairs of the target.
+    of them is chosen by validation pairs of the target, with labels or, by who finds whose partner, without.
 
     Raises:
         DataError: one line that says what is missing and where.
@@ -89,9 +89,11 @@ def check_networks(source: PairSet, target: PairSet) -> None:
                 f"{role} data set {pair_set.origin}: the networks need {MIN_PAIRS} labelled training pairs of "
                 f"{MIN_CLASSES} classes, and it has {len(pairs)} of {len(classes)}"
             )
-    if not target.labelled("val"):
+    held_out = len(target.split("val"))
+    if held_out < MIN_PAIRS:
         raise DataError(
-            f"target data set {target.origin}: the networks need labelled pairs in split 'val', and it has none"
+            f"target data set {target.origin}: the networks need {MIN_PAIRS} pairs in split 'val' to be chosen by, "
+            f"with labels or without, and it has {held_out}"
         )
 
 

@@ -24,6 +24,9 @@ from dckt_core.evaluation.views import represent
 
 Kind = Literal["map", "mrr"]
 
+MIN_RANKED = 2
+"""Pairs of a split; of one there is no ranking to choose by."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -46,8 +49,18 @@ class Score:
         return {f"{network}_{self.kind}_{column}": getattr(self, column) for column in COLUMNS}
 
 
+def kind_of_score(labels: Tensor) -> Kind:
+    """What `score` of pairs with these labels [N], -1 where there is none, is: mAP where two or more have one."""
+    return "map" if int((labels >= 0).sum()) >= MIN_RANKED else "mrr"
+
+
+def chooses_by(data: SplitData | None) -> Kind | None:
+    """What choices on a split go by; None where it has too few pairs for any."""
+    return None if data is None or len(data) < MIN_RANKED else kind_of_score(data.labels)
+
+
 def score(network: Represents, data: SplitData, device: torch.device) -> Score:
-    """Scores what is in eval mode on a split: mAP over its labelled pairs, where there are any, else MRR over all.
+    """Scores what is in eval mode on a split: mAP over its labelled pairs, where two or more are, else MRR over all.
 
     For the mAP relevant = same class; the own pair is a legitimate hit.
     """
@@ -56,7 +69,7 @@ def score(network: Represents, data: SplitData, device: torch.device) -> Score:
 
 def score_view(view: Representation, labels: Tensor, pairs: Sequence[Pair]) -> Score:
     """`score` of the representations of N pairs with these labels [N], -1 where there is none."""
-    if (labels >= 0).any():
+    if kind_of_score(labels) == "map":
         return Score(*pair_aps(view, labels).mean(dim=0).tolist())
     found = by_instance(view, *contents_of(pairs))
     image, text = (float(found[name].standings.reciprocal_rank().mean()) for name in DIRECTIONS)

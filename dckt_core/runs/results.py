@@ -28,6 +28,9 @@ REPRESENTATIONS = {
 MEASURES = {"map": "mAP", MRR: "MRR"}
 """Mean average precision by class; the mean reciprocal rank of each item's own partner where no pair has a label."""
 
+CHOICES = {"iteration": "the iteration of the networks is chosen", "parts": "the parts of the common space are chosen"}
+"""What validation may choose within a run."""
+
 Place = Literal["in", "taken in", "left out", "aside"]
 
 
@@ -170,7 +173,13 @@ class Results:
     @property
     def left_out_by_validation(self) -> bool:
         """Whether parts were left out by what they do on labelled validation pairs; else because there are none."""
-        return self.result == "after" or lookup(self.summary, "validation", "space") is not None
+        return lookup(self.summary, "chosen_by", "parts") is not None
+
+    @property
+    def choices(self) -> list[str]:
+        """What was chosen within the run, and by what: a sentence each, without its end."""
+        by = {what: lookup(self.summary, "chosen_by", what) for what in CHOICES}
+        return [f"{title} by {by[what]}" for what, title in CHOICES.items() if isinstance(by[what], str)]
 
     @property
     def untrained(self) -> str:

@@ -30,7 +30,7 @@ from dckt_core.data.coverage import Coverage, Words, cover, tell
 from dckt_core.data.domain import Domain, make_domain
 from dckt_core.data.screening import Screened, refuse_bad_images
 from dckt_core.data.sources import find_dataset, load_screened, splits_used, training_texts
-from dckt_core.evaluation.scoring import Score
+from dckt_core.evaluation.scoring import MIN_RANKED, Score
 from dckt_core.io.tensors import load_weights
 from dckt_core.method.network import DomainNetwork
 from dckt_core.runs.layout import Layout
@@ -253,6 +253,9 @@ class Setup:
             check_networks(self.pairs("source"), self.pairs("target"))
         except DataError as error:
             return str(error)
+        asked = [part for part in self.parts if part.plugin.spec.networks]
+        if all(part.earn for part in asked) and len(self.pairs("target").labelled("val")) < MIN_RANKED:
+            return "they have to earn their place on labelled validation pairs, and there are too few"
         return ""
 
     def networks(self, roles: Sequence[Role] = ROLES) -> dict[Role, DomainNetwork]:

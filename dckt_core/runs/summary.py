@@ -8,7 +8,7 @@ from typing import Any
 from dckt_core.contract.pairs import ROLES
 from dckt_core.data.domain import Domain
 from dckt_core.data.rungs import RUNGS, rung_of, training_holdings
-from dckt_core.evaluation.scoring import Score
+from dckt_core.evaluation.scoring import Score, chooses_by
 from dckt_core.method.state import Outcome
 from dckt_core.runs.setup import Setup
 from dckt_core.space.space import Space
@@ -53,6 +53,7 @@ def summarise(
         },
         "space": space.describe(),
         "validation": _validation(outcome, reached),
+        "chosen_by": _choices(target, outcome, space),
         "untrained": without if outcome is None else "",
         "negative_transfer": outcome is not None and outcome.harmed,
         "test": test,
@@ -71,6 +72,21 @@ def _rest(domain: Domain) -> dict[str, int]:
         "images alone": len(domain.lone["image"]),
         "texts alone": len(domain.lone["text"]),
     }
+
+
+def _choices(target: Domain, outcome: Outcome | None, space: Space) -> dict[str, str]:
+    """What validation chose, and by what; what it did not choose is not named."""
+    data = target.splits.get("val")
+    kind = chooses_by(data)
+    if data is None or kind is None:
+        return {}
+    by = f"MRR of {len(data)} validation pairs, without labels"
+    if kind == "map":
+        by = f"mAP of {int((data.labels >= 0).sum())} labelled validation pairs"
+    chosen = {"iteration": by} if outcome is not None else {}
+    if kind == "map" and len(space.description.weights) + len(space.description.left_out) > 1:
+        chosen["parts"] = by
+    return chosen
 
 
 def _validation(outcome: Outcome | None, reached: Score | None) -> dict[str, Any]:

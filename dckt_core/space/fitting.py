@@ -10,13 +10,10 @@ from torch import Tensor
 from dckt_core.contract.pairs import Medium
 from dckt_core.contract.protocols import PartContext, Representation
 from dckt_core.data.domain import SplitData
-from dckt_core.evaluation.scoring import Score, score_view
+from dckt_core.evaluation.scoring import Score, chooses_by, score_view
 from dckt_core.space.material import FittingMaterial
 from dckt_core.space.parts import ChosenPart
 from dckt_core.space.space import Space
-
-MIN_VALIDATION = 2
-"""Labelled validation pairs; with fewer there is no ranking to choose by."""
 
 
 def fit_space(
@@ -29,7 +26,10 @@ def fit_space(
     margin: float,
     device: torch.device,
 ) -> tuple[Space, Score | None]:
-    """The common space as validation chose it, and its score there; None where too little is labelled.
+    """The common space as validation chose it, and its score there; None where there are too few validation pairs.
+
+    Without labels validation tells who finds whose partner, which says little of classes: no part is chosen by that.
+    What has to earn its place is left out then, and the others stay.
 
     Args:
         aside: parts that step aside before they are asked, and why.
@@ -43,10 +43,14 @@ def fit_space(
     """
     space = Space.fit(chosen, context, material, aside)
     optional = [part.name for part in chosen if part.earn]
-    rows = torch.arange(0) if validation is None else (validation.labels >= 0).nonzero().squeeze(1)
-    if validation is None or len(rows) < MIN_VALIDATION:
+    kind = chooses_by(validation)
+    if kind != "map":
         unproven = [name for name in optional if name in space.description.weights]
-        return (space.without(unproven) if len(unproven) < len(space.description.weights) else space), None
+        if len(unproven) < len(space.description.weights):
+            space = space.without(unproven)
+    if validation is None or kind is None:
+        return space, None
+    rows = (validation.labels >= 0).nonzero().squeeze(1) if kind == "map" else torch.arange(len(validation))
     views: dict[Medium, Tensor] = {
         "image": validation.image[rows].to(device),
         "text": validation.text[rows].to(device),
@@ -56,5 +60,6 @@ def fit_space(
     def score(view: Representation) -> Score:
         return score_view(view, labels, pairs)
 
-    space = space.choose(optional, margin, lambda view: score(view).mean, views)
+    if kind == "map":
+        space = space.choose(optional, margin, lambda view: score(view).mean, views)
     return space, score(space.represent(views["image"], views["text"]))

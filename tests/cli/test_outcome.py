@@ -86,7 +86,8 @@ def test_negative_transfer_is_said_with_what_to_try(
 
 def of_space(**changes: Any) -> dict[str, Any]:
     """A run whose result is the common space of two parts."""
-    told = summary(validation={"space": {}}, **changes)
+    by = "mAP of 9 labelled validation pairs"
+    told = summary(chosen_by={"iteration": by, "parts": by}, **changes)
     figure, gain = {"value": 0.7, "interval": [0.6, 0.8]}, {"value": 0.1, "interval": [0.05, 0.15]}
     told["space"] = {
         "weights": {"students": 1.0, "network": 0.5},
@@ -112,11 +113,13 @@ def test_what_became_of_each_part(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [" ".join(line.split()) for line in out.splitlines()]
     assert "students 1 0.700 (0.600-0.800) +0.100 (95 % interval +0.050 to +0.150)" in rows
     assert "built upon by these, and not counted beside them: names" in rows
+    assert "the iteration of the networks is chosen by mAP of 9 labelled validation pairs" in rows
+    assert "the parts of the common space are chosen by mAP of 9 labelled validation pairs" in rows
     assert "left out of the common space, as validation asked: b, c" in rows
     assert "part 'd' steps aside: there is [nothing]" in rows
     assert "--checkpoint control" not in out, "the result is not that network"
 
 
 def test_parts_that_nothing_vouches_for(capsys: pytest.CaptureFixture[str]) -> None:
-    show_outcome(Path("runs/a"), of_space() | {"validation": {}})
+    show_outcome(Path("runs/a"), of_space() | {"chosen_by": {}})
     assert "left out of the common space, since no labelled validation pairs vouch: b, c" in capsys.readouterr().out

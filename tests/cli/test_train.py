@@ -328,7 +328,10 @@ def without(split: str) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]
         (one_class, "split 'train' has one class, 'red'"),
         (one_pair, "split 'train' has one pair"),
         (without("train"), "the networks need 2 labelled training pairs of 2 classes, and it has 0 of 0"),
-        (without("val"), "the networks need labelled pairs in split 'val', and it has none"),
+        (
+            without("val"),
+            "the networks need 2 pairs in split 'val' to be chosen by, with labels or without, and it has 0",
+        ),
         (without("test"), "split 'test' is empty"),
         (outside, "pairs.jsonl:1: "),
         (gone, "gone.png"),
@@ -441,7 +444,9 @@ def test_two_processes(data: Path, tmp_path: Path) -> None:
 
 def test_the_preset_tuned_trains_and_is_read_back_as_it_was_scored(train: Train, capsys: Capture) -> None:
     assert train("--preset", "tuned", "--quiet") == 0
-    told = json.loads(Path("runs/a/summary.json").read_text())["test"]["map"]
+    summary, count = json.loads(Path("runs/a/summary.json").read_text()), SIZES["val"] * len(TARGET)
+    assert summary["chosen_by"] == dict.fromkeys(("iteration", "parts"), f"mAP of {count} labelled validation pairs")
+    told = summary["test"]["map"]
     for checkpoint, row in {"before": "before", "control": "control", "after": "after", "result": "space"}.items():
         capsys.readouterr()
         assert main(["evaluate", "runs/a", "--json", "--checkpoint", checkpoint]) == 0
@@ -449,6 +454,29 @@ def test_the_preset_tuned_trains_and_is_read_back_as_it_was_scored(train: Train,
         assert again["map"] == pytest.approx(told[row]["mean"]["value"], abs=1e-6)
     assert main(["search", "runs/a", "--text", "a red square", "-k", "2"]) == 0
     assert "red" in capsys.readouterr().out
+
+
+def test_validation_without_labels_chooses_networks_by_partners(train: Train, capsys: Capture) -> None:
+    assert train(offer__validation="unlabelled") == 0
+    told, count = json.loads(Path("runs/a/summary.json").read_text()), SIZES["val"] * len(TARGET)
+    by = f"MRR of {count} validation pairs, without labels"
+    assert told["chosen_by"] == {"iteration": by}
+    assert told["validation"]["after"]["kind"] == "mrr"
+    assert f"the iteration of the networks is chosen by {by}" in capsys.readouterr().out
+    with Path("runs/a/metrics.csv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["metric"] == "target_mrr_mean"]
+    best = max(float(row["value"]) for row in rows if row["iteration"] != "0")
+    assert sum(told["validation"]["after"][name] for name in ("image_to_text", "text_to_image")) / 2 == best
+
+
+def test_networks_that_cannot_earn_their_place_are_not_trained(train: Train, capsys: Capture) -> None:
+    assert train("--preset", "tuned", offer__validation="unlabelled") == 0
+    told = json.loads(Path("runs/a/summary.json").read_text())
+    assert told["untrained"] == "they have to earn their place on labelled validation pairs, and there are too few"
+    assert told["chosen_by"] == {}
+    assert told["validation"]["space"]["kind"] == "mrr"
+    assert f"part 'target-network' steps aside: {told['untrained']}" in " ".join(capsys.readouterr().out.split())
+    assert not list(Path("runs/a/checkpoints").glob("after*"))
 
 
 def test_parts_refuse_an_encoder_that_trains_along(train: Train, capsys: Capture) -> None:

@@ -153,6 +153,7 @@ def _findings(results: Results, iteration: int | None) -> Iterator[str]:
         yield f"The method’s networks were not trained: {results.untrained}."
     if iteration is not None:
         yield _kept(iteration)
+    yield from (f"{choice[0].upper()}{choice[1:]}." for choice in results.choices)
     left_out = results.parts_at("left out")
     if left_out:
         names = " and ".join(left_out)

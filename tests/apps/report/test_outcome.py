@@ -78,13 +78,24 @@ def test_figures_by_instance_stand_beside_and_alone_where_no_pair_has_a_label(tm
         (0, ["source-network"], ["iteration 0", "no labelled validation pairs vouch for: source-network."]),
     ],
 )
-def test_what_validation_chose(tmp_path: Path, iteration: int, left_out: list[str], said: list[str]) -> None:
+def test_what_validation_kept(tmp_path: Path, iteration: int, left_out: list[str], said: list[str]) -> None:
     said_so = {"validation": {"after": {"iteration": iteration}}, "space": {"left_out": left_out}}
     folder = write_run(tmp_path / "run", summary(0.1, 0.2, negative_transfer=True, **said_so))
     found = outcome(read_run(folder))
     assert found.iteration == iteration
     assert all(words in " ".join(found.findings) for words in said)
     assert any("negative transfer" in finding for finding in found.findings)
+
+
+def test_by_what_validation_chose(tmp_path: Path) -> None:
+    by = {"iteration": "MRR of 9 validation pairs, without labels", "parts": "mAP of 9 labelled validation pairs"}
+    told = summary(0.1, 0.2, chosen_by=by, space={"left_out": ["source-network"]})
+    found = outcome(read_run(write_run(tmp_path / "run", told)))
+    assert found.findings[-3:] == [
+        "The iteration of the networks is chosen by MRR of 9 validation pairs, without labels.",
+        "The parts of the common space are chosen by mAP of 9 labelled validation pairs.",
+        "Of the common space, validation left out: source-network.",
+    ]
 
 
 def test_an_unfinished_run_has_no_outcome(tmp_path: Path) -> None:

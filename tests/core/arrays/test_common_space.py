@@ -159,7 +159,7 @@ def test_the_networks_are_trained_where_choices_can_be_made(tmp_path: Path) -> N
     space.save(tmp_path / "saved")
     again = CommonSpace.load(tmp_path / "saved")
     assert np.array_equal(again.predict_proba(TEST.images), space.predict_proba(TEST.images))
-    with pytest.raises(ArgumentError, match="the networks need labelled pairs in split 'val', and it has none"):
+    with pytest.raises(ArgumentError, match="the networks need 2 pairs in split 'val' to be chosen by"):
         CommonSpace("paper", settings=TINY, device="cpu").fit(*TRAIN, source=tuple(SOURCE))
 
 

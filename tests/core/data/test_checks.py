@@ -7,7 +7,7 @@ from dckt_core.data.checks import check_networks, check_trainable, doubts
 from tests.support.pair_sets import pair_set
 
 SOURCE = pair_set("S", train="xy")
-TARGET = pair_set("T", train="ab", val="a", test="b")
+TARGET = pair_set("T", train="ab", val="ab", test="b")
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,17 @@ def test_a_class_that_is_named_need_not_be_shown() -> None:
         ({}, {"train": "a--"}, "target data set T: .* and it has 1 of 1"),
         ({}, {"train": ""}, "target data set T: .* and it has 0 of 0"),
         ({}, {"train": "aa-"}, "target data set T: .* and it has 2 of 1"),
-        ({}, {"val": "--"}, "target data set T: the networks need labelled pairs in split 'val', and it has none"),
+        (
+            {},
+            {"val": "-"},
+            "target data set T: the networks need 2 pairs in split 'val' to be chosen by, with labels or without, "
+            "and it has 1",
+        ),
     ],
 )
 def test_the_networks_need_labels(source: dict[str, str], target: dict[str, str], lack: str) -> None:
     check_networks(SOURCE, TARGET)
+    check_networks(SOURCE, pair_set("T", train="ab-", val="--", test="b"))
     made = (
         pair_set("S", **{"train": "xy", **source}),
         pair_set("T", **{"train": "ab-", "val": "a-", "test": "b", **target}),

@@ -47,6 +47,11 @@ def test_where_there_are_labels_the_score_is_the_map_over_them() -> None:
     assert pair_aps(view, data.labels).shape == (6, 2)
 
 
+def test_one_label_ranks_nothing() -> None:
+    assert score(Passes(), split([-1, 0, -1, -1]), CPU) == score(Passes(), split([-1] * 4), CPU)
+    assert score(Passes(), split([-1, 0, 0, -1]), CPU).kind == "map"
+
+
 @pytest.mark.parametrize("copies", [1, 4])
 def test_without_labels_it_is_the_reciprocal_rank_of_the_own_partners(copies: int) -> None:
     data = split([-1] * 8, copies=copies)
