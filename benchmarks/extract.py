@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dckt_core.contract.discovery import load_registry
 from dckt_core.contract.options import split_assignments
+from dckt_core.data.context import Context
 from dckt_core.data.prepare import prepare
 from dckt_core.retrieval.extract import extract
 from dckt_core.retrieval.extractor import by_encoder
@@ -46,14 +46,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    registry, device = load_registry(), torch.device("cpu")
+    device = torch.device("cpu")
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         (home / "pictures").mkdir()
         write_pictures(home / "pictures", given.images)
+        context = Context(cache_dir=home)
         options = split_assignments(given.option or ["weights=none"], option="--option")
-        extractor = by_encoder(registry, given.encoder, options, cache_dir=home, device=device)
-        listing = list_items(str(home / "pictures"), "image", registry, cache_dir=home)
+        extractor = by_encoder(given.encoder, options, context, device=device)
+        listing = list_items(str(home / "pictures"), "image", context)
         items = [entry.item for entry in listing.entries]
         inputs = prepare(extractor.encoder, items).split(given.batch)
         rates: dict[str, list[float]] = {"forward": [], "extract": [], "decode": []}

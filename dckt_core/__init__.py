@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from dckt_core.contract.protocols import Selection as Selection
     from dckt_core.contract.protocols import StepAsideError as StepAsideError
     from dckt_core.data.collector import PairCollector as PairCollector
+    from dckt_core.data.context import Context as Context
     from dckt_core.data.manifest import MANIFEST_NAME as MANIFEST_NAME
     from dckt_core.data.manifest import load_manifest as load_manifest
     from dckt_core.evaluation.instances import mean_reciprocal_rank as mean_reciprocal_rank
@@ -87,7 +88,6 @@ if TYPE_CHECKING:
     from dckt_core.runs.evaluate import evaluate as evaluate
     from dckt_core.runs.model import TrainedModel as TrainedModel
     from dckt_core.runs.model import load as load
-    from dckt_core.runs.setup import Context as Context
     from dckt_core.runs.setup import resolve_config as resolve_config
     from dckt_core.runs.train import Result as Result
     from dckt_core.runs.train import resume as resume
@@ -139,6 +139,7 @@ _HOMES = {
         "StepAsideError",
     ),
     "data.collector": ("PairCollector",),
+    "data.context": ("Context",),
     "data.manifest": ("MANIFEST_NAME", "load_manifest"),
     "evaluation.instances": ("mean_reciprocal_rank",),
     "evaluation.ranking": ("average_precisions",),
@@ -150,7 +151,7 @@ _HOMES = {
     "retrieval.searcher": ("Searcher",),
     "runs.evaluate": ("evaluate",),
     "runs.model": ("TrainedModel", "load"),
-    "runs.setup": ("Context", "resolve_config"),
+    "runs.setup": ("resolve_config",),
     "runs.train": ("Result", "resume", "train"),
 }
 """Modules of the core, and what they lend to this one when it is first asked for."""

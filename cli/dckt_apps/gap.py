@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from dckt_core.base.errors import DataError
-from dckt_core.base.progress import Progress, silent
 from dckt_core.base.rng import generator_for
-from dckt_core.contract.discovery import Registry
 from dckt_core.contract.names import LAYERS, is_common
 from dckt_core.contract.pairs import ROLES, Role
+from dckt_core.data.context import Context
 from dckt_core.data.domain import SplitData
 from dckt_core.evaluation.views import layer_outputs
 from dckt_core.method.network import DomainNetwork
 from dckt_core.runs.layout import Layout
-from dckt_core.runs.model import Checkpoint, load
+from dckt_core.runs.model import Checkpoint, load_run
 
 Statistics = Literal["running", "batch"]
 
@@ -49,16 +48,14 @@ class LayerRows:
 
 def layer_rows(
     run_dir: Path,
+    context: Context,
     *,
-    registry: Registry,
     pairs: int,
     seed: int = 0,
     statistics: Statistics = "running",
     source: str | None = None,
     target: str | None = None,
     device: str = "cpu",
-    cache_dir: Path,
-    progress: Progress = silent,
 ) -> Iterator[LayerRows]:
     """The rows of every checkpoint that is there and every layer; the same training pairs for all of them.
 
@@ -71,8 +68,7 @@ def layer_rows(
     Raises:
         DataError: no run, an unfinished one, one without its networks, or a data set that is not there any more.
     """
-    where: dict[str, Any] = {"source": source, "target": target, "device": device, "cache_dir": cache_dir}
-    model = load(run_dir, checkpoint="after", registry=registry, progress=progress, **where)
+    model = load_run(run_dir, context, checkpoint="after", source=source, target=target, device=device)
     model.target()
     data = {role: _drawn(model.setup.domain(role).train, pairs, seed) for role in ROLES}
     weights = model.config.loss.attachments()
@@ -93,10 +89,10 @@ def layer_rows(
         for layer in LAYERS:
             rows = {role: outputs[role](layer) for role in data}
             stacked = 2 if is_common(layer) else 1
-            progress(done, total, "comparing layers")
+            context.progress(done, total, "comparing layers")
             yield LayerRows(checkpoint, layer, weights.get(layer, 0.0), rows["source"], rows["target"], stacked)
             done += 1
-            progress(done, total, "comparing layers")
+            context.progress(done, total, "comparing layers")
 
 
 def _outputs(

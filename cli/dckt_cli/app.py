@@ -10,7 +10,7 @@ from dckt_core.base.progress import Progress, silent
 
 if TYPE_CHECKING:
     from dckt_core.contract.discovery import Registry
-    from dckt_core.runs.setup import Context
+    from dckt_core.data.context import Context
 
 
 @dataclass
@@ -35,6 +35,6 @@ class App:
     def context(self, progress: Progress = silent) -> Context:
         """What a run is set up with: plugins, the user's cache folder, and whom to tell how far it is."""
         from dckt_core.data.cache import default_cache_dir
-        from dckt_core.runs.setup import Context
+        from dckt_core.data.context import Context
 
         return Context(self.registry, default_cache_dir(), progress)

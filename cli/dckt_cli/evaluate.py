@@ -70,16 +70,15 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
     from dckt_core.base.device import find_device
     from dckt_core.evaluation.directions import DIRECTIONS, TASKS
     from dckt_core.runs.evaluate import evaluate as evaluate_run
-    from dckt_core.runs.model import load
+    from dckt_core.runs.model import load_run
 
     with watching(quiet=flags["quiet"]) as progress:
-        model = load(
+        model = load_run(
             run,
-            registry=ctx.obj.registry,
+            ctx.obj.context(progress),
             checkpoint=flags["checkpoint"],
             target=flags["target"],
             device=str(find_device(flags["device"])),
-            progress=progress,
         )
         tasks = DIRECTIONS if flags["tasks"] == "across" else tuple(TASKS)
         evaluation = evaluate_run(model, split=flags["split"], tasks=tasks, ks=ks, self_hit=flags["self_hit"])

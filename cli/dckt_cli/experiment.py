@@ -40,7 +40,6 @@ def experiment(ctx: click.Context, /, **flags: Any) -> int:
     from dckt_cli.console import watching
     from dckt_core.config import assignments_layer
     from dckt_core.contract.options import split_assignments
-    from dckt_core.data.cache import default_cache_dir
 
     changes = assignments_layer(split_assignments(flags["assignments"], option="--set").items())
     plan = read_plan(flags["file"], changes)
@@ -51,14 +50,12 @@ def experiment(ctx: click.Context, /, **flags: Any) -> int:
         else:
             now = run_experiment(
                 plan,
-                registry=ctx.obj.registry,
-                folder=folder,
-                cache_dir=default_cache_dir(),
+                folder,
+                ctx.obj.context(progress),
                 workers=flags["workers"],
                 threads=flags["threads"],
                 arms=flags["arms"],
                 plugins=ctx.obj.plugins,
-                progress=progress,
             )
     if flags["as_json"]:
         click.echo(json.dumps(_as_json(now), ensure_ascii=False))

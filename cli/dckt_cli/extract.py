@@ -56,7 +56,7 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
     from dckt_core.base.device import find_device
     from dckt_core.contract.options import split_assignments
     from dckt_core.retrieval.extracting import extract as extract_place
-    from dckt_core.runs.model import load
+    from dckt_core.runs.model import load_run
 
     device = str(find_device(flags["device"]))
     options = split_assignments(flags["encoder_opt"], option="--encoder-opt")
@@ -64,9 +64,7 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
     with watching(quiet=flags["quiet"]) as progress:
         context = ctx.obj.context(progress)
         if run is not None:
-            how["by"] = load(
-                run, registry=context.registry, checkpoint=flags["checkpoint"], device=device, progress=progress
-            )
+            how["by"] = load_run(run, context, checkpoint=flags["checkpoint"], device=device)
         else:
             how["by"] = encoder
         extraction = extract_place(

@@ -49,22 +49,19 @@ def gap(ctx: click.Context, /, run: Path, **flags: Any) -> None:
     from dckt_cli.console import watching
     from dckt_core.base.device import find_device
     from dckt_core.base.rng import generator_for
-    from dckt_core.data.cache import default_cache_dir
     from dckt_kernels import permutation_test
 
     found: list[tuple[LayerRows, TwoSampleTest]] = []
     with watching(quiet=flags["quiet"]) as progress:
         layers = layer_rows(
             run,
-            registry=ctx.obj.registry,
+            ctx.obj.context(progress),
             pairs=flags["pairs"],
             seed=flags["seed"],
             statistics=flags["statistics"],
             source=flags["source"],
             target=flags["target"],
             device=str(find_device(flags["device"])),
-            cache_dir=default_cache_dir(),
-            progress=progress,
         )
         for rows in layers:
             test = permutation_test(

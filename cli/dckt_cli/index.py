@@ -13,8 +13,7 @@ import click
 from dckt_cli import options
 
 if TYPE_CHECKING:
-    from dckt_core.base.progress import Progress
-    from dckt_core.contract.discovery import Registry
+    from dckt_core.data.context import Context
     from dckt_core.retrieval.index import Encoding
 
 OF_A_BUILD = ("gallery", "out", "index", "index_opt", "checkpoint")
@@ -64,7 +63,7 @@ def index(ctx: click.Context, /, place: Path, **flags: Any) -> None:
     encoding = Encoding(flags["batch"], flags["on_error"], flags["max_bad_fraction"])
     with watching(quiet=flags["quiet"]) as progress:
         act = _change if changes else _build
-        told = act(ctx.obj.registry, place, flags, encoding, progress)
+        told = act(ctx.obj.context(progress), place, flags, encoding)
     out = place if changes else flags["out"]
     header = read_header(out)
     if flags["as_json"]:
@@ -95,37 +94,33 @@ def _check_flags(ctx: click.Context, place: Path, flags: Mapping[str, Any], *, c
         raise click.UsageError("say what to index and where to: --gallery PATH -o INDEX", ctx)
 
 
-def _build(
-    registry: Registry, run: Path, flags: Mapping[str, Any], encoding: Encoding, progress: Progress
-) -> list[str]:
+def _build(context: Context, run: Path, flags: Mapping[str, Any], encoding: Encoding) -> list[str]:
     from dckt_core.base.device import find_device
     from dckt_core.contract.options import parse_options, split_assignments
     from dckt_core.retrieval.index import build_index
-    from dckt_core.runs.model import load
+    from dckt_core.runs.model import load_run
 
     options = split_assignments(flags["index_opt"], option="--index-opt")
-    parse_options(registry.find("index", flags["index"]).spec, options, where=f"index '{flags['index']}'")
+    parse_options(context.registry.find("index", flags["index"]).spec, options, where=f"index '{flags['index']}'")
     device = str(find_device(flags["device"]))
-    model = load(run, registry=registry, checkpoint=flags["checkpoint"], device=device, progress=progress)
+    model = load_run(run, context, checkpoint=flags["checkpoint"], device=device)
     how = {name: flags[name] for name in ("medium", "index")}
     build_index(model, flags["gallery"], flags["out"], options=options, encoding=encoding, **how)
     return []
 
 
-def _change(
-    registry: Registry, path: Path, flags: Mapping[str, Any], encoding: Encoding, progress: Progress
-) -> list[str]:
+def _change(context: Context, path: Path, flags: Mapping[str, Any], encoding: Encoding) -> list[str]:
     from dckt_core.base.device import find_device
     from dckt_core.retrieval.index import add_to_index, load_model, remove_from_index
     from dckt_core.retrieval.index_folder import read_header
 
     told = []
     if flags["remove"]:
-        gone = remove_from_index(path, flags["remove"], medium=flags["medium"], registry=registry)
+        gone = remove_from_index(path, flags["remove"], medium=flags["medium"], registry=context.registry)
         told += [f"removed: {count} {medium}{'s' * (count != 1)}" for medium, count in gone.items() if count]
     if flags["add"] is not None:
         device = str(find_device(flags["device"]))
-        model = load_model(path, read_header(path).model, flags["run"], registry, device=device, progress=progress)
+        model = load_model(path, read_header(path).model, flags["run"], context, device=device)
         added = add_to_index(path, flags["add"], model, medium=flags["medium"], encoding=encoding)
         told += [
             f"added: {new} {medium}{'s' * (new != 1)}" + f", and {replaced} replaced" * (replaced > 0)

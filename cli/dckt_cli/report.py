@@ -42,10 +42,9 @@ def report(ctx: click.Context, /, run: Path, output: Path | None, **flags: Any) 
         file = write_report(
             run,
             output,
-            registry=ctx.obj.registry,
+            context=ctx.obj.context(progress),
             target=flags["target"],
             source=flags["source"],
             device=str(find_device(flags["device"])),
-            progress=progress,
         )
     click.echo(str(file))

@@ -13,9 +13,8 @@ from dckt_cli import options
 from dckt_core.base.errors import one_line
 
 if TYPE_CHECKING:
-    from dckt_core.base.progress import Progress
-    from dckt_core.contract.discovery import Registry
     from dckt_core.contract.pairs import Medium
+    from dckt_core.data.context import Context
     from dckt_core.retrieval.gallery import Hit
     from dckt_core.retrieval.queries import Query
     from dckt_core.retrieval.searcher import Searcher
@@ -77,9 +76,9 @@ def search(ctx: click.Context, /, place: Path, **flags: Any) -> None:
     _check_flags(ctx, place, of_index=of_index)
     with watching(quiet=flags["quiet"]) as progress:
         if of_index:
-            searcher = _of_index(ctx.obj.registry, place, flags, progress)
+            searcher = _of_index(ctx.obj.context(progress), place, flags)
         else:
-            searcher = _of_run(ctx.obj.registry, place, queries, flags, progress)
+            searcher = _of_run(ctx.obj.context(progress), place, queries, flags)
         for start in range(0, len(queries), AT_ONCE):
             some = queries[start : start + AT_ONCE]
             answers = answer(searcher, some, flags["k"], flags["medium"])
@@ -99,27 +98,25 @@ def _check_flags(ctx: click.Context, place: Path, *, of_index: bool) -> None:
             raise click.UsageError(f"{flag} goes with {'a run' if of_index else 'an index'}, and {place} is none", ctx)
 
 
-def _of_index(registry: Registry, place: Path, flags: Mapping[str, Any], progress: Progress) -> Searcher:
+def _of_index(context: Context, place: Path, flags: Mapping[str, Any]) -> Searcher:
     from dckt_core.base.device import find_device
-    from dckt_core.retrieval.index import open_index
+    from dckt_core.retrieval.index import searcher_of_index
 
     device = str(find_device(flags["device"]))
-    return open_index(place, run=flags["run"], registry=registry, device=device, progress=progress)
+    return searcher_of_index(place, context, run=flags["run"], device=device)
 
 
-def _of_run(
-    registry: Registry, place: Path, queries: Sequence[Query], flags: Mapping[str, Any], progress: Progress
-) -> Searcher:
+def _of_run(context: Context, place: Path, queries: Sequence[Query], flags: Mapping[str, Any]) -> Searcher:
     from dckt_core.base.device import find_device
     from dckt_core.contract.options import parse_options, split_assignments
     from dckt_core.retrieval.searcher import searcher_of_target
-    from dckt_core.runs.model import load
+    from dckt_core.runs.model import load_run
 
     options = split_assignments(flags["index_opt"], option="--index-opt")
-    parse_options(registry.find("index", flags["index"]).spec, options, where=f"index '{flags['index']}'")
+    parse_options(context.registry.find("index", flags["index"]).spec, options, where=f"index '{flags['index']}'")
     device = str(find_device(flags["device"]))
     how = {name: flags[name] for name in ("checkpoint", "target")}
-    model = load(place, registry=registry, device=device, progress=progress, **how)
+    model = load_run(place, context, device=device, **how)
     media: dict[Medium, None] = {}
     for query in queries:
         other: Medium = "image" if query.text is not None else "text"

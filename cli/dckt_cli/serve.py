@@ -14,8 +14,7 @@ from dckt_cli import options
 from dckt_core.base.errors import UsageError
 
 if TYPE_CHECKING:
-    from dckt_core.base.progress import Progress
-    from dckt_core.contract.discovery import Registry
+    from dckt_core.data.context import Context
     from dckt_core.retrieval.searcher import Searcher
 
 OF_RUNS = ("split", "checkpoint", "target")
@@ -74,7 +73,7 @@ def serve(ctx: click.Context, /, place: Path, **flags: Any) -> None:
             )
     listening = _listen(flags["host"], flags["port"])
     with listening, watching(quiet=flags["quiet"]) as progress:
-        searcher = _searcher(ctx.obj.registry, place, flags, progress, of_index=of_index)
+        searcher = _searcher(ctx.obj.context(progress), place, flags, of_index=of_index)
         coverage = searcher.covered_gallery()
         if coverage is not None:
             tell(searcher.origin, {"": coverage})
@@ -85,22 +84,16 @@ def serve(ctx: click.Context, /, place: Path, **flags: Any) -> None:
         _run(searcher, listening, flags)
 
 
-def _searcher(
-    registry: Registry, place: Path, flags: dict[str, Any], progress: Progress, *, of_index: bool
-) -> Searcher:
+def _searcher(context: Context, place: Path, flags: dict[str, Any], *, of_index: bool) -> Searcher:
     from dckt_core.base.device import find_device
-    from dckt_core.retrieval.index import open_index
+    from dckt_core.retrieval.index import searcher_of_index
     from dckt_core.retrieval.searcher import searcher_of_target
-    from dckt_core.runs.model import load
+    from dckt_core.runs.model import load_run
 
-    how: dict[str, Any] = {
-        "registry": registry,
-        "device": str(find_device(flags["device"])),
-        "progress": progress,
-    }
+    device = str(find_device(flags["device"]))
     if of_index:
-        return open_index(place, run=flags["run"], **how)
-    model = load(place, checkpoint=flags["checkpoint"], target=flags["target"], **how)
+        return searcher_of_index(place, context, run=flags["run"], device=device)
+    model = load_run(place, context, checkpoint=flags["checkpoint"], target=flags["target"], device=device)
     return searcher_of_target(model, split=flags["split"])
 
 

@@ -36,6 +36,7 @@ from dckt_core.contract.pairs import MEDIA, Medium
 from dckt_core.contract.protocols import IndexContext, Representation
 from dckt_core.contract.registry import blame
 from dckt_core.data.cache import default_cache_dir
+from dckt_core.data.context import Context
 from dckt_core.data.rows import as_rows
 from dckt_core.evaluation.directions import DIRECTIONS
 from dckt_core.evaluation.tasks import Evaluation, evaluate
@@ -43,7 +44,6 @@ from dckt_core.io.json import read_record, write_json
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.model import TrainedModel
 from dckt_core.runs.model import load as load_run
-from dckt_core.runs.setup import Context
 from dckt_core.runs.train import train_on
 
 Floats = npt.NDArray[np.float32]

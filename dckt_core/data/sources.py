@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from dckt_core.base.errors import DataError, PluginError
-from dckt_core.base.progress import Progress, logger
+from dckt_core.base.progress import logger
 from dckt_core.config import Config, DataChoice
 from dckt_core.contract.discovery import Registered, Registry, blame
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import SPLITS, PairSet, Role, Split
 from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.checks import doubts
+from dckt_core.data.context import Context
 from dckt_core.data.leaks import leaks
 from dckt_core.data.offer import offered, offered_source
 from dckt_core.data.screening import Screened, screen
@@ -59,12 +60,13 @@ def find_dataset(choice: DataChoice, registry: Registry) -> tuple[Registered, Pa
     return find_layout(path, registry, choice.layout), path
 
 
-def load_pair_set(choice: DataChoice, registry: Registry, *, cache_dir: Path, progress: Progress) -> PairSet:
+def load_pair_set(choice: DataChoice, context: Context) -> PairSet:
     """The pairs of a data set."""
-    registered, path = find_dataset(choice, registry)
+    registered, path = find_dataset(choice, context.registry)
     options = parse_options(registered.spec, choice.options, where=f"data set '{choice.location}'")
     with blame(registered):
-        pair_set = registered.spec.load(path, options, DatasetContext(cache_dir=cache_dir, progress=progress))
+        given = DatasetContext(cache_dir=context.cache_dir, progress=context.progress)
+        pair_set = registered.spec.load(path, options, given)
         if not isinstance(pair_set, PairSet):
             raise PluginError(f"load must return a PairSet, not {type(pair_set).__name__}")
     return pair_set
@@ -86,19 +88,19 @@ def training_texts(pair_sets: Iterable[PairSet]) -> list[str]:
     return texts
 
 
-def load_screened(config: Config, role: Role, registry: Registry, *, cache_dir: Path, progress: Progress) -> Screened:
+def load_screened(config: Config, role: Role, context: Context) -> Screened:
     """The good pairs of a run's source or target, and what was dropped, as the configuration has it.
 
     The pairs know their role from here on, and no more is known of them than `config.shots` and `config.offer` say.
     """
     choice = config.source if role == "source" else config.target
     screened = screen(
-        lambda: load_pair_set(choice, registry, cache_dir=cache_dir, progress=progress),
+        lambda: load_pair_set(choice, context),
         splits=splits_used(role),
         on_error=config.on_error,
         max_bad_fraction=config.max_bad_fraction,
-        cache_dir=cache_dir,
-        progress=progress,
+        cache_dir=context.cache_dir,
+        progress=context.progress,
     )
     pair_set = screened.pair_set.of_role(role)
     for doubt in doubts(pair_set):

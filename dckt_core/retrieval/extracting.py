@@ -10,6 +10,7 @@ from dckt_core.base.device import find_device
 from dckt_core.base.errors import UsageError
 from dckt_core.contract.discovery import Registry
 from dckt_core.contract.pairs import Medium, TextItem
+from dckt_core.data.context import Context
 from dckt_core.data.screening import OnError
 from dckt_core.retrieval.extract import BATCH, SHARD_SIZE
 from dckt_core.retrieval.extract import extract as extract_items
@@ -17,7 +18,6 @@ from dckt_core.retrieval.extractor import by_encoder, by_run
 from dckt_core.retrieval.listing import list_items, media_at
 from dckt_core.retrieval.shards import Extraction
 from dckt_core.runs.model import TrainedModel
-from dckt_core.runs.setup import Context
 
 
 def extract(
@@ -63,21 +63,12 @@ def extract(
     else:
         context = context or Context()
         medium = _medium_of(context.registry, by, medium)
-    where: dict[str, Any] = {"cache_dir": context.cache_dir, "progress": context.progress}
-    listing = list_items(str(place), medium, context.registry, **where)
+    listing = list_items(str(place), medium, context)
     if isinstance(by, TrainedModel):
         extractor = by_run(by, medium)
     else:
         texts = [entry.item.text for entry in listing.entries if isinstance(entry.item, TextItem)]
-        extractor = by_encoder(
-            context.registry,
-            by,
-            options or {},
-            texts=texts,
-            seed=seed,
-            cache_dir=context.cache_dir,
-            device=find_device(device),
-        )
+        extractor = by_encoder(by, options or {}, context, texts=texts, seed=seed, device=find_device(device))
     return extract_items(
         extractor,
         listing,

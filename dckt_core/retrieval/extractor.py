@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic_core import to_jsonable_python
 from torch import Tensor
 
-from dckt_core.contract.discovery import Registry
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import Medium
 from dckt_core.contract.protocols import Encoder, EncoderContext
+from dckt_core.data.context import Context
 from dckt_core.data.features import forward
 from dckt_core.io.tensors import weights_digest
 from dckt_core.runs.model import TrainedModel
@@ -41,13 +40,12 @@ class Extractor:
 
 
 def by_encoder(
-    registry: Registry,
     name: str,
     said: Mapping[str, str],
+    context: Context,
     *,
     texts: Sequence[str] = (),
     seed: int = 0,
-    cache_dir: Path,
     device: torch.device,
 ) -> Extractor:
     """Features under a registered encoder with these options.
@@ -55,9 +53,10 @@ def by_encoder(
     Args:
         texts: what an encoder that learns a vocabulary learns it from.
     """
-    registered = registry.find("encoder", name)
+    registered = context.registry.find("encoder", name)
     options = parse_options(registered.spec, said, where=f"encoder '{name}'")
-    encoder = make_encoder(registered, options, EncoderContext(seed=seed, cache_dir=cache_dir, texts=texts))
+    given = EncoderContext(seed=seed, cache_dir=context.cache_dir, texts=texts)
+    encoder = make_encoder(registered, options, given)
     module = encoder.module.to(device).eval()
     weights = weights_digest(module)
     provenance = {

@@ -20,6 +20,8 @@ from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import Medium
+from dckt_core.data.cache import default_cache_dir
+from dckt_core.data.context import Context
 from dckt_core.data.coverage import tell
 from dckt_core.data.screening import OnError
 from dckt_core.io.files import held, make_folder
@@ -41,7 +43,7 @@ from dckt_core.retrieval.index_folder import (
 from dckt_core.retrieval.listing import list_items, media_at
 from dckt_core.retrieval.searcher import Searcher
 from dckt_core.retrieval.shards import Extraction, is_extraction, open_extraction
-from dckt_core.runs.model import TrainedModel, load
+from dckt_core.runs.model import TrainedModel, load_run
 
 BUSY = "another process is changing it"
 
@@ -181,21 +183,29 @@ def open_index(
     Raises:
         DataError: no index, a broken one, or one that another model made.
     """
-    path = Path(path)
-    header = read_header(path)
     if model is None:
-        how: dict[str, Any] = {"device": device, "cache_dir": cache_dir, "progress": progress}
-        model = load_model(path, header.model, run, registry or load_registry(), **how)
+        context = Context(registry or load_registry(), cache_dir or default_cache_dir(), progress)
+        return searcher_of_index(Path(path), context, run=run, device=device)
+    return _searcher(Path(path), read_header(Path(path)), model)
+
+
+def searcher_of_index(path: Path, context: Context, *, run: Path | str | None = None, device: str = "cpu") -> Searcher:
+    """`open_index` in a context."""
+    header = read_header(path)
+    return _searcher(path, header, load_model(path, header.model, run, context, device=device))
+
+
+def _searcher(path: Path, header: Header, model: TrainedModel) -> Searcher:
     check_model(path, header.model, model)
     return Searcher(model, read_galleries(path, header, model.context.registry), str(path))
 
 
-def load_model(path: Path, made: Made, run: Path | str | None, registry: Registry, **how: Any) -> TrainedModel:
-    """The run that made an index; `how` goes to `load`."""
+def load_model(path: Path, made: Made, run: Path | str | None, context: Context, *, device: str) -> TrainedModel:
+    """The run that made an index."""
     place = Path(run or made.run)
     if run is None and not place.is_dir():
         raise DataError(f"{path}: the run that made it is not at {place} any more; give its place as run")
-    return load(place, registry=registry, checkpoint=made.checkpoint, **how)
+    return load_run(place, context, checkpoint=made.checkpoint, device=device)
 
 
 def check_model(path: Path, made: Made, model: TrainedModel) -> None:
@@ -220,9 +230,7 @@ def _encode(
         media = [one for one in media if one in preferred] or media
     extractions = {}
     for one in media:
-        listing = list_items(
-            location, one, model.context.registry, cache_dir=model.context.cache_dir, progress=model.context.progress
-        )
+        listing = list_items(location, one, model.context)
         extractor = by_run(model, one)
         folder = out / ENCODING / extraction_key(extractor, listing)[:16]
         extractions[one] = extract(extractor, listing, folder, progress=model.context.progress, **asdict(encoding))

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from dckt_core.base.errors import DataError
-from dckt_core.base.progress import Progress, logger, silent
+from dckt_core.base.progress import logger
 from dckt_core.config import DataChoice
 from dckt_core.contract.discovery import Registry, blame
 from dckt_core.contract.pairs import MEDIA, ImageItem, Medium, Pair, TextItem
+from dckt_core.data.context import Context
 from dckt_core.data.inspection import images_of
 from dckt_core.data.manifest import ManifestError, Problem, inspect_entries, manifest_file
 from dckt_core.data.sources import load_pair_set
@@ -68,14 +69,7 @@ class Listing:
     problems: Sequence[Problem] = ()
 
 
-def list_items(
-    location: str,
-    medium: Medium,
-    registry: Registry,
-    *,
-    cache_dir: Path,
-    progress: Progress = silent,
-) -> Listing:
+def list_items(location: str, medium: Medium, context: Context) -> Listing:
     """The images or the texts at a place.
 
     Args:
@@ -89,10 +83,10 @@ def list_items(
     path = Path(location)
     if _is_manifest(path):
         listing = _of_manifest(location, medium)
-    elif path.is_dir() and not _is_recognised(path, registry):
+    elif path.is_dir() and not _is_recognised(path, context.registry):
         listing = _of_folder(path, medium)
     else:
-        listing = _of_dataset(location, medium, registry, cache_dir=cache_dir, progress=progress)
+        listing = _of_dataset(location, medium, context)
     if not listing.entries and not listing.problems:
         raise DataError(f"{location}: holds no {medium}s")
     return listing
@@ -165,11 +159,11 @@ def _is_recognised(path: Path, registry: Registry) -> bool:
     return False
 
 
-def _of_dataset(location: str, medium: Medium, registry: Registry, *, cache_dir: Path, progress: Progress) -> Listing:
+def _of_dataset(location: str, medium: Medium, context: Context) -> Listing:
     choice = DataChoice(location=location)
     problems: Sequence[Problem] = ()
     try:
-        pair_set = load_pair_set(choice, registry, cache_dir=cache_dir, progress=progress)
+        pair_set = load_pair_set(choice, context)
     except ManifestError as error:
         pair_set, problems = error.good, error.problems
     path = Path(location)

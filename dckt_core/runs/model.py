@@ -20,6 +20,7 @@ from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.pairs import MEDIA, ROLES, Medium, Pair, PairSet, Role
 from dckt_core.contract.protocols import Encoder, Item, PartContext, Represents
 from dckt_core.data.cache import default_cache_dir
+from dckt_core.data.context import Context
 from dckt_core.data.features import compute_features
 from dckt_core.data.inputs import Inputs, inputs_for
 from dckt_core.data.screening import images_digest, pairs_digest
@@ -36,7 +37,7 @@ from dckt_core.io.tensors import (
 from dckt_core.method.network import DomainNetwork
 from dckt_core.runs.given import Images, Picture, Texts, given
 from dckt_core.runs.layout import Layout
-from dckt_core.runs.setup import Context, Setup, moved
+from dckt_core.runs.setup import Setup, moved
 from dckt_core.space.space import Space
 
 MODEL_FORMAT = 1
@@ -313,6 +314,20 @@ def load(
     Raises:
         DataError: no run, an unfinished one, or files that do not belong together.
     """
+    context = Context(registry or load_registry(), cache_dir or default_cache_dir(), progress)
+    return load_run(run, context, checkpoint=checkpoint, source=source, target=target, device=device)
+
+
+def load_run(
+    run: Path | str,
+    context: Context,
+    *,
+    checkpoint: Checkpoint = "result",
+    source: str | None = None,
+    target: str | None = None,
+    device: str = "cpu",
+) -> TrainedModel:
+    """`load` in a context."""
     run_dir = Path(run)
     if not run_dir.is_dir():
         raise DataError(f"{run_dir}: no such run")
@@ -322,7 +337,6 @@ def load(
     described = _read_model(run_dir)
     config = moved(read_config(files.config), source=source, target=target)
     states = {medium: described.encoders[medium].state for medium in MEDIA}
-    context = Context(registry or load_registry(), cache_dir or default_cache_dir(), progress)
     classes = {role: len(names) for role, names in described.classes.items()}
     setup = Setup(config, context, device=torch.device(device), states=states, classes=classes)
     _load_encoders(run_dir, setup, described)

@@ -7,7 +7,6 @@ experiments all begin here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,15 @@ import torch
 from dckt_core.base.device import find_device
 from dckt_core.base.errors import DataError, NothingToLearnError, UsageError
 from dckt_core.base.memory import advising
-from dckt_core.base.progress import Progress, logger, silent
+from dckt_core.base.progress import logger
 from dckt_core.base.rng import generator_for
 from dckt_core.config import Config, PluginChoice
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
 from dckt_core.contract.pairs import MEDIA, ROLES, SPLITS, Medium, PairSet, Role, Split
 from dckt_core.contract.protocols import Encoder, EncoderContext, PartContext
-from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.checks import check_networks, check_trainable
+from dckt_core.data.context import Context
 from dckt_core.data.coverage import Coverage, Words, cover, tell
 from dckt_core.data.domain import Domain, make_domain
 from dckt_core.data.screening import Screened, refuse_bad_images
@@ -42,21 +41,6 @@ from dckt_core.space.space import Space
 
 CHOICES: Mapping[Medium, str] = {"image": "encoder", "text": "text_encoder"}
 """Settings that say what encodes a medium."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """Where a run finds plugins and keeps what may be made again, and whom it tells how far it is.
-
-    Attributes:
-        registry: plugins; by default all that are installed.
-        cache_dir: by default the user's cache folder.
-        progress: called as `progress(done, total, "what")`; by default nobody is told.
-    """
-
-    registry: Registry = field(default_factory=load_registry)
-    cache_dir: Path = field(default_factory=default_cache_dir)
-    progress: Progress = silent
 
 
 def resolve_config(registry: Registry | None = None, **layers: Any) -> Config:
@@ -122,10 +106,7 @@ class Setup:
     def screened(self, role: Role) -> Screened:
         """The good pairs of a data set, and what was dropped."""
         if role not in self._screened:
-            context = self.context
-            self._screened[role] = load_screened(
-                self.config, role, context.registry, cache_dir=context.cache_dir, progress=context.progress
-            )
+            self._screened[role] = load_screened(self.config, role, self.context)
         return self._screened[role]
 
     def pairs(self, role: Role) -> PairSet:

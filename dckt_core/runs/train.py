@@ -18,6 +18,7 @@ from dckt_core.base.rng import generator_for
 from dckt_core.config import Config, read_config
 from dckt_core.contract.guards import GuardedObserver
 from dckt_core.contract.pairs import ROLES, Role
+from dckt_core.data.context import Context
 from dckt_core.data.domain import Domain
 from dckt_core.engine.processes import Engine
 from dckt_core.engine.snapshot import Snapshot, SnapshotFolder
@@ -38,7 +39,7 @@ from dckt_core.runs.folder import (
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.model import check_model, save_model
 from dckt_core.runs.outcome import score_test
-from dckt_core.runs.setup import Context, Setup
+from dckt_core.runs.setup import Setup
 from dckt_core.runs.summary import summarise
 
 

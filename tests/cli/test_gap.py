@@ -15,11 +15,15 @@ from dckt_cli.main import main
 from dckt_core.base.errors import ExitCode
 from dckt_core.contract.discovery import load_registry
 from dckt_core.contract.names import LAYERS
+from dckt_core.data.context import Context
 from dckt_core.runs.model import load
 from dckt_kernels import mk_mmd
 from tests.support.tolerance import SMALL, assert_same
 
 Capture = pytest.CaptureFixture[str]
+
+
+CONTEXT = Context(load_registry(plugins=False), Path("cache"))
 
 
 def gap(capsys: Capture, *arguments: str) -> dict[str, Any]:
@@ -29,7 +33,7 @@ def gap(capsys: Capture, *arguments: str) -> dict[str, Any]:
 
 
 def rows(run: str, pairs: int = 100) -> dict[tuple[str, str], LayerRows]:
-    found = layer_rows(Path(run), registry=load_registry(plugins=False), pairs=pairs, cache_dir=Path("cache"))
+    found = layer_rows(Path(run), CONTEXT, pairs=pairs)
     return {(one.checkpoint, one.layer): one for one in found}
 
 
@@ -75,9 +79,7 @@ def test_rows_are_what_each_domain_s_own_network_puts_out(run: str) -> None:
 
 
 def test_batch_statistics_are_those_of_training(run: str, capsys: Capture) -> None:
-    found = layer_rows(
-        Path(run), registry=load_registry(plugins=False), pairs=100, statistics="batch", cache_dir=Path("cache")
-    )
+    found = layer_rows(Path(run), CONTEXT, pairs=100, statistics="batch")
     by_name = {(one.checkpoint, one.layer): one for one in found}
     model = load(run, checkpoint="after", cache_dir=Path("cache"))
     pairs = model.target().split("train")

@@ -15,6 +15,7 @@ import pytest
 from dckt_apps.report.gather import SECTIONS as GATHERED
 from dckt_apps.report.write import write_report
 from dckt_cli.main import main
+from dckt_core import Context
 from dckt_core.evaluation.figures import FIGURES
 from tests.support.browser import CONTRAST, Browser, open_browser
 from tests.support.squares import ENCODER, edit
@@ -115,7 +116,7 @@ def test_it_tells_how_far_it_is(run: str, tmp_path: Path) -> None:
         if what == "gathering":
             told.append((done, total))
 
-    write_report(run, tmp_path / "report.html", progress=progress)
+    write_report(run, tmp_path / "report.html", context=Context(progress=progress))
     steps = 3 + GATHERED  # a look at each network
     assert told == [(done, steps) for done in range(steps + 1)]
 

@@ -169,7 +169,7 @@ def test_data_that_were_moved(
     assert main(line) == 3
     captured = capsys.readouterr()
     assert "target: no such path" in captured.err
-    assert "--target" in captured.err
+    assert "give its place as target" in captured.err
     assert captured.err.count("\n") == 1
     assert main([*line, "--target", str(trained / "target")]) == 0
     assert capsys.readouterr().err == ""

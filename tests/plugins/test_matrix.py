@@ -24,8 +24,9 @@ from dckt_core.contract.discovery import discover
 from dckt_core.contract.names import LAYERS
 from dckt_core.contract.pairs import SPLITS, Pair, PairSet
 from dckt_core.contract.protocols import DatasetContext
+from dckt_core.data.context import Context
 from dckt_core.runs.model import load
-from dckt_core.runs.setup import Context, resolve_config
+from dckt_core.runs.setup import resolve_config
 from dckt_core.runs.train import train
 
 REGISTRY = discover(plugins=False)

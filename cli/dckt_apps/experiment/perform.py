@@ -15,13 +15,14 @@ from dckt_core.base.errors import NothingToLearnError
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import load_registry
 from dckt_core.data.contents import contents_of
+from dckt_core.data.context import Context
 from dckt_core.data.domain import SplitData
 from dckt_core.data.known import known
 from dckt_core.evaluation.scoring import Comparison
 from dckt_core.io.files import write_text
 from dckt_core.io.json import write_json
 from dckt_core.runs.layout import Layout
-from dckt_core.runs.setup import Context, Setup
+from dckt_core.runs.setup import Setup
 from dckt_core.runs.train import resume, train
 
 

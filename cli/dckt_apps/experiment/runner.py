@@ -25,14 +25,15 @@ from dckt_apps.experiment.report import report
 from dckt_apps.experiment.results import PartRow, Row, as_csv, part_rows_of, row_of
 from dckt_apps.experiment.workers import work
 from dckt_core.base.errors import DataError, DcktError, ExitCode, StoppedError, StorageError, UsageError, did_you_mean
-from dckt_core.base.progress import Progress, logger, silent
+from dckt_core.base.progress import logger
 from dckt_core.contract.discovery import Registry
 from dckt_core.contract.pairs import ROLES
+from dckt_core.data.context import Context
 from dckt_core.engine.stopping import stopping
 from dckt_core.io.files import held, write_text
 from dckt_core.io.json import read_json
 from dckt_core.runs.layout import Layout
-from dckt_core.runs.setup import Context, Setup
+from dckt_core.runs.setup import Setup
 
 Summary = Mapping[str, Any]
 
@@ -86,15 +87,13 @@ def standing(plan: Plan, registry: Registry, folder: Path) -> Standing:
 
 def run_experiment(
     plan: Plan,
-    *,
-    registry: Registry,
     folder: Path,
-    cache_dir: Path,
+    context: Context,
+    *,
     workers: int = 1,
     threads: int = 1,
     arms: Collection[str] = (),
     plugins: bool = True,
-    progress: Progress = silent,
 ) -> Standing:
     """Trains what is not done. A task that fails is recorded, and the others go on.
 
@@ -102,7 +101,7 @@ def run_experiment(
         folder: where everything goes; made where it is not there.
         workers: processes; `threads` each.
         arms: train these alone; all of them where empty.
-        plugins: False: the workers load only what ships in the box, as `registry` should have been.
+        plugins: False: the workers load only what ships in the box, as that of the context should have been.
 
     Raises:
         UsageError, DataError: the plan is wrong, or another experiment is at work in the folder.
@@ -112,7 +111,7 @@ def run_experiment(
     for arm in arms:
         if arm not in plan.arms:
             raise UsageError(f"no arm '{arm}': {did_you_mean(arm, plan.arms)}")
-    now = standing(plan, registry, folder)
+    now = standing(plan, context.registry, folder)
     runs_dir = folder / "runs"
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
@@ -121,19 +120,19 @@ def run_experiment(
     with held(folder, "another experiment is at work in this folder"), stopping() as stop:
         cells = [cell for cell in now.cells if not arms or cell.arm in arms]
         pending = [task for task in tasks_of(cells) if task.key not in now.summaries]
-        performer = Performer(runs_dir.absolute(), cache_dir.absolute(), plugins, threads)
-        features = _Features(registry, cache_dir, progress)
+        performer = Performer(runs_dir.absolute(), context.cache_dir.absolute(), plugins, threads)
+        features = _Features(context)
         _write(plan, now)
         keys = {task.key for task in pending}
         ended = sum(cell.task.key not in keys for cell in cells)
-        progress(ended, len(cells), "cells")
+        context.progress(ended, len(cells), "cells")
         done = work(pending, performer, processes=workers, threads=threads, ready=features.ready, stop=stop)
         for task, fault in done:
             of_task = [cell for cell in cells if cell.task.key == task.key]
             _record(now, task, of_task, fault, keep_checkpoints=plan.keep_checkpoints)
             _write(plan, now)
             ended += len(of_task)
-            progress(ended, len(cells), "cells")
+            context.progress(ended, len(cells), "cells")
         if stop():
             stopped = StoppedError(f"{folder}: stopped with {len(now.done)} of {len(now.cells)} cells done")
             stopped.exit_code = ExitCode(stop.exit_code)
@@ -182,8 +181,8 @@ def _read_summary(run_dir: Path) -> Summary | None:
 class _Features:
     """Puts features of frozen encoders into the cache, once for all tasks on the same pairs, before they begin."""
 
-    def __init__(self, registry: Registry, cache_dir: Path, progress: Progress) -> None:
-        self._context = Context(registry, cache_dir, progress)
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._there: set[str] = set()
 
     def ready(self, task: Task) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -13,22 +12,20 @@ from torch import Tensor
 
 from dckt_apps.report.projection import evenly_spaced
 from dckt_core.base.errors import DataError, DcktError
-from dckt_core.base.progress import Progress, silent
 from dckt_core.config import read_config
-from dckt_core.contract.discovery import Registry
 from dckt_core.contract.names import LAYERS
 from dckt_core.contract.pairs import Pair, PairSet, Role
 from dckt_core.contract.protocols import Representation
-from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.contents import Contents, contents_of
+from dckt_core.data.context import Context
 from dckt_core.data.domain import SplitData
 from dckt_core.data.inputs import inputs_for
 from dckt_core.data.screening import pairs_digest
 from dckt_core.evaluation.views import layer_outputs, represent
-from dckt_core.runs.model import Checkpoint, TrainedModel, load
+from dckt_core.runs.model import Checkpoint, TrainedModel, load_run
 from dckt_core.runs.record import RunRecord
 from dckt_core.runs.results import lookup
-from dckt_core.runs.setup import Context, Setup, moved
+from dckt_core.runs.setup import Setup, moved
 
 COMMON_LAYER = LAYERS[-1]
 """The last layer that means the same in both domains: behind it each has its own classes."""
@@ -96,20 +93,16 @@ class Material:
     def __init__(
         self,
         record: RunRecord,
+        context: Context,
         *,
-        registry: Registry,
         target: str | None = None,
         source: str | None = None,
         device: str = "cpu",
-        cache_dir: Path | None = None,
-        progress: Progress = silent,
     ) -> None:
         self.record = record
-        self._registry = registry
+        self._context = context
         self._locations = {"source": source, "target": target}
         self._device = device
-        self._cache_dir = cache_dir or default_cache_dir()
-        self._progress = progress
         self._model: TrainedModel | None = None
         self._seen: dict[Checkpoint, Seen | Missing] = {}
         self._source_common: Tensor | Missing = Missing(f"{record.path}: not a finished run")
@@ -160,9 +153,7 @@ class Material:
     @cached_property
     def _setup(self) -> Setup:
         config = moved(read_config(self.record.files.config), **self._locations)
-        return Setup(
-            config, Context(self._registry, self._cache_dir, self._progress), device=torch.device(self._device)
-        )
+        return Setup(config, self._context, device=torch.device(self._device))
 
     def _load_pairs(self, role: Role) -> PairSet:
         try:
@@ -173,14 +164,7 @@ class Material:
     def _at(self, checkpoint: Checkpoint) -> TrainedModel:
         """The run at a checkpoint: set up at the first, and shared by the others."""
         if self._model is None:
-            self._model = load(
-                self.record.path,
-                checkpoint=checkpoint,
-                device=self._device,
-                registry=self._registry,
-                cache_dir=self._cache_dir,
-                progress=self._progress,
-            )
+            self._model = load_run(self.record.path, self._context, checkpoint=checkpoint, device=self._device)
             return self._model
         return self._model.at(checkpoint)
 
@@ -214,8 +198,8 @@ class Material:
         how: dict[str, Any] = {
             "device": model.device,
             "batch": model.config.encode_batch,
-            "cache_dir": self._cache_dir,
-            "progress": self._progress,
+            "cache_dir": self._context.cache_dir,
+            "progress": self._context.progress,
         }
         images = inputs_for(model.encoder("image"), [pair.image_item for pair in pairs], **how)
         return SplitData(

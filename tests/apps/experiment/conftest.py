@@ -12,6 +12,7 @@ from dckt_apps.experiment.plan import Plan, read_plan
 from dckt_apps.experiment.runner import Standing, run_experiment
 from dckt_core.base.errors import DcktError
 from dckt_core.contract.discovery import Registry, load_registry
+from dckt_core.data.context import Context
 from tests.support.plans import Run, write_plan
 
 
@@ -61,6 +62,6 @@ def run(squares: Path, registry: Registry, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(runner, "work", work)
 
     def run_it(plan: Plan, folder: Path = tmp_path, **changes: Any) -> Standing:
-        return run_experiment(plan, registry=registry, folder=folder, cache_dir=squares / "cache", **changes)
+        return run_experiment(plan, folder, Context(registry, squares / "cache"), **changes)
 
     return run_it

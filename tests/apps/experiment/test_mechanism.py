@@ -24,6 +24,7 @@ from dckt_core.base.progress import silent
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.names import LAYERS
 from dckt_core.contract.protocols import DatasetContext
+from dckt_core.data.context import Context
 from dckt_kernels import mk_mmd
 
 pytestmark = pytest.mark.slow
@@ -85,9 +86,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     (home / "plan.toml").write_text(PLAN.format(seeds=list(range(SEEDS)), unrelated=unrelated))
     now = run_experiment(
         read_plan(home / "plan.toml"),
-        registry=registry,
-        folder=home / "out",
-        cache_dir=home / "cache",
+        home / "out",
+        Context(registry, home / "cache"),
         workers=2,
         plugins=False,
     )
@@ -118,9 +118,7 @@ def mmd_by_layer(ran: Ran, arm: str, statistics: Statistics) -> dict[str, dict[i
     """After transfer, over all training pairs, by layer and seed."""
     found: dict[str, dict[int, float]] = {layer: {} for layer in LAYERS}
     for seed, cell in ran.cells(arm).items():
-        rows = layer_rows(
-            ran.run_dir(cell), registry=ran.registry, pairs=10**6, statistics=statistics, cache_dir=ran.cache_dir
-        )
+        rows = layer_rows(ran.run_dir(cell), Context(ran.registry, ran.cache_dir), pairs=10**6, statistics=statistics)
         for one in rows:
             if one.checkpoint == "after":
                 found[one.layer][seed] = float(mk_mmd(one.source, one.target))

@@ -15,6 +15,7 @@ from dckt_apps.experiment.runner import Standing, run_experiment, standing
 from dckt_core.base.errors import StoppedError, UsageError
 from dckt_core.config import Config
 from dckt_core.contract.discovery import Registry
+from dckt_core.data.context import Context
 from dckt_core.engine.stopping import Stop
 from dckt_core.io.files import held
 from tests.support.plans import Run
@@ -37,12 +38,10 @@ def ran(squares: Path, registry: Registry, tmp_path_factory: pytest.TempPathFact
     progress: list[tuple[int, int, str]] = []
     now = run_experiment(
         plan,
-        registry=registry,
-        folder=folder,
-        cache_dir=squares / "cache",
+        folder,
+        Context(registry, squares / "cache", lambda *told: progress.append(told)),
         workers=2,
         plugins=False,
-        progress=lambda *told: progress.append(told),
     )
     return Ran(plan, folder, now, progress)
 

@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 
 from dckt_core.base.errors import DataError, PluginError, UsageError
-from dckt_core.base.progress import silent
 from dckt_core.config import Config
 from dckt_core.contract.discovery import Registered, Registry
 from dckt_core.contract.pairs import Pair, PairSet
 from dckt_core.contract.specs import DatasetSpec
+from dckt_core.data.context import Context
 from dckt_core.data.sources import find_layout, load_screened, training_texts
 
 
@@ -76,9 +76,9 @@ def test_less_of_the_target_is_known_and_all_of_the_source(tmp_path: Path, caplo
     registry = Registry([Registered(spec, "someone", "1.0", "made")])
     made = {"location": "made"}
     config = Config.resolve(flags={"source": made, "target": made, "offer": {"labels": "none"}})
-    how: dict[str, Any] = {"cache_dir": tmp_path, "progress": silent}
-    source = load_screened(config, "source", registry, **how).pair_set
-    target = load_screened(config, "target", registry, **how).pair_set
+    context = Context(registry, tmp_path)
+    source = load_screened(config, "source", context).pair_set
+    target = load_screened(config, "target", context).pair_set
     assert [pair.label for pair in source.training] == ["dog", None, None, "cat", "Dog"]
     assert [pair.label for pair in target.pairs] == [None] * 4 + ["dog", None]
     assert (target.classes, {pair.role for pair in target.pairs}) == (("Dog", "cat", "dog"), {"target"})

@@ -13,11 +13,12 @@ import sklearn.datasets  # noqa: F401  # sets variables of the environment when 
 from dckt_core.base.errors import DataError
 from dckt_core.contract.discovery import load_registry
 from dckt_core.contract.pairs import ImageItem, TextItem
+from dckt_core.data.context import Context
 from dckt_core.retrieval.listing import Entry, Listing, list_items, media_at
 
 
 def listed(place: Path | str, medium: Any, cache_dir: Path | None = None) -> Listing:
-    return list_items(str(place), medium, load_registry(plugins=False), cache_dir=cache_dir or Path("unused"))
+    return list_items(str(place), medium, Context(load_registry(plugins=False), cache_dir or Path("unused")))
 
 
 def write(file: Path, *rows: dict[str, Any]) -> Path:
