@@ -27,7 +27,7 @@ class CorrelationOptions:
 class TransportOptions:
     """What `transport` takes."""
 
-    eps: Annotated[float, Gt(0), Le(1e3), "entropy of the plan, in cosines"] = 0.1
+    eps: Annotated[float, Ge(0), Le(1e3), "entropy of the plan, in cosines; 0: chosen without labels"] = 0.0
     rho: Annotated[float, Ge(0), Le(1e3), "how firmly the plan's marginals hold; 0: exactly"] = 0.1
     rounds: Annotated[int, Gt(0), Le(1000), "of plan and correlation"] = 5
     hint: Annotated[float, Ge(0), Le(1e3), "weight of the source's classes in the plan"] = 0.5

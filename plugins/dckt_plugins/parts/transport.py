@@ -5,6 +5,9 @@ source's classifiers say of both; a plan between them (unbalanced, so that a cla
 be matched); each image with the mean of the texts that the plan gives it, and each text with its images, as pseudo-
 pairs beside the source's pairs; the correlation anew. (Unpaired alignment by transport: SOTAlign, arXiv 2602.23353.)
 
+The plan's entropy is chosen without labels: neighbours within a medium should be neighbours still by what the plan
+gives them of the other medium.
+
 Two guards work without labels. The source must say more about the target than the same source with its pairs shuffled.
 And what the source alone says stays in the representation, so that a plan that went wrong costs little.
 """
@@ -12,6 +15,7 @@ And what the source alone says stays in the representation, so that a plan that 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +24,23 @@ from torch import Tensor
 from dckt_core import Material, Medium, PartContext, advising
 from dckt_plugins.parts.catalogue import TransportOptions
 from dckt_plugins.parts.cca import Correlation, correlate
-from dckt_plugins.parts.unpaired import Unpaired, beside, meet
+from dckt_plugins.parts.unpaired import Unpaired, beside, evenly, meet
 from dckt_plugins.sinkhorn import shares, sinkhorn
+
+ENTROPIES = (0.05, 0.07, 0.1, 0.14, 0.2)
+"""Of the plan, to choose from."""
+CHOOSES, NEIGHBOURS = 1000, 10
+"""Items a medium by which the entropy is chosen, and neighbours of each."""
+
+
+@dataclass(frozen=True)
+class _Aligned:
+    """Axes of images [d_i, k] and of texts [d_t, k], and what the last plan gives: texts [n, d_t], images [m, d_i]."""
+
+    of_images: Tensor
+    of_texts: Tensor
+    given_texts: Tensor
+    given_images: Tensor
 
 
 class TransportPart:
@@ -36,24 +55,40 @@ class TransportPart:
         options = self._options
         with advising(lambda: "in the transport between images and texts", "leave the part 'transport' out"):
             met = meet(material, ridge=options.ridge, related=options.related)
-            self._maps = met.maps(*self._rounds(met))
+            hint = self._hint(met)
+            eps = options.eps or self._choose_eps(met, hint, material)
+            aligned = self._align(met, met.images, met.texts, hint, eps)
+            self._maps = met.maps(aligned.of_images, aligned.of_texts)
         material.note(
             f"{len(met.images)} images and {len(met.texts)} texts in {options.rounds} rounds; the source says more "
             f"about them than a shuffled one by {met.judged:.0f} standard deviations"
         )
 
-    def _rounds(self, met: Unpaired) -> tuple[Tensor, Tensor]:
-        """Axes of images and of texts."""
-        options, hint = self._options, self._hint(met)
-        x, y, u, v = met.source_images, met.source_texts, met.images, met.texts
+    def _align(self, met: Unpaired, u: Tensor, v: Tensor, hint: Tensor, eps: float) -> _Aligned:
+        """Images u [n, d_i] and texts v [m, d_t], beside the source's pairs."""
+        options, x, y = self._options, met.source_images, met.source_texts
         a, b = correlate(x, y, width=options.width, ridge=options.ridge)
         for _ in range(options.rounds):
             similarity = F.normalize(u @ a, dim=1) @ F.normalize(v @ b, dim=1).T + options.hint * hint
-            plan = sinkhorn(similarity, options.eps, rho=options.rho or None)
-            images = torch.cat([x, u, shares(plan.T) @ u])
-            texts = torch.cat([y, shares(plan) @ v, v])
+            plan = sinkhorn(similarity, eps, rho=options.rho or None)
+            given_texts, given_images = shares(plan) @ v, shares(plan.T) @ u
+            images, texts = torch.cat([x, u, given_images]), torch.cat([y, given_texts, v])
             a, b = correlate(images, texts, width=options.width, ridge=options.ridge)
-        return a, b
+        return _Aligned(a, b, given_texts, given_images)
+
+    def _choose_eps(self, met: Unpaired, hint: Tensor, material: Material) -> float:
+        """Where most neighbours within a medium are neighbours still by what the plan gives them of the other one."""
+        rows, columns = evenly(len(met.images), CHOOSES), evenly(len(met.texts), CHOOSES)
+        u, v = met.images[rows], met.texts[columns]
+        some = hint[rows][:, columns]
+        agreement = {}
+        for eps in ENTROPIES:
+            aligned = self._align(met, u, v, some, eps)
+            agreement[eps] = (kept_neighbours(u, aligned.given_texts) + kept_neighbours(v, aligned.given_images)) / 2
+        best = max(agreement, key=lambda eps: agreement[eps])
+        told = ", ".join(f"{share:.3f} with {eps:g}" for eps, share in agreement.items())
+        material.note(f"eps is {best:g}: share of neighbours within a medium that the plan keeps: {told}")
+        return best
 
     @staticmethod
     def _hint(met: Unpaired) -> Tensor:
@@ -75,6 +110,17 @@ class TransportPart:
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         self._maps = Correlation.of_state(state)
+
+
+def kept_neighbours(items: Tensor, given: Tensor, count: int = NEIGHBOURS) -> float:
+    """Share in [0, 1] of each item's nearest others by cosine, rows [n, d], that are so too by `given` [n, e]."""
+    count = min(count, len(items) - 1)
+    nearest = []
+    for rows in (items, given):
+        unit = F.normalize(rows, dim=1)
+        cosines = (unit @ unit.T).fill_diagonal_(-2.0)
+        nearest.append(torch.zeros_like(cosines).scatter_(1, cosines.topk(count, dim=1).indices, 1.0))
+    return float((nearest[0] * nearest[1]).sum() / (count * len(items)))
 
 
 def build(options: TransportOptions, context: PartContext) -> TransportPart:

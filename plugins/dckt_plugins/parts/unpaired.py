@@ -144,6 +144,11 @@ def _centred(kernel: Tensor) -> Tensor:
     return kernel - mean - mean[:, None] + mean.mean()
 
 
+def evenly(count: int, most: int) -> Tensor:
+    """Row numbers out of `count`, at most `most` of them, evenly spaced: int64."""
+    taken = min(count, most)
+    return torch.arange(taken) * count // max(taken, 1)
+
+
 def _some(features: Tensor) -> Tensor:
-    count = min(len(features), MOST)
-    return features[torch.arange(count) * len(features) // max(count, 1)]
+    return features[evenly(len(features), MOST)]

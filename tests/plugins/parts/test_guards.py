@@ -18,6 +18,7 @@ from dckt_core.space.parts import ChosenPart
 from dckt_core.space.space import Space
 from dckt_plugins.parts.cca import Scale
 from dckt_plugins.parts.students import Pool, agree
+from dckt_plugins.parts.transport import ENTROPIES, kept_neighbours
 from tests.support import tiny
 
 REGISTRY = load_registry(plugins=False)
@@ -114,6 +115,29 @@ def test_transport_wants_a_source_that_says_more_than_a_shuffled_one() -> None:
         "no more about the target's images and texts than the same pairs shuffled"
         in space.description.aside["transport"]
     )
+
+
+def test_transport_chooses_its_entropy_by_the_neighbours_that_the_plan_keeps() -> None:
+    source, target = domain(1, 40), unpaired(domain(2, 40))
+    space = fitted(source, target, "correlation", "transport")
+    note = next(text for part, text in space.description.notes if part == "transport")
+    shares = {float(eps): float(share) for share, eps in re.findall(r"([\d.]+) with ([\d.]+)", note)}
+    chosen = float(re.findall(r"eps is ([\d.]+):", note)[0])
+    assert tuple(shares) == ENTROPIES
+    assert shares[chosen] == max(shares.values())
+    assert min(shares.values()) < max(shares.values())
+    fixed = fitted(source, target, "correlation", "transport", transport={"eps": chosen})
+    assert torch.equal(space.encode("image", target.images), fixed.encode("image", target.images))
+    assert not any("eps is" in text for _, text in fixed.description.notes)
+
+
+def test_neighbours_are_kept_by_what_turns_or_scales_and_lost_by_what_shuffles() -> None:
+    rows = torch.randn(60, 5, generator=generator_for(0, "rows"), dtype=torch.float64)
+    turned = 3 * rows @ torch.linalg.qr(torch.randn(5, 5, generator=generator_for(0, "turn"), dtype=torch.float64)).Q
+    assert kept_neighbours(rows, turned) == 1
+    shuffled = rows[torch.randperm(60, generator=generator_for(0, "order"))]
+    assert kept_neighbours(rows, shuffled) < 2 * 10 / 59, "chance is ten in 59"
+    assert kept_neighbours(rows[:4], rows[:4]) == 1, "fewer items than neighbours"
 
 
 @pytest.mark.parametrize(
