@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from dckt_kernels.dense import dense
+from dckt_kernels.derivatives import Asked
 from dckt_kernels.options import Options
 from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.panels import panels
@@ -53,41 +54,23 @@ class ClosedForm:
             values.append(value)
         return torch.stack(values), factors
 
-    def gradients(
-        self,
-        incoming: Tensor,
-        needed: Sequence[bool],
-        rows: Sequence[Tensor],
-        kept: Sequence[Tensor],
-        dtype: torch.dtype | None,
-    ) -> list[Tensor | None]:
-        grads: list[Tensor | None] = []
-        for layer in range(len(rows) // 2):
-            x, y = 2 * layer, 2 * layer + 1
-            grads += _layer_gradient(rows[x], rows[y], needed[x], needed[y], kept[x], kept[y], incoming[layer], dtype)
-        return grads
+    def gradients(self, asked: Asked) -> list[Tensor | None]:
+        return [grad for layer in range(len(asked.rows) // 2) for grad in _layer_gradient(asked, layer)]
 
     def total(self, parts: Tensor) -> Tensor:
         return parts
 
 
-def _layer_gradient(
-    x: Tensor,
-    y: Tensor,
-    need_x: bool,
-    need_y: bool,
-    m: Tensor,
-    z: Tensor,
-    incoming: Tensor,
-    dtype: torch.dtype | None,
-) -> list[Tensor | None]:
-    """The gradients by x and y, where needed, from the factors of `ClosedForm` and the incoming gradient []."""
+def _layer_gradient(asked: Asked, layer: int) -> list[Tensor | None]:
+    """The gradients by x and y, where needed, from the factors of `ClosedForm`; what is not needed is not computed."""
+    both = slice(2 * layer, 2 * layer + 2)
+    (x, y), (m, z), (need_x, need_y) = asked.rows[both], asked.kept[both], asked.needed[both]
     if not (need_x or need_y):
         return [None, None]
-    n = x.shape[0]
+    n, incoming = x.shape[0], asked.incoming[layer]
     kept = slice(0 if need_x else n, None if need_y else n)
     grad = product(m[kept] * incoming, z, batch=[len(m), n]) if m.ndim == 2 else z[kept] * incoming
     return [
-        grad[:n].to(dtype or x.dtype) if need_x else None,
-        grad[grad.shape[0] - y.shape[0] :].to(dtype or y.dtype) if need_y else None,
+        grad[:n].to(asked.dtype or x.dtype) if need_x else None,
+        grad[grad.shape[0] - y.shape[0] :].to(asked.dtype or y.dtype) if need_y else None,
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -21,24 +22,39 @@ from dckt_kernels.product import full_precision
 NO_SECOND_DERIVATIVE = "this MMD backend has no second derivatives: pass backend='reference', which has them"
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a call's gradients are asked for.
+
+    Attributes:
+        rows: x_0, y_0, x_1, y_1, ...
+        kept: what `compute` gave for them.
+        incoming: the gradient of the values [L].
+        needed: by which of the rows.
+        dtype: of the gradients; None for the rows' own.
+    """
+
+    rows: Sequence[Tensor]
+    kept: Sequence[Tensor]
+    incoming: Tensor
+    needed: Sequence[bool]
+    dtype: torch.dtype | None
+
+    def by_rows(self, layer: int, pooled: Tensor) -> list[Tensor | None]:
+        """A layer's gradient by its pooled rows [n + m, d], as that by x and that by y, where they are needed."""
+        x, y = self.rows[2 * layer : 2 * layer + 2]
+        parts = (pooled[: x.shape[0]].to(self.dtype or x.dtype), pooled[x.shape[0] :].to(self.dtype or y.dtype))
+        return [part if need else None for part, need in zip(parts, self.needed[2 * layer :], strict=False)]
+
+
 class Call(Protocol):
     """What is to be computed of L pairs of matrices, rows = x_0, y_0, x_1, y_1, ..., apart from their numbers."""
 
     def compute(self, rows: Sequence[Tensor], gradient: bool) -> tuple[Tensor, list[Tensor]]:
         """The values [L], and the tensors that `gradients` takes (none unless `gradient`)."""
 
-    def gradients(
-        self,
-        incoming: Tensor,
-        needed: Sequence[bool],
-        rows: Sequence[Tensor],
-        kept: Sequence[Tensor],
-        dtype: torch.dtype | None,
-    ) -> list[Tensor | None]:
-        """The gradient by each of `rows` that is needed, for those of the values, `incoming` [L].
-
-        In `dtype`; None for the rows' own.
-        """
+    def gradients(self, asked: Asked) -> list[Tensor | None]:
+        """The gradient by each of the rows that is needed."""
 
     def total(self, parts: Tensor) -> Tensor:
         """The derivatives of the values [L] from those along the tangents of the rows that this process has."""
@@ -72,17 +88,10 @@ def _compute(call: Call, rows: Sequence[Tensor], gradient: bool) -> tuple[Tensor
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
-def _gradients(
-    call: Call,
-    incoming: Tensor,
-    needed: Sequence[bool],
-    rows: Sequence[Tensor],
-    kept: Sequence[Tensor],
-    dtype: torch.dtype | None,
-) -> list[Tensor | None]:
+def _gradients(call: Call, asked: Asked) -> list[Tensor | None]:
     """The same of the gradients."""
-    with full_precision(incoming.device.type):
-        return call.gradients(incoming, needed, rows, kept, dtype)
+    with full_precision(asked.incoming.device.type):
+        return call.gradients(asked)
 
 
 class MMD(torch.autograd.Function):
@@ -142,7 +151,7 @@ class Gradient(torch.autograd.Function):
         call: Call, needed: Sequence[bool], dtype: torch.dtype | None, incoming: Tensor, *saved: Tensor
     ) -> tuple[Tensor | None, ...]:
         count = len(needed)
-        return tuple(_gradients(call, incoming, needed, saved[:count], saved[count:], dtype))
+        return tuple(_gradients(call, Asked(saved[:count], saved[count:], incoming, needed, dtype)))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor | None, ...]) -> None:

@@ -82,19 +82,9 @@ class _Global:
         value, grad = panels(all_x, all_y, self.options, self.sigma, weights, gradient, own, total)
         return value[None], [] if grad is None else [torch.cat([grad[part] for part in own])]
 
-    def gradients(
-        self,
-        incoming: Tensor,
-        needed: Sequence[bool],
-        rows: Sequence[Tensor],
-        kept: Sequence[Tensor],
-        dtype: torch.dtype | None,
-    ) -> list[Tensor | None]:
-        x, y = rows
+    def gradients(self, asked: derivatives.Asked) -> list[Tensor | None]:
         times = dist.get_world_size(self.group) if self.ddp else 1
-        grad = kept[0] * (incoming[0] * times)
-        parts = (grad[: x.shape[0]].to(dtype or x.dtype), grad[x.shape[0] :].to(dtype or y.dtype))
-        return [part if need else None for part, need in zip(parts, needed, strict=True)]
+        return asked.by_rows(0, asked.kept[0] * (asked.incoming[0] * times))
 
     def total(self, parts: Tensor) -> Tensor:
         return self._added(parts / dist.get_world_size(self.group) if self.ddp else parts.clone())

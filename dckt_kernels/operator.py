@@ -76,8 +76,8 @@ def _compute(
         values, kept = call.compute(tensors, gradient)
         if not gradient:
             return values, []
-        ones = torch.ones_like(values)
-        grads = call.gradients(ones, [True] * len(tensors), tensors, kept, values.dtype)
+        everything = [True] * len(tensors)
+        grads = call.gradients(derivatives.Asked(tensors, kept, torch.ones_like(values), everything, values.dtype))
     return values, [torch.cat([x, y]) for x, y in zip(grads[::2], grads[1::2], strict=True)]  # type: ignore[list-item]
 
 
@@ -114,22 +114,11 @@ class _Below:
             )
         return values, grads
 
-    def gradients(
-        self,
-        incoming: Tensor,
-        needed: Sequence[bool],
-        rows: Sequence[Tensor],
-        kept: Sequence[Tensor],
-        dtype: torch.dtype | None,
-    ) -> list[Tensor | None]:
-        if not kept:
+    def gradients(self, asked: derivatives.Asked) -> list[Tensor | None]:
+        if not asked.kept:
             raise RuntimeError("torch.ops.dckt.mk_mmd was called with gradient=False and has no derivative")
-        grads: list[Tensor | None] = []
-        for layer, (x, y) in enumerate(zip(rows[::2], rows[1::2], strict=True)):
-            grad = kept[layer] * incoming[layer]
-            parts = (grad[: x.shape[0]].to(dtype or x.dtype), grad[x.shape[0] :].to(dtype or y.dtype))
-            grads += [part if need else None for part, need in zip(parts, needed[2 * layer :], strict=False)]
-        return grads
+        pooled = [grad * times for grad, times in zip(asked.kept, asked.incoming, strict=True)]
+        return [grad for layer, grads in enumerate(pooled) for grad in asked.by_rows(layer, grads)]
 
     def total(self, parts: Tensor) -> Tensor:
         return parts

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dckt_kernels.derivatives import Asked
 from dckt_kernels.gpu import configs, large_launch, small_launch
 from dckt_kernels.gpu.small_launch import Rest
 from dckt_kernels.options import Options, Precision
@@ -45,28 +46,21 @@ class Triton:
                 kept += [] if grad is None else [grad]
             return torch.stack([values[n] for n in range(len(values))]), kept
 
-    def gradients(
-        self,
-        incoming: Tensor,
-        needed: Sequence[bool],
-        rows: Sequence[Tensor],
-        kept: Sequence[Tensor],
-        dtype: torch.dtype | None,
-    ) -> list[Tensor | None]:
+    def gradients(self, asked: Asked) -> list[Tensor | None]:
+        rows, incoming = asked.rows, asked.incoming
         with _on(rows[0].device):
             small, large = _sorted(rows)
             grads: list[Tensor | None] = [None] * len(rows)
             if small:
                 factors = torch.stack([incoming[n] for n in small])
                 found = small_launch.backward(
-                    factors, _of(small, rows), kept[:FACTORS], self.options, self.precision, dtype
+                    factors, _of(small, rows), asked.kept[:FACTORS], self.options, self.precision, asked.dtype
                 )
                 for n, by_x, by_y in zip(small, found[::2], found[1::2], strict=True):
                     grads[2 * n : 2 * n + 2] = by_x, by_y
-            for n, grad in zip(large, kept[FACTORS if small else 0 :], strict=True):
-                scaled = (grad * incoming[n]).to(dtype or rows[0].dtype)
-                grads[2 * n : 2 * n + 2] = scaled[: len(rows[2 * n])], scaled[len(rows[2 * n]) :]
-            return [grad if need else None for grad, need in zip(grads, needed, strict=True)]
+            for n, grad in zip(large, asked.kept[FACTORS if small else 0 :], strict=True):
+                grads[2 * n : 2 * n + 2] = asked.by_rows(n, grad * incoming[n])
+            return [grad if need else None for grad, need in zip(grads, asked.needed, strict=True)]
 
     def total(self, parts: Tensor) -> Tensor:
         return parts
