@@ -111,6 +111,24 @@ class Correlation:
         return cls(scales, {medium: state[f"{medium}.axes"] for medium in MEDIA})
 
 
+class CorrelatedPart:
+    """What parts have in common that keep a `Correlation`, their `fit` having found it."""
+
+    _maps: Correlation | None = None
+
+    def place(self, medium: Medium, features: Tensor) -> Tensor:
+        """Features [n, d], on any device, to unit rows [n, k]."""
+        assert self._maps is not None
+        return self._maps.place(medium, features.cpu())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        assert self._maps is not None
+        return self._maps.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self._maps = Correlation.of_state(state)
+
+
 def correlate(
     x: Tensor, y: Tensor, *, width: int, ridge: float, weights: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dckt_core import Known, Material, Medium, PartContext, StepAsideError, advising, mean_reciprocal_rank
 from dckt_plugins.parts.catalogue import CorrelationOptions
-from dckt_plugins.parts.cca import Correlation
+from dckt_plugins.parts.cca import CorrelatedPart, Correlation
 
 MOST_PAIRS = 4096
 """Of features with more values than this so many pairs are correlated: time grows with the smaller number's cube."""
@@ -24,12 +24,11 @@ CLEARLY = 1.02
 """The source comes in where it multiplies the mean reciprocal rank of held-out pairs by more than this."""
 
 
-class CorrelationPart:
+class CorrelationPart(CorrelatedPart):
     """Places by correlation."""
 
     def __init__(self, options: CorrelationOptions) -> None:
         self._options = options
-        self._maps: Correlation | None = None
 
     def fit(self, material: Material) -> None:
         """Steps aside where nobody knows a pair, of the source or of the target."""
@@ -83,15 +82,7 @@ class CorrelationPart:
 
     def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
         """Features [n, d] to unit rows [n, width]."""
-        assert self._maps is not None
-        return self._maps.place(medium, features.cpu())
-
-    def state_dict(self) -> dict[str, Tensor]:
-        assert self._maps is not None
-        return self._maps.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        self._maps = Correlation.of_state(state)
+        return self.place(medium, features)
 
 
 def varied(maps: Correlation) -> Correlation:

@@ -12,17 +12,17 @@ the part steps aside where they no longer find each other as they did at the sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_core import Material, Medium, PartContext, StepAsideError, advising, mean_reciprocal_rank
+from dckt_core import Material, PartContext, StepAsideError, advising, mean_reciprocal_rank
 from dckt_kernels import mean_distance_bandwidth, mk_mmd
 from dckt_plugins.parts.catalogue import MediaMMDOptions
-from dckt_plugins.parts.cca import Correlation, correlate
-from dckt_plugins.parts.unpaired import Unpaired, beside, meet
+from dckt_plugins.parts.cca import correlate
+from dckt_plugins.parts.unpaired import AlignedPart, Unpaired, meet
 from dckt_plugins.sinkhorn import sinkhorn_divergence
 
 HELD_OUT = 0.1
@@ -38,12 +38,12 @@ Between = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """Places of target images [n, k] and texts [m, k], and their row numbers [n] and [m], to a discrepancy."""
 
 
-class MediaMMDPart:
+class MediaMMDPart(AlignedPart):
     """Places in a space in which the target's images lie where its texts lie."""
 
     def __init__(self, options: MediaMMDOptions, context: PartContext) -> None:
+        super().__init__(options.floor)
         self._options = options
-        self._maps: Correlation | None = None
 
     def fit(self, material: Material) -> None:
         """Steps aside where the target has no unpaired images and texts, the source says nothing about them or has no
@@ -99,18 +99,6 @@ class MediaMMDPart:
             optimizer.step()
         a, b = (axes.detach().double() for axes in maps)
         return a, b
-
-    def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
-        """Features [n, d] to unit rows: places by these maps, and with the weight `floor` those by the source alone."""
-        assert self._maps is not None
-        return beside(before["correlation"], self._options.floor, self._maps.place(medium, features.cpu()))
-
-    def state_dict(self) -> dict[str, Tensor]:
-        assert self._maps is not None
-        return self._maps.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        self._maps = Correlation.of_state(state)
 
 
 def _between(options: MediaMMDOptions, met: Unpaired) -> Between:

@@ -14,23 +14,26 @@ And what the source alone says stays in the representation, so that a plan that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_core import Material, Medium, PartContext, advising
+from dckt_core import Material, PartContext, advising
 from dckt_plugins.parts.catalogue import TransportOptions
-from dckt_plugins.parts.cca import Correlation, correlate
-from dckt_plugins.parts.unpaired import Unpaired, beside, evenly, meet
+from dckt_plugins.parts.cca import correlate
+from dckt_plugins.parts.unpaired import AlignedPart, Unpaired, evenly, meet
 from dckt_plugins.sinkhorn import shares, sinkhorn
 
 ENTROPIES = (0.05, 0.07, 0.1, 0.14, 0.2)
 """Of the plan, to choose from."""
 CHOOSES, NEIGHBOURS = 1000, 10
 """Items a medium by which the entropy is chosen, and neighbours of each."""
+
+
+Axes = tuple[Tensor, Tensor]
+"""Of images [d_i, k] and of texts [d_t, k]."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,12 @@ class _Aligned:
     given_images: Tensor
 
 
-class TransportPart:
+class TransportPart(AlignedPart):
     """Places in the space of the source's pairs and of the target's pseudo-pairs."""
 
     def __init__(self, options: TransportOptions, context: PartContext) -> None:
+        super().__init__(options.floor)
         self._options = options
-        self._maps: Correlation | None = None
 
     def fit(self, material: Material) -> None:
         """Steps aside where the target has no unpaired images and texts, or the source says nothing about them."""
@@ -56,18 +59,18 @@ class TransportPart:
         with advising(lambda: "in the transport between images and texts", "leave the part 'transport' out"):
             met = meet(material, ridge=options.ridge, related=options.related)
             hint = self._hint(met)
-            eps = options.eps or self._choose_eps(met, hint, material)
-            aligned = self._align(met, met.images, met.texts, hint, eps)
+            start = correlate(met.source_images, met.source_texts, width=options.width, ridge=options.ridge)
+            eps = options.eps or self._choose_eps(met, start, hint, material)
+            aligned = self._align(met, met.images, met.texts, start, hint, eps)
             self._maps = met.maps(aligned.of_images, aligned.of_texts)
         material.note(
             f"{len(met.images)} images and {len(met.texts)} texts in {options.rounds} rounds; the source says more "
             f"about them than a shuffled one by {met.judged:.0f} standard deviations"
         )
 
-    def _align(self, met: Unpaired, u: Tensor, v: Tensor, hint: Tensor, eps: float) -> _Aligned:
-        """Images u [n, d_i] and texts v [m, d_t], beside the source's pairs."""
-        options, x, y = self._options, met.source_images, met.source_texts
-        a, b = correlate(x, y, width=options.width, ridge=options.ridge)
+    def _align(self, met: Unpaired, u: Tensor, v: Tensor, start: Axes, hint: Tensor, eps: float) -> _Aligned:
+        """Images u [n, d_i] and texts v [m, d_t], beside the source's pairs, from the axes of these alone."""
+        options, x, y, (a, b) = self._options, met.source_images, met.source_texts, start
         for _ in range(options.rounds):
             similarity = F.normalize(u @ a, dim=1) @ F.normalize(v @ b, dim=1).T + options.hint * hint
             plan = sinkhorn(similarity, eps, rho=options.rho or None)
@@ -76,14 +79,14 @@ class TransportPart:
             a, b = correlate(images, texts, width=options.width, ridge=options.ridge)
         return _Aligned(a, b, given_texts, given_images)
 
-    def _choose_eps(self, met: Unpaired, hint: Tensor, material: Material) -> float:
+    def _choose_eps(self, met: Unpaired, start: Axes, hint: Tensor, material: Material) -> float:
         """Where most neighbours within a medium are neighbours still by what the plan gives them of the other one."""
         rows, columns = evenly(len(met.images), CHOOSES), evenly(len(met.texts), CHOOSES)
         u, v = met.images[rows], met.texts[columns]
         some = hint[rows][:, columns]
         agreement = {}
         for eps in ENTROPIES:
-            aligned = self._align(met, u, v, some, eps)
+            aligned = self._align(met, u, v, start, some, eps)
             agreement[eps] = (kept_neighbours(u, aligned.given_texts) + kept_neighbours(v, aligned.given_images)) / 2
         best = max(agreement, key=lambda eps: agreement[eps])
         told = ", ".join(f"{share:.3f} with {eps:g}" for eps, share in agreement.items())
@@ -98,18 +101,6 @@ class TransportPart:
             return torch.zeros(len(met.images), len(met.texts), dtype=torch.float64)
         of_images, of_texts = (F.normalize(probabilities.sqrt(), dim=1) for probabilities in said)
         return of_images @ of_texts.T
-
-    def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
-        """Features [n, d] to unit rows: places by transport, and with the weight `floor` those by the source alone."""
-        assert self._maps is not None
-        return beside(before["correlation"], self._options.floor, self._maps.place(medium, features.cpu()))
-
-    def state_dict(self) -> dict[str, Tensor]:
-        assert self._maps is not None
-        return self._maps.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        self._maps = Correlation.of_state(state)
 
 
 def kept_neighbours(items: Tensor, given: Tensor, count: int = NEIGHBOURS) -> float:

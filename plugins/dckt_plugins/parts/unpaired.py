@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dckt_core import Known, Material, Medium, StepAsideError
-from dckt_plugins.parts.cca import Correlation, Scale, correlate, principal_axes
+from dckt_plugins.parts.cca import CorrelatedPart, Correlation, Scale, correlate, principal_axes
 from dckt_plugins.parts.classifiers import MediumClassifier
 from dckt_plugins.sinkhorn import shares, sinkhorn
 
@@ -106,9 +106,16 @@ def meet(material: Material, *, ridge: float, related: float) -> Unpaired:
     return Unpaired(x, y, u, v, source, scales, {"image": turns[0], "text": turns[1]}, judged)
 
 
-def beside(source_alone: Tensor, floor: float, places: Tensor) -> Tensor:
-    """Unit places [n, k], what the source alone says [n, l] beside them with weight `floor`: unit rows [n, k + l]."""
-    return F.normalize(torch.cat([places, floor**0.5 * F.normalize(source_alone, dim=1)], dim=1), dim=1)
+class AlignedPart(CorrelatedPart):
+    """A part that aligns the two media. What the source alone says stays beside its places, with the weight `floor`."""
+
+    def __init__(self, floor: float) -> None:
+        self._floor = floor
+
+    def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
+        """Features [n, d] to unit rows [n, k + l]: k places by the maps, and l by the source alone."""
+        source_alone = self._floor**0.5 * F.normalize(before["correlation"], dim=1)
+        return F.normalize(torch.cat([self.place(medium, features), source_alone], dim=1), dim=1)
 
 
 def relatedness(
