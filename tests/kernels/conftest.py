@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dckt_kernels import closed_form, panels
-from tests.support.yardstick import Rows
+from tests.support.yardstick import INTERPRETED, Rows
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +37,14 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(closed_form, "DENSE_ROWS", 10**9 if request.param == "dense" else 0)
     monkeypatch.setattr(panels, "BLOCK_ROWS", 16)
     return str(request.param)
+
+
+@pytest.fixture(params=["small", "large"])
+def both_sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paths for small numbers of rows and for large ones, whatever the size; of the Triton kernels too."""
+    if request.param == "large":
+        monkeypatch.setattr(closed_form, "DENSE_ROWS", 0)
+        if INTERPRETED:
+            from dckt_kernels.gpu import configs
+
+            monkeypatch.setattr(configs, "SMALL_ROWS", 0)

@@ -5,33 +5,25 @@ interpreter.
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from dckt_kernels import closed_form, compat, mean_distance_bandwidth, mk_mmd, mk_mmd_many, permutation_test
+from dckt_kernels import compat, mean_distance_bandwidth, mk_mmd, mk_mmd_many, permutation_test
 from tests.support.tolerance import assert_same, rounding
-from tests.support.yardstick import PROMISED, Rows, value_and_gradients
+from tests.support.yardstick import INTERPRETED, PROMISED, Rows, value_and_gradients
 
-pytestmark = [pytest.mark.numerics, pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")]
+pytestmark = [
+    pytest.mark.numerics,
+    pytest.mark.usefixtures("both_sizes"),
+    pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning"),
+]
 
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 BACKEND: Any = "triton" if INTERPRETED else "closed_form"
 EXPONENTS = [-126, -100, -67, -50, 0, 50, 63, 100, 123]
 """Of powers of two, which scale exactly: 1e-38, 8e-31, 7e-21, ..., 1e19, 1e30, 1e37."""
-
-
-@pytest.fixture(autouse=True, params=["small", "large"])
-def _path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "large":
-        monkeypatch.setattr(closed_form, "DENSE_ROWS", 0)
-        if INTERPRETED:
-            from dckt_kernels.gpu import configs
-
-            monkeypatch.setattr(configs, "SMALL_ROWS", 0)
 
 
 def bounded(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

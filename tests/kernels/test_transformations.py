@@ -6,7 +6,6 @@ Each works, or ends in one line. test_interpreter.py runs this file again in Tri
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -17,14 +16,16 @@ from torch.autograd import forward_ad
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 from torch.utils.checkpoint import checkpoint
 
-from dckt_kernels import closed_form, compat, mean_distance_bandwidth, mk_mmd, mk_mmd_many
+from dckt_kernels import compat, mean_distance_bandwidth, mk_mmd, mk_mmd_many
 from tests.support.tolerance import assert_same
-from tests.support.yardstick import Rows
+from tests.support.yardstick import INTERPRETED, Rows
 
 # torch's own, at the first tangent.
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+pytestmark = [
+    pytest.mark.usefixtures("both_sizes"),
+    pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning"),
+]
 
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 BACKEND: Any = "triton" if INTERPRETED else "closed_form"
 DTYPE = torch.float32 if INTERPRETED else torch.float64
 PAIRS = 13**2
@@ -35,17 +36,6 @@ OPTIONS: list[dict[str, Any]] = [
     {"bandwidth_grad": True},
     {"weights_x": torch.tensor([1.0, 2.0, 0.0, 1.0, 0.5, 1.0], dtype=DTYPE)},
 ]
-
-
-@pytest.fixture(autouse=True, params=["small", "large"])
-def _path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways over the pairs, and both paths of the Triton kernels."""
-    if request.param == "large":
-        monkeypatch.setattr(closed_form, "DENSE_ROWS", 0)
-        if INTERPRETED:
-            from dckt_kernels.gpu import configs
-
-            monkeypatch.setattr(configs, "SMALL_ROWS", 0)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,9 @@ from tests.support.tolerance import assert_same
 
 Rows = Callable[..., tuple[Tensor, Tensor]]
 """The fixture of tests/kernels/conftest.py: rows(n, m, d) -> x [n, d], y [m, d]."""
+
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+"""Whether the tests of both backends run with the Triton kernels, in the interpreter."""
 
 PROMISED = 16 * torch.finfo(torch.float32).eps
 """The relative error of value and gradient that the kernels keep in float32, whatever n, m, d and the offset of the
