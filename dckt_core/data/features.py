@@ -23,6 +23,7 @@ from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.pairs import ImageItem
 from dckt_core.contract.protocols import Encoder, Item
 from dckt_core.data.prepare import MAX_THREADS, Preparer
+from dckt_core.io.files import content_digest
 from dckt_core.io.json import write_json
 from dckt_core.io.tensors import load_tensors, save_tensors
 
@@ -172,7 +173,6 @@ def _item_digest(item: Item) -> bytes:
     if not isinstance(item, ImageItem):
         return hashlib.sha256(b"text" + item.text.encode("utf-8", "surrogatepass")).digest()
     try:
-        with item.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+        return content_digest(item.path)
     except OSError as error:
         raise DataError(f"{item.path}: cannot be read: {error.strerror or error}") from None

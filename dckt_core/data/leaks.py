@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dckt_core.contract.pairs import Pair, PairSet
+from dckt_core.io.files import content_digest
 
 
 def leaks(pair_set: PairSet) -> list[str]:
@@ -48,7 +48,6 @@ def _size(path: Path) -> int | None:
 
 def _digest(path: Path) -> bytes | None:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+        return content_digest(path)
     except OSError:
         return None

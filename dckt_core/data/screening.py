@@ -21,7 +21,7 @@ from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.pairs import Pair, PairSet, Split
 from dckt_core.data.inspection import THREADS, bad_images, images_of
 from dckt_core.data.manifest import ManifestError, Problem
-from dckt_core.io.files import write_text
+from dckt_core.io.files import content_digest, write_text
 from dckt_core.io.images import max_pixels
 from dckt_core.io.json import read_json
 
@@ -152,8 +152,7 @@ def _digests(paths: Iterable[Path]) -> list[bytes]:
 
 def file_digest(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+        return content_digest(path)
     except OSError as error:
         return f"{error.errno}".encode()
 

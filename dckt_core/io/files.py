@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -179,6 +180,12 @@ def opened(file: Path) -> Iterator[BinaryIO]:
         raise DataError(f"{file}: no such file") from None
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from None
+
+
+def content_digest(file: Path) -> bytes:
+    """SHA-256 of what a file holds, 32 bytes; raises OSError where it cannot be read."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def sync_folder(folder: Path) -> None:
