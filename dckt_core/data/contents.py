@@ -6,7 +6,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dckt_core.contract.pairs import Pair
-from dckt_core.data.screening import file_digest
+from dckt_core.io.files import content_digest
 
 
 class Contents(NamedTuple):
@@ -39,20 +38,17 @@ def contents_of(pairs: Sequence[Pair]) -> Contents:
 
 def _picture_names(paths: Iterable[Path]) -> dict[Path, Hashable]:
     """Something for each file that equal files share; a file that cannot be looked at is its path."""
-    files = {}
+    paths, size = list(paths), {}
     for path in paths:
         with suppress(OSError):
-            status = path.stat()
-            files[path] = (status.st_size, status.st_mtime_ns)
-    sizes = Counter(size for size, _ in files.values())
-    alike = {path: facts for path, facts in files.items() if sizes[facts[0]] > 1}
-    return {path: _digest(path, *alike[path]) if path in alike else path for path in paths}
-
-
-@lru_cache(maxsize=2**17)
-def _digest(path: Path, size: int, changed: int) -> bytes:
-    """Of a file as it was when it had this size and was last changed."""
-    return file_digest(path)
+            size[path] = path.stat().st_size
+    sizes = Counter(size.values())
+    names: dict[Path, Hashable] = {path: path for path in paths}
+    for path in paths:
+        if path in size and sizes[size[path]] > 1:
+            with suppress(OSError):
+                names[path] = content_digest(path)
+    return names
 
 
 def _numbers(names: Iterable[Hashable]) -> Tensor:

@@ -1,16 +1,14 @@
-"""Features of frozen encoders: computed once, kept in the cache, checked when read back.
+"""Features of frozen encoders: computed once for each item, and kept in the cache.
 
-A cache file is named by a hash of the encoder's fingerprint and of what every item holds, so nothing in it can go
-stale. It holds one tensor, `features` [n, dim] float32; a JSON file beside it says for people what it is. Files appear
-whole or not at all, so processes that share a cache do no harm to each other: the last one to finish writes the file,
-and each has its own features.
+What the cache gives is what would be computed, bit for bit on one machine, whatever it holds: kernels choose their
+order of summation by the shape of a batch, so cached rows are always computed in blocks of one size, the last one
+filled up. Then a row depends on nothing but its own item.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,13 +20,9 @@ from dckt_core.base.memory import advising
 from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.pairs import ImageItem
 from dckt_core.contract.protocols import Encoder, Item
+from dckt_core.data.feature_cache import ROWS, FeatureCache
 from dckt_core.data.prepare import MAX_THREADS, Preparer
 from dckt_core.io.files import content_digest
-from dckt_core.io.json import write_json
-from dckt_core.io.tensors import load_tensors, save_tensors
-
-KIND, FORMAT = "file of features", 1
-"""The format is part of every key; a change of the file's layout makes it a new one."""
 
 
 def encode_items(
@@ -41,11 +35,14 @@ def encode_items(
     progress: Progress = silent,
     log: Callable[[str], None] = logger.info,
 ) -> Tensor:
-    """Features of items under a frozen encoder, from the cache where they are there and the encoder is `cached`.
+    """Features of items under a frozen encoder, from the cache as far as they are there and the encoder is `cached`.
+
+    Equal items are encoded once. What is computed is kept every `feature_cache.ROWS` rows, so whoever is stopped loses
+    little.
 
     Args:
-        batch: items that pass the module at once. It is no part of the key, and neither is the device: they change
-            the last bits of a feature at most.
+        batch: items that pass the module at once. The device is no part of the key, and neither is the number of
+            threads: they change the last bits of a feature at most.
         cache_dir: the root of the cache; files lie in `features` in it. Where it cannot be written, the features
             are used all the same.
 
@@ -60,82 +57,85 @@ def encode_items(
         return torch.empty(0, encoder.dim)
     if not encoder.cached:
         return compute_features(encoder, items, device=device, batch=batch, progress=progress)
-    what = _counted(items)
-    key = cache_key(encoder, items)
-    file = cache_dir / "features" / f"{key}.safetensors"
-    try:
-        features = read_features(file, (len(items), encoder.dim))
-        log(f"features of {what} read from the cache ({file})")
-        return features
-    except FileNotFoundError:
-        pass
-    except DataError as error:
-        log(f"{error}; the features of {what} are computed anew")
-    features = compute_features(encoder, items, device=device, batch=batch, progress=progress)
-    try:
-        write_features(file, features, encoder)
-        log(f"features of {what} computed and put into the cache ({file})")
-    except OSError as error:
-        log(f"features of {what} computed; the cache {cache_dir} cannot be written: {error.strerror or error}")
-    return features
+    digests = item_digests(items)
+    item_of: dict[bytes, Item] = {}
+    for digest, item in zip(digests, items, strict=True):
+        item_of.setdefault(digest, item)
+    place = {digest: row for row, digest in enumerate(item_of)}
+    rows = torch.empty(len(place), encoder.dim)
+    cache = FeatureCache(cache_dir, encoder, batch, log)
+    found = cache.read(place, rows)
+    new = [digest for digest in place if digest not in found]
+    fault, kept = "", 0
+    for start, block in _blocks(encoder, [item_of[digest] for digest in new], device, batch, progress, filled=True):
+        stop = start + len(block)
+        rows[[place[digest] for digest in new[start:stop]]] = block
+        if not fault and (stop - kept >= ROWS or stop == len(new)):
+            try:
+                cache.add(new[kept:stop], rows[[place[digest] for digest in new[kept:stop]]])
+            except OSError as error:
+                fault = f"; the cache {cache_dir} cannot be written: {error.strerror or error}"
+            kept = stop
+    there = sum(digest in found for digest in digests)
+    _tell(log, _counted(items), there, len(items) - there, str(cache.folder), fault)
+    return rows[[place[digest] for digest in digests]] if len(place) < len(items) else rows
 
 
 def compute_features(
     encoder: Encoder, items: Sequence[Item], *, device: torch.device, batch: int, progress: Progress = silent
 ) -> Tensor:
     """Features [n, dim] of items, float32, on the CPU; raises as `encode_items` does. No cache is touched."""
-    what = f"encoding {_counted(items)}"
     features = torch.empty(len(items), encoder.dim)
-    module = encoder.module.to(device).eval()
-    preparer = Preparer(encoder, items)
-    progress(0, len(items), what)
-    try:
-        advice = f"try a smaller encode_batch (now {batch}), such as {max(1, batch // 4)}"
-        with torch.no_grad(), advising(lambda: f"while {what}", advice):
-            for start, inputs in preparer.batches(items, batch):
-                rows = forward(encoder, module, inputs.to(device)).cpu()
-                check_finite(rows, items[start : start + len(rows)])
-                features[start : start + len(rows)] = rows
-                progress(start + len(rows), len(items), what)
-    finally:
-        preparer.close()
+    for start, rows in _blocks(encoder, items, device, batch, progress, filled=False):
+        features[start : start + len(rows)] = rows
     return features
 
 
-def cache_key(encoder: Encoder, items: Sequence[Item]) -> str:
-    """Names the features of items under an encoder: 64 hexadecimal digits.
+def _blocks(
+    encoder: Encoder, items: Sequence[Item], device: torch.device, batch: int, progress: Progress, *, filled: bool
+) -> Iterator[tuple[int, Tensor]]:
+    """The first item's number and the features of each batch; with `filled` the last one passes as large as all."""
+    if not items:
+        return
+    what = f"encoding {_counted(items)}"
+    module = encoder.module.to(device).eval()
+    preparer = Preparer(encoder, items)
+    progress(0, len(items), what)
+    advice = f"try a smaller encode_batch (now {batch}), such as {max(1, batch // 4)}"
+    try:
+        with advising(lambda: f"while {what}", advice):
+            for start, inputs in preparer.batches(items, batch):
+                count = len(inputs)
+                if filled and count < batch:
+                    inputs = torch.cat([inputs, inputs[-1:].expand(batch - count, *inputs.shape[1:])])
+                with torch.no_grad():
+                    rows = forward(encoder, module, inputs.to(device))[:count].cpu()
+                check_finite(rows, items[start : start + count])
+                yield start, rows
+                progress(start + count, len(items), what)
+    finally:
+        preparer.close()
+
+
+def _tell(log: Callable[[str], None], what: str, there: int, computed: int, folder: str, fault: str) -> None:
+    """How many of the items were in the cache, and how many are now."""
+    done = "computed" if fault else f"computed and put into the cache ({folder})"
+    if not computed:
+        log(f"features of {what} read from the cache ({folder})")
+    elif not there:
+        log(f"features of {what} {done}{fault}")
+    else:
+        log(f"features of {what}: {there} read from the cache, {computed} {done}{fault}")
+
+
+def item_digests(items: Sequence[Item]) -> list[bytes]:
+    """Names each item by what it holds: SHA-256, 32 bytes.
 
     Raises:
         DataError: an image file cannot be read.
     """
-    digest = hashlib.sha256(json.dumps([FORMAT, encoder.fingerprint, encoder.dim]).encode())
     with ThreadPoolExecutor(MAX_THREADS) as pool:
-        for part in pool.map(_item_digest, items):
-            digest.update(part)
-    return digest.hexdigest()
-
-
-def read_features(file: Path, shape: tuple[int, int]) -> Tensor:
-    """Features [n, dim] from a cache file.
-
-    Raises:
-        FileNotFoundError: it is not there.
-        DataError: it is broken, or of another shape.
-    """
-    if not file.exists():
-        raise FileNotFoundError(file)
-    features = load_tensors(file, kind=KIND, format=FORMAT)[0].get("features")
-    if features is None or features.dtype != torch.float32 or features.shape != shape:
-        raise DataError(f"{file}: not a whole {KIND}: it holds no features of shape {shape}")
-    return features
-
-
-def write_features(file: Path, features: Tensor, encoder: Encoder) -> None:
-    """Writes a cache file and, for people, a JSON file beside it that says what it is."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    provenance = {"encoder": encoder.fingerprint, "shape": "x".join(str(size) for size in features.shape)}
-    checksum = save_tensors(file, {"features": features}, provenance, kind=KIND, format=FORMAT)
-    write_json(file.with_suffix(".json"), {**provenance, "sha256": checksum})
+        return list(pool.map(_item_digest, items))
 
 
 def _counted(items: Sequence[Item]) -> str:

@@ -147,10 +147,10 @@ def images_digest(pairs: Sequence[Pair]) -> str:
 
 def _digests(paths: Iterable[Path]) -> list[bytes]:
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(file_digest, paths))
+        return list(pool.map(_file_digest, paths))
 
 
-def file_digest(path: Path) -> bytes:
+def _file_digest(path: Path) -> bytes:
     try:
         return content_digest(path)
     except OSError as error:

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -183,7 +184,17 @@ def opened(file: Path) -> Iterator[BinaryIO]:
 
 
 def content_digest(file: Path) -> bytes:
-    """SHA-256 of what a file holds, 32 bytes; raises OSError where it cannot be read."""
+    """SHA-256 of what a file holds, 32 bytes; raises OSError where it cannot be read.
+
+    A file is read once a process, unless it has changed since.
+    """
+    found = file.stat()
+    return _digest(file, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+
+
+@lru_cache(maxsize=2**18)
+def _digest(file: Path, found: tuple[int, ...]) -> bytes:
+    """Of a file as it was when that was found of it."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").digest()
 

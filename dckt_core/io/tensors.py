@@ -84,6 +84,24 @@ def load_tensors(file: Path, *, kind: str, format: int) -> tuple[dict[str, Tenso
     return tensors, about["facts"]
 
 
+def peek(file: Path, name: str) -> Tensor:
+    """One tensor of a file, without a look at the checksum: enough to see whether the whole is worth reading.
+
+    Raises:
+        DataError: the file is missing or broken, or has no such tensor.
+    """
+    if is_endless(file):
+        raise DataError(f"{file}: no file")
+    try:
+        with safe_open(file, framework="pt") as stored:
+            tensor: Tensor = stored.get_tensor(name)
+            return tensor
+    except FileNotFoundError:
+        raise DataError(f"{file}: no such file") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DataError(f"{file}: cannot be used: {one_line(str(error))}") from None
+
+
 def save_weights(file: Path, module: nn.Module) -> None:
     """A module's parameters and buffers, atomically."""
     save_tensors(file, module.state_dict(), kind=WEIGHTS, format=WEIGHTS_FORMAT)

@@ -15,10 +15,9 @@ from typing import Any
 import torch
 
 from dckt_cli.main import main as dckt
-from dckt_core.data.features import write_features
+from dckt_core.data.feature_cache import write_segment
 from dckt_core.engine.snapshot import Snapshot
 from dckt_core.runs.model import load
-from tests.support import tiny
 from tests.support.squares import write_squares
 from tests.support.trainings import ending, trainer
 
@@ -83,7 +82,9 @@ def main(number: int) -> None:
     run_folder(folder / "run")
     snapshot(folder)
     Snapshot({"rows": torch.arange(3)}, {"at": {"phase": "transfer"}}).save(folder / "small.state.safetensors")
-    write_features(folder / "features.safetensors", torch.arange(6.0).reshape(3, 2), tiny.encoders()[1])
+    write_segment(
+        folder / "features.safetensors", [bytes([number]) * 32 for number in range(3)], torch.arange(6.0).reshape(3, 2)
+    )
 
 
 if __name__ == "__main__":

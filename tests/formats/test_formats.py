@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dckt_core.data.features import read_features
+from dckt_core.data.feature_cache import read_segment
 from dckt_core.engine.snapshot import FORMAT, SnapshotFolder, load_snapshot
 from dckt_core.runs.model import MODEL_FORMAT, load
 from tests.formats.make import SNAPSHOT, STOPPED_AFTER
@@ -50,6 +50,8 @@ def test_a_stopped_training_goes_on(folder: Path) -> None:
 
 @pytest.mark.parametrize("folder", FORMATS, ids=lambda folder: folder.name)
 def test_features(folder: Path) -> None:
-    assert torch.equal(read_features(folder / "features.safetensors", (3, 2)), torch.arange(6.0).reshape(3, 2))
+    items, rows = read_segment(folder / "features.safetensors", 2)
+    assert items == [bytes([number]) * 32 for number in range(3)]
+    assert torch.equal(rows, torch.arange(6.0).reshape(3, 2))
     small = load_snapshot(folder / "small.state.safetensors")
     assert small.tensors["rows"].tolist() == [0, 1, 2]

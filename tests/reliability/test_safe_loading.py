@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from dckt_cli.main import main
 from dckt_core.base.errors import DataError
-from dckt_core.data.features import read_features
+from dckt_core.data.feature_cache import read_segment
 from dckt_core.engine.snapshot import load_snapshot
 from dckt_core.io.tensors import WEIGHTS, WEIGHTS_FORMAT, load_weights, save_tensors, save_weights
 from dckt_plugins.encoders.vector_files import read_vectors
@@ -37,7 +37,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "vectors": lambda path: read_vectors(path, {"dog"}),
     "checkpoint": checkpoint,
     "snapshot": load_snapshot,
-    "features": lambda path: read_features(path, (2, 2)),
+    "features": lambda path: read_segment(path, 2),
 }
 SUFFIXES = (
     ".pt",

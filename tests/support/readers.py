@@ -21,7 +21,7 @@ from PIL import Image
 from safetensors.torch import save
 
 from dckt_core.config import Config, read_config
-from dckt_core.data.features import read_features, write_features
+from dckt_core.data.feature_cache import read_segment, write_segment
 from dckt_core.data.manifest import load_manifest
 from dckt_core.data.screening import _read_verdict
 from dckt_core.engine.snapshot import Snapshot, load_snapshot
@@ -136,6 +136,7 @@ def configs() -> list[bytes]:
 
 SNAPSHOT = Snapshot({"network/a/weight": torch.ones(2, 3), "stream/a/rows": torch.arange(3)}, {"at": {"phase": "x"}})
 FEATURES = torch.arange(6.0).reshape(3, 2)
+ITEMS = [bytes([number]) * 32 for number in range(3)]
 
 
 def snapshots(work: Path) -> list[bytes]:
@@ -151,15 +152,13 @@ def unaltered(snapshot: Snapshot) -> None:
 
 def cached(folder: Path) -> None:
     """Features that are taken are those that were written."""
-    assert torch.equal(read_features(folder / "f.safetensors", (3, 2)), FEATURES)
+    items, rows = read_segment(folder / "f.safetensors", 2)
+    assert items == ITEMS
+    assert torch.equal(rows, FEATURES)
 
 
 def features(work: Path) -> bytes:
-    def write(file: Path) -> None:
-        write_features(file, FEATURES, tiny.encoders()[1])
-        file.with_suffix(".json").unlink()
-
-    return written(work / "f.safetensors", write)
+    return written(work / "f.safetensors", lambda file: write_segment(file, ITEMS, FEATURES))
 
 
 def models() -> list[bytes]:

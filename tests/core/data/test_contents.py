@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dckt_core.contract.pairs import Pair
-from dckt_core.data import contents
 from dckt_core.data.contents import contents_of
 
 
@@ -43,13 +44,13 @@ def test_files_that_cannot_be_looked_at_are_their_paths(tmp_path: Path) -> None:
 
 def test_only_files_of_equal_size_are_read_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    digest = contents.file_digest
+    digest = hashlib.file_digest
 
-    def spy(path: Path) -> bytes:
-        read.append(path.name)
-        return digest(path)
+    def spy(stream: Any, name: str) -> Any:
+        read.append(Path(stream.name).name)
+        return digest(stream, name)
 
-    monkeypatch.setattr(contents, "file_digest", spy)
+    monkeypatch.setattr(hashlib, "file_digest", spy)
     files = write(tmp_path, one=b"abc", other=b"abd", longer=b"abcd")
     pairs = [pair(number, file) for number, file in enumerate(files.values())]
     assert contents_of(pairs).pictures.tolist() == [0, 1, 2]

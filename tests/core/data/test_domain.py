@@ -127,7 +127,7 @@ def test_where_an_encoder_trains_along_there_is_nothing_for_parts(
 def test_what_no_part_needs_is_not_encoded(spy: Spy, pictures: list[ImageItem], tmp_path: Path) -> None:
     made = domain(spread(pictures, "b-aITAB"), spy.images(), spy.texts(), tmp_path, for_parts=False)
     assert len(made.unlabelled) == len(made.names) == 0
-    assert sum(spy.forward) == 8, "two labelled and two test pairs of two media"
+    assert sum(map(len, spy.prepared)) == 8, "two labelled and two test pairs of two media"
 
 
 def test_names_that_the_encoder_cannot_encode_are_left_out(

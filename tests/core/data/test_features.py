@@ -16,7 +16,9 @@ from dckt_core.base.errors import DataError, PluginError
 from dckt_core.base.rng import seeded_construction
 from dckt_core.contract.pairs import ImageItem, TextItem
 from dckt_core.contract.protocols import Encoder, Item
-from dckt_core.data.features import cache_key, encode_items, read_features, write_features
+from dckt_core.data import feature_cache
+from dckt_core.data.feature_cache import read_segment, write_segment
+from dckt_core.data.features import encode_items, item_digests
 from tests.support.spies import Spy
 from tests.support.tolerance import assert_same
 
@@ -33,7 +35,12 @@ class Cache:
         return encode_items(encoder, items, **{**fixed, **options})
 
     def files(self) -> list[Path]:
-        return sorted((self.folder / "features").iterdir())
+        """The segments, the oldest first."""
+        return sorted(self.folder.glob("features/*/*.safetensors"), key=lambda file: file.stat().st_mtime_ns)
+
+    def rows(self) -> list[int]:
+        """How many each segment holds."""
+        return [len(load_file(file)["items"]) for file in self.files()]
 
 
 @pytest.fixture
@@ -46,16 +53,131 @@ def test_a_second_run_reads_what_the_first_computed(
 ) -> None:
     first = cache.encode(spy.images(), pictures)
     assert_same(first, colours, terms=3)
-    assert spy.forward == [3, 3, 1]
+    assert spy.forward == [3, 3, 3], "the last block is as large as all"
     assert sorted(name for batch in spy.prepared for name in batch) == [item.id for item in pictures]
     second = cache.encode(spy.images(), pictures)
-    assert spy.forward == [3, 3, 1]
+    assert spy.forward == [3, 3, 3]
     assert torch.equal(first, second)
-    file = next(file for file in cache.files() if file.suffix == ".safetensors")
+    [file] = cache.files()
     assert cache.log == [
-        f"features of 7 images computed and put into the cache ({file})",
-        f"features of 7 images read from the cache ({file})",
+        f"features of 7 images computed and put into the cache ({file.parent})",
+        f"features of 7 images read from the cache ({file.parent})",
     ]
+
+
+def test_another_draw_encodes_what_is_new_alone(
+    spy: Spy, cache: Cache, pictures: list[ImageItem], colours: Tensor
+) -> None:
+    cache.encode(spy.images(), pictures[:4])
+    spy.prepared.clear()
+    found = cache.encode(spy.images(), [pictures[number] for number in (6, 2, 0, 6, 5)])
+    assert_same(found, colours[[6, 2, 0, 6, 5]], terms=3)
+    assert sorted(name for batch in spy.prepared for name in batch) == ["image 5", "image 6"]
+    folder = cache.files()[0].parent
+    assert cache.log[1] == f"features of 5 images: 2 read from the cache, 3 computed and put into the cache ({folder})"
+    assert cache.rows() == [4, 2]
+    spy.prepared.clear()
+    assert_same(cache.encode(spy.images(), pictures[::-1]), colours.flip(0), terms=3)
+    assert spy.prepared == [["image 4"]]
+
+
+def test_equal_items_are_encoded_once(spy: Spy, cache: Cache, texts: list[TextItem]) -> None:
+    twins = [TextItem("first", "a b"), TextItem("second", "c"), TextItem("third", "a b")]
+    assert cache.encode(spy.texts(), twins).tolist() == [[3, 1], [1, 0], [3, 1]]
+    assert spy.prepared == [["first", "second"]]
+
+
+class Layers(nn.Module):
+    """Of the kind whose last bits depend on the shape of a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with seeded_construction(0, "a test"):
+            self.inner = nn.Sequential(nn.Linear(300, 256), nn.ReLU(), nn.Linear(256, 64))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        found: Tensor = self.inner(rows)
+        return found
+
+
+def test_what_the_cache_holds_changes_no_bit(cache: Cache, tmp_path: Path) -> None:
+    """Neighbours, places, what was there before, killed runs: a row is its item's."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(100, 300, generator=generator)
+    items = [TextItem(str(number), str(number)) for number in range(100)]
+    module = Layers()
+
+    def prepare(items: list[TextItem]) -> Tensor:
+        return torch.stack([drawn[int(item.text)] for item in items])
+
+    encoder = Encoder(prepare=prepare, module=module, dim=64, fingerprint="layers")
+    afresh = cache.encode(encoder, items, batch=16)
+    for attempt in range(20):
+        order = torch.randperm(100, generator=generator)
+        other = Cache(tmp_path / f"{attempt}")
+        start = 0
+        for size in torch.randint(1, 40, (4,), generator=generator).tolist():
+            some = order[start : start + size].tolist()
+            rows = other.encode(encoder, [items[number] for number in some], batch=16)
+            assert torch.equal(rows, afresh[some])
+            start += size
+        assert torch.equal(other.encode(encoder, items, batch=16), afresh)
+
+
+def test_what_was_computed_before_the_end_is_kept(
+    spy: Spy, cache: Cache, pictures: list[ImageItem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dckt_core.data.features.ROWS", 3)
+    pictures[5].path.write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"5\.png"):
+        cache.encode(spy.images(), pictures)
+    assert cache.rows() == [3]
+
+
+def test_many_small_segments_become_one(
+    spy: Spy, cache: Cache, texts: list[TextItem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_cache, "MANY", 4)
+    for count in range(1, 5):
+        cache.encode(spy.texts(), texts[:count])
+    assert cache.rows() == [4]
+    spy.prepared.clear()
+    assert cache.encode(spy.texts(), texts[:4]).tolist() == [[0, 0], [4, 0], [9, 1], [14, 2]]
+    assert spy.prepared == []
+
+
+def test_large_segments_are_left_alone_and_none_is_larger_than_allowed(
+    spy: Spy, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_cache, "ROWS", 6)
+    monkeypatch.setattr(feature_cache, "SMALL", 3)
+    monkeypatch.setattr(feature_cache, "MANY", 4)
+    items = [TextItem(str(number), "x" * number) for number in range(30)]
+    cache.encode(spy.texts(), items[:8])
+    assert cache.rows() == [4, 4]
+    large = cache.files()
+    for number in range(8, 16, 2):
+        cache.encode(spy.texts(), items[number : number + 2])
+    assert cache.rows() == [4, 4, 4, 4]
+    assert cache.files()[:2] == large
+    assert cache.encode(spy.texts(), items)[:, 0].tolist() == list(range(30))
+
+
+def test_a_segment_that_goes_while_it_is_looked_for_is_computed_again(
+    spy: Spy, cache: Cache, texts: list[TextItem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = cache.encode(spy.texts(), texts)
+    [file] = cache.files()
+
+    def gone(path: Path, dim: int) -> Any:
+        path.unlink()
+        return read_segment(path, dim)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(feature_cache, "read_segment", gone)
+        assert torch.equal(cache.encode(spy.texts(), texts), features)
+    assert cache.files() == [file]
+    assert len(cache.log) == 2, "no fault of the file's"
 
 
 def test_texts(spy: Spy, cache: Cache, texts: list[TextItem]) -> None:
@@ -85,25 +207,29 @@ def test_progress(spy: Spy, cache: Cache, texts: list[TextItem]) -> None:
     assert told == [(done, 5, "encoding 5 texts") for done in (0, 3, 5)]
 
 
-def test_the_key_tells_apart_all_that_features_depend_on(spy: Spy, pictures: list[ImageItem]) -> None:
-    def key(encoder: Encoder, items: list[Any]) -> str:
-        return cache_key(encoder, items)
-
-    base = key(spy.images(), pictures)
-    assert base == key(spy.images(), [ImageItem("other name", item.path) for item in pictures])
-    others = {
-        key(spy.images(fingerprint="spy-2"), pictures),
-        key(spy.images(dim=4), pictures),
-        key(spy.images(), pictures[::-1]),
-        key(spy.images(), pictures[1:]),
-        key(spy.images(), []),
-        key(spy.texts(), [TextItem("x", "ab"), TextItem("y", "c")]),
-        key(spy.texts(), [TextItem("x", "a"), TextItem("y", "bc")]),
-        key(spy.texts(), [TextItem("x", "ab"), TextItem("y", "cd")]),
-    }
+def test_the_key_tells_apart_all_that_features_depend_on(spy: Spy, cache: Cache, pictures: list[ImageItem]) -> None:
+    cache.encode(spy.images(), pictures)
+    spy.prepared.clear()
+    cache.encode(spy.images(), [ImageItem("other name", item.path) for item in pictures])
+    assert spy.prepared == []
+    for encoder, batch in ((spy.images(fingerprint="spy-2"), 3), (spy.images(), 4)):
+        cache.encode(encoder, pictures, batch=batch)
+        assert spy.prepared
+        spy.prepared.clear()
+    with pytest.raises(PluginError, match=r"gave \(3, 3\), not \(3, 4\)"):
+        cache.encode(spy.images(dim=4), pictures)
     pictures[3].path.write_bytes(pictures[2].path.read_bytes())
-    others.add(key(spy.images(), pictures))
-    assert len(others | {base}) == 10
+    spy.prepared.clear()
+    assert torch.equal(*cache.encode(spy.images(), pictures)[2:4])
+    assert spy.prepared == [], "known by what it holds"
+
+
+def test_items_are_known_by_what_they_hold(pictures: list[ImageItem]) -> None:
+    said = [TextItem("x", "ab"), TextItem("y", "ab"), TextItem("x", "a"), TextItem("x", ""), *pictures]
+    digests = item_digests(said)
+    assert len({*digests}) == 10
+    assert digests[0] == digests[1]
+    assert {len(digest) for digest in digests} == {32}
 
 
 def test_a_file_that_is_gone_is_named(spy: Spy, cache: Cache, pictures: list[ImageItem]) -> None:
@@ -134,43 +260,61 @@ def empty(file: Path) -> None:
 
 
 def other_shape(file: Path) -> None:
-    write_features(file, load_file(file)["features"][:, :1], Spy().texts())
+    write_segment(file, [bytes(32)] * 5, load_file(file)["features"][:, :1])
 
 
 def other_type(file: Path) -> None:
-    save_file({"features": load_file(file)["features"].double()}, file)
+    write_segment(file, [bytes(32)] * 5, load_file(file)["features"].double())
+
+
+def other_count(file: Path) -> None:
+    items, rows = read_segment(file, 2)
+    write_segment(file, items[:3], rows)
 
 
 def other_name(file: Path) -> None:
     save_file({"rows": load_file(file)["features"]}, file)
 
 
+def other_items(file: Path) -> None:
+    save_file({**load_file(file), "items": torch.zeros(5, 31, dtype=torch.uint8)}, file)
+
+
 def no_checksum(file: Path) -> None:
     save_file(load_file(file), file)
 
 
-@pytest.mark.parametrize("harm", [flip_a_bit, cut, empty, other_shape, other_type, other_name, no_checksum])
+@pytest.mark.parametrize("harm", [flip_a_bit, cut, empty, other_count, other_name, other_items, no_checksum])
 def test_a_broken_cache_file_is_found_and_made_anew(
     spy: Spy, cache: Cache, texts: list[TextItem], harm: Callable[[Path], None]
 ) -> None:
     features = cache.encode(spy.texts(), texts)
-    file = cache.files()[1]
+    [file] = cache.files()
     harm(file)
     assert torch.equal(cache.encode(spy.texts(), texts), features)
     assert cache.log[1].startswith(f"{file}: ")
-    assert cache.log[1].endswith("; the features of 5 texts are computed anew")
+    assert cache.log[1].endswith("; what it held is computed anew")
     assert "\n" not in cache.log[1]
-    assert torch.equal(read_features(file, (5, 2)), features)
+    assert cache.files() == [file]
+    assert read_segment(file, 2)[0] == item_digests(texts)
+    assert torch.equal(read_segment(file, 2)[1], features)
 
 
-def test_the_json_beside_says_what_it_is(spy: Spy, cache: Cache, texts: list[TextItem]) -> None:
+@pytest.mark.parametrize("harm", [other_shape, other_type])
+def test_a_segment_of_something_else_is_refused(
+    spy: Spy, cache: Cache, texts: list[TextItem], harm: Callable[[Path], None]
+) -> None:
     cache.encode(spy.texts(), texts)
-    described, stored = cache.files()
-    provenance = json.loads(described.read_text())
-    assert described.with_suffix(".safetensors") == stored
-    assert provenance["encoder"] == "spy-1"
-    assert provenance["shape"] == "5x2"
-    assert len(provenance["sha256"]) == 64
+    [file] = cache.files()
+    harm(file)
+    with pytest.raises(DataError, match=f"^{file}: not a whole segment of features: it holds no features of 2 values"):
+        read_segment(file, 2)
+
+
+def test_a_file_beside_says_what_it_is(spy: Spy, cache: Cache, texts: list[TextItem]) -> None:
+    cache.encode(spy.texts(), texts)
+    said = json.loads((cache.files()[0].parent / "about.json").read_text())
+    assert said == {"encoder": "spy-1", "dim": 2, "block": 3}
 
 
 def test_a_cache_that_cannot_be_written_stops_nobody(spy: Spy, cache: Cache, texts: list[TextItem]) -> None:
@@ -187,6 +331,7 @@ def test_a_full_disk_stops_nobody(
 
     monkeypatch.setattr("dckt_core.io.tensors.save_file", full)
     assert cache.encode(spy.texts(), texts[:1]).shape == (1, 2)
+    assert len(cache.log) == 1
     assert cache.log[0].startswith("features of 1 text computed; the cache")
     assert cache.log[0].endswith("cannot be written: I/O error: No space left on device")
     assert cache.files() == []
@@ -265,8 +410,12 @@ def test_the_next_batch_is_prepared_while_the_module_computes(spy: Spy, cache: C
     cache.encode(spy.texts(prepare=watched, module=Waits()), texts)
 
 
+def _words(count: int) -> list[TextItem]:
+    return [TextItem(str(number), "word " * number) for number in range(count)]
+
+
 def _encode_in_a_process(folder: Path, count: int) -> list[list[float]]:
-    items = [TextItem(str(number), "word " * number) for number in range(count)]
+    items = _words(count)
     options: dict[str, Any] = {"device": torch.device("cpu"), "batch": 16, "cache_dir": folder}
     return [encode_items(Spy().texts(), items, **options)[-1].tolist() for _ in range(10)]
 
@@ -277,7 +426,9 @@ def test_two_processes_on_one_cache(tmp_path: Path) -> None:
         jobs = [(tmp_path, count) for count in (64, 64, 65, 65)]
         results = pool.starmap(_encode_in_a_process, jobs, chunksize=1)
     assert results == [[[5 * (count - 1), count - 1]] * 10 for _, count in jobs]
-    assert len(list((tmp_path / "features").iterdir())) == 4
+    files = list(tmp_path.glob("features/*/*.safetensors"))
+    assert {item for file in files for item in read_segment(file, 2)[0]} == set(item_digests(_words(65)))
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_many_threads_on_one_cache(spy: Spy, cache: Cache, texts: list[TextItem]) -> None:
@@ -286,4 +437,4 @@ def test_many_threads_on_one_cache(spy: Spy, cache: Cache, texts: list[TextItem]
         results = list(pool.map(lambda _: cache.encode(encoder, texts), range(32)))
     assert all(torch.equal(result, results[0]) for result in results)
     assert not any("broken" in line for line in cache.log)
-    assert len(cache.files()) == 2
+    assert len(cache.files()) == 1
