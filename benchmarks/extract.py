@@ -53,7 +53,7 @@ def main() -> None:
         write_pictures(home / "pictures", given.images)
         context = Context(cache_dir=home)
         options = split_assignments(given.option or ["weights=none"], option="--option")
-        extractor = by_encoder(given.encoder, options, context, device=device)
+        extractor = by_encoder(given.encoder, options, context, "image", device=device)
         listing = list_items(str(home / "pictures"), "image", context)
         items = [entry.item for entry in listing.entries]
         inputs = prepare(extractor.encoder, items).split(given.batch)

@@ -30,6 +30,7 @@ Factor = Annotated[float, Field(gt=0, le=1e38)]
 Share = Annotated[float, Field(ge=0, le=1e6)]  # is squared
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Positive = Annotated[int, Field(ge=1, lt=2**31)]
+Prompt = Annotated[str, Field(pattern=r"^[^{}]*\{\}[^{}]*$")]
 
 
 class Section(BaseModel):
@@ -84,6 +85,8 @@ class PartChoice(BaseModel):
     """The cosine of two items is the mean of the parts' cosines, weighted by this; 0 leaves the part out."""
     earn: bool = False
     """The part stays only where mAP on validation is higher with it, by more than `space.margin`."""
+    among: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] = ()
+    """Further weights: the part takes one of them where mAP on validation is higher with it by more than that."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -250,6 +253,9 @@ class Config(Section):
     """Of images."""
     text_encoder: PluginChoice
     """Of texts."""
+    prompts: tuple[Prompt, ...] = ()
+    """Templates that each name of a class is put into before it is encoded, such as `a photo of a {}.`; none for the
+    names as they are. A class with several texts is where their mean is."""
     discrepancy: PluginChoice
     """The loss between the domains."""
     sampler: PluginChoice

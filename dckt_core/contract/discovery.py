@@ -19,14 +19,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from importlib import metadata
-from typing import Any
+from typing import Any, get_args
 
 import pluggy
 
 from dckt_core.base.errors import PluginError, describe, did_you_mean, one_line
 from dckt_core.base.progress import logger
 from dckt_core.contract import hookspecs
-from dckt_core.contract.pairs import MEDIA
 from dckt_core.contract.registry import BUILTIN_DISTRIBUTION, Failure, Registered, Registry, blame, canonical
 from dckt_core.contract.specs import (
     API_VERSION,
@@ -34,6 +33,7 @@ from dckt_core.contract.specs import (
     DiscrepancySpec,
     EncoderSpec,
     IndexSpec,
+    Modality,
     NamedFunction,
     ObserverSpec,
     PartSpec,
@@ -254,8 +254,8 @@ def spec_fault(spec: Spec[Any]) -> str | None:
         return f"it is written for version {one_line(str(spec.api))} of the contract, and this is {API_VERSION}"
     if not isinstance(spec.summary, str) or not spec.summary.isprintable():
         return "its summary is not one line of text"
-    if isinstance(spec, EncoderSpec) and spec.modality not in MEDIA:
-        return f"its modality is {_short(spec.modality)}, not 'image' or 'text'"
+    if isinstance(spec, EncoderSpec) and spec.modality not in get_args(Modality):
+        return f"its modality is {_short(spec.modality)}, not 'image', 'text' or 'both'"
     if isinstance(spec, DatasetSpec) and not isinstance(spec.settings, Mapping):
         return "its settings are no mapping"
     for role in spec.functions:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, runtime_checkable
 
 from dckt_core.contract.pairs import ImageItem as ImageItem  # for plugins: what `prepare` is given
 from dckt_core.contract.pairs import Medium, Role
@@ -17,6 +17,8 @@ from dckt_core.contract.pairs import TextItem as TextItem
 if TYPE_CHECKING:  # torch stays out, so that a plugin's data set is read and checked without it
     import torch
     from torch import Tensor, nn
+
+T = TypeVar("T")
 
 # --- encoders -------------------------------------------------------------------------------------------------
 
@@ -28,16 +30,26 @@ class EncoderContext:
     Attributes:
         seed: for every random draw (`context.generator("purpose")`).
         cache_dir: a folder for downloads and other files that may be made again.
+        medium: which one to build, for an encoder of both.
         texts: the training texts of source and target, for encoders that learn a vocabulary; empty on reload.
         names: what the classes are called: words to know, if there is a way, though no text may have them.
         state: what `Encoder.state` was when the run was saved; None in a new run.
+        shared: what encoders of one run have made by `once`.
     """
 
     seed: int
     cache_dir: Path
+    medium: Medium | None = None
     texts: Sequence[str] = ()
     names: Sequence[str] = ()
     state: Mapping[str, Any] | None = None
+    shared: dict[Any, Any] = field(default_factory=dict)
+
+    def once(self, key: Any, make: Callable[[], T]) -> T:
+        """What `make` gives, made once under a key for both encoders of a run: a model that serves both media."""
+        if key not in self.shared:
+            self.shared[key] = make()
+        return cast(T, self.shared[key])
 
     def generator(self, purpose: str) -> torch.Generator:
         """A CPU generator of its own for each purpose, so that one more draw here changes nothing there."""
@@ -68,6 +80,10 @@ class Encoder:
             features depend on more of an item than its picture or text (its `id`, its `role`).
         words: for each word of a text, whether the encoder has a vector for it; None where it does not go by words.
             How many of the texts' words are known is told, and a training whose words are all unknown refused.
+        cut: whether a text is longer than what the encoder reads, so that the rest is left out; None where nothing is,
+            or nobody knows. How many texts are cut is told.
+        space: names the space that the rows lie in, where images and texts can be compared in it by their cosine: two
+            encoders of equal `space` and `dim` are halves of one model. None: the rows compare with no other medium's.
         plugin: who is named in errors; the engine fills it in.
     """
 
@@ -80,6 +96,8 @@ class Encoder:
     state: Mapping[str, Any] | None = None
     cached: bool = True
     words: Callable[[str], Sequence[bool]] | None = None
+    cut: Callable[[str], bool] | None = None
+    space: str | None = None
     plugin: str = ""
 
     def __str__(self) -> str:

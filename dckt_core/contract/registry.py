@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from dckt_core.base.errors import DcktError, PluginError, UsageError, describe, did_you_mean, one_line
+from dckt_core.contract.pairs import Medium
 
 BUILTIN_DISTRIBUTION = "dckt"
 
@@ -99,6 +100,16 @@ class Registry:
         with blame(found):
             check_options(found.spec)
         return found
+
+    def encoder_with_model(self, name: str, medium: Medium) -> Registered | None:
+        """An encoder of a medium that has a model of that name, where no encoder is called so itself: the first."""
+        if name in self._by_name["encoder"]:
+            return None
+        for entry in (entry for group in self._by_name["encoder"].values() for entry in group):
+            with suppress(Exception):  # a package that is not installed lists nothing
+                if medium in entry.spec.media and name in entry.spec.models():
+                    return entry
+        return None
 
     def _look_up(self, kind: str, name: str) -> Registered:
         distribution, colon, bare = name.rpartition(":")

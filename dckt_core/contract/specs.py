@@ -17,7 +17,7 @@ They arrive validated, whether they came from the command line, a TOML file or P
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 from dckt_core.base.errors import PluginError, did_you_mean
 
 if TYPE_CHECKING:
-    from dckt_core.contract.pairs import PairSet
+    from dckt_core.contract.pairs import Medium, PairSet
     from dckt_core.contract.protocols import (
         DatasetContext,
         Discrepancy,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 API_VERSION = "1.0"
 """Version of the extension contract, `major.minor`. A plugin of another major is skipped with the reason."""
 
-Modality = Literal["image", "text"]
+Modality = Literal["image", "text", "both"]
 """What an encoder encodes."""
 
 OptionsT = TypeVar("OptionsT")
@@ -132,13 +132,23 @@ class EncoderSpec(Spec[OptionsT]):
     """Turns images or texts into feature rows.
 
     Attributes:
-        modality: what it encodes, `"image"` or `"text"`.
+        modality: what it encodes, `"image"`, `"text"`, or `"both"`: then `context.medium` says which of them to build,
+            and one name serves `--encoder` and `--text-encoder`.
         build: `(options, context)` to a `protocols.Encoder`.
+        models: names that its option `model` takes, where they can be listed at once: whoever asks for an encoder of
+            such a name is told of this one. May raise where a package is missing.
     """
 
     kind: ClassVar[str] = "encoder"
+    functions: ClassVar[tuple[str, ...]] = ("build", "models")
     modality: Modality
     build: Callable[[OptionsT, EncoderContext], Encoder] | str
+    models: Callable[[], Iterable[str]] | str = lambda: ()
+
+    @property
+    def media(self) -> tuple[Medium, ...]:
+        """What it encodes, one by one."""
+        return ("image", "text") if self.modality == "both" else (self.modality,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +212,8 @@ class PartSpec(Spec[OptionsT]):
             is the published method's, and has no figures beside the network's own.
         classes: its rows are probabilities of the target's classes, in the order of the label space: a run predicts
             by the last such part.
+        same_space: it compares features of images and texts with one another, so it is for encoders that share a space
+            (`Encoder.space`). Where they share none, it is not asked.
         supersedes: names of parts that it takes in. They are fitted all the same, so that it can build on them, but do
             not count beside it.
     """
@@ -211,4 +223,5 @@ class PartSpec(Spec[OptionsT]):
     networks: bool = False
     target_network: bool = False
     classes: bool = False
+    same_space: bool = False
     supersedes: tuple[str, ...] = ()

@@ -98,6 +98,7 @@ def make_domain(
     cache_dir: Path,
     progress: Progress = silent,
     for_parts: bool = True,
+    prompts: Sequence[str] = (),
 ) -> Domain:
     """A data set as inputs of networks and parts; frozen encoders run here, or their cached features are read.
 
@@ -106,6 +107,7 @@ def make_domain(
         batch: items that pass a frozen encoder at once.
         for_parts: also what parts alone learn from: unlabelled pairs, lone items and names. Where an encoder trains
             along there are no features of these, and they are left out, which is said.
+        prompts: templates with `{}` in the place of a class's name; none for the names as they are.
 
     Raises:
         DataError, PluginError: as `inputs_for`.
@@ -123,7 +125,7 @@ def make_domain(
             "%s: %d items without a label or a partner are left out, because the %s encoder trains along",
             *(role, left_out, " and the ".join(along)),
         )
-    return domain_of(role, pair_set, splits, inputs, for_parts=for_parts and not along)
+    return domain_of(role, pair_set, splits, inputs, for_parts=for_parts and not along, prompts=prompts)
 
 
 def domain_of(
@@ -133,6 +135,7 @@ def domain_of(
     inputs: Callable[[Medium, Sequence[Pair]], Inputs],
     *,
     for_parts: bool = True,
+    prompts: Sequence[str] = (),
 ) -> Domain:
     """A data set as inputs, wherever these come from.
 
@@ -141,6 +144,7 @@ def domain_of(
         inputs: makes one medium's inputs of some pairs that have it. Where it raises DataError or UsageError for the
             names of the classes, these are left out, which is said.
         for_parts: also what parts alone learn from: unlabelled pairs, lone items and names.
+        prompts: as of `make_domain`.
     """
 
     def labels(pairs: Sequence[Pair]) -> Tensor:
@@ -158,9 +162,10 @@ def domain_of(
     unlabelled = _some(training, training.labels < 0)
     lone = {medium: alone(medium, pair_set.lone(medium) if for_parts else []) for medium in MEDIA}
     names = [
-        Pair(f"name:{name}", None, name, label, "train", role=role)
+        Pair(f"name:{name}", None, prompt.replace("{}", name), label, "train", role=role)
         for label in pair_set.classes
         for name in pair_set.names_of(label)
+        for prompt in prompts or ("{}",)
     ]
     try:
         named = alone("text", names if for_parts else [])

@@ -68,7 +68,7 @@ def extract(
         extractor = by_run(by, medium)
     else:
         texts = [entry.item.text for entry in listing.entries if isinstance(entry.item, TextItem)]
-        extractor = by_encoder(by, options or {}, context, texts=texts, seed=seed, device=find_device(device))
+        extractor = by_encoder(by, options or {}, context, medium, texts=texts, seed=seed, device=find_device(device))
     return extract_items(
         extractor,
         listing,
@@ -90,7 +90,10 @@ def _only_medium(place: str, registry: Registry) -> Medium:
 
 
 def _medium_of(registry: Registry, encoder: str, said: Medium | None) -> Medium:
-    medium: Medium = registry.find("encoder", encoder).spec.modality
-    if said not in (None, medium):
-        raise UsageError(f"encoder '{encoder}' is one of {medium}s, and medium says {said}")
+    media: tuple[Medium, ...] = registry.find("encoder", encoder).spec.media
+    if said is None and len(media) > 1:
+        raise UsageError(f"encoder '{encoder}' is one of both media: say which: image or text")
+    medium = said or media[0]
+    if medium not in media:
+        raise UsageError(f"encoder '{encoder}' is one of {media[0]}s, and medium says {medium}")
     return medium

@@ -43,6 +43,7 @@ def by_encoder(
     name: str,
     said: Mapping[str, str],
     context: Context,
+    medium: Medium,
     *,
     texts: Sequence[str] = (),
     seed: int = 0,
@@ -55,7 +56,7 @@ def by_encoder(
     """
     registered = context.registry.find("encoder", name)
     options = parse_options(registered.spec, said, where=f"encoder '{name}'")
-    given = EncoderContext(seed=seed, cache_dir=context.cache_dir, texts=texts)
+    given = EncoderContext(seed=seed, cache_dir=context.cache_dir, medium=medium, texts=texts)
     encoder = make_encoder(registered, options, given)
     module = encoder.module.to(device).eval()
     weights = weights_digest(module)
@@ -68,7 +69,7 @@ def by_encoder(
         "weights_sha256": weights,
     }
     return Extractor(
-        medium=registered.spec.modality,
+        medium=medium,
         encoder=encoder,
         rows=lambda inputs: forward(encoder, module, inputs),
         dim=encoder.dim,

@@ -33,6 +33,8 @@ class Plugins:
 
     def __init__(self, config: Config, registry: Registry) -> None:
         kinds = {"encoder": "encoder", "text_encoder": "encoder", "discrepancy": "discrepancy", "sampler": "sampler"}
+        for role, flag in (("encoder", "--encoder"), ("text_encoder", "--text-encoder")):
+            _refuse_model_name(registry, getattr(config, role).name, flag)
         self._chosen = {role: _parse_choice(registry, kind, getattr(config, role)) for role, kind in kinds.items()}
         self._observers = [_parse_choice(registry, "observer", choice) for choice in config.observers]
         parts = config.space.parts
@@ -44,7 +46,7 @@ class Plugins:
         )
         for role, modality in (("encoder", "image"), ("text_encoder", "text")):
             spec = self._chosen[role][0].spec
-            if spec.modality != modality:
+            if modality not in spec.media:
                 raise UsageError(
                     f"{role} takes an encoder of {modality}s, and '{spec.name}' is one of {spec.modality}s"
                 )
@@ -56,13 +58,13 @@ class Plugins:
     def parts(self) -> list[ChosenPart]:
         """The parts of the common space that have a weight, in their order."""
         return [
-            ChosenPart(name, *self._parts[name], weight=part.weight, earn=part.earn)
+            ChosenPart(name, *self._parts[name], weight=part.weight, earn=part.earn, among=part.among)
             for name, part in self.config.space.chosen.items()
         ]
 
     def _spelled_parts(self, config: Config) -> dict[str, PartChoice]:
         return {
-            name: PartChoice(weight=part.weight, earn=part.earn, **asdict(self._parts[name][1]))
+            name: PartChoice(weight=part.weight, earn=part.earn, among=part.among, **asdict(self._parts[name][1]))
             for name, part in config.space.parts.items()
         }
 
@@ -98,6 +100,13 @@ def _parse_choice(registry: Registry, kind: str, choice: PluginChoice) -> tuple[
 def _parse(registry: Registry, kind: str, name: str, options: Mapping[str, Any]) -> tuple[Registered, Any]:
     registered = registry.find(kind, name)
     return registered, parse_options(registered.spec, options, where=f"{kind} '{name}'")
+
+
+def _refuse_model_name(registry: Registry, name: str, flag: str) -> None:
+    """Raises UsageError where no encoder has that name and one has a model of it: `--encoder resnet50`."""
+    found = registry.encoder_with_model(name, "text" if flag == "--text-encoder" else "image")
+    if found:
+        raise UsageError(f"unknown encoder '{name}': {found.name} has it: {flag} {found.name} {flag}-opt model={name}")
 
 
 def _spelled_out(registered: Registered, options: Any) -> PluginChoice:

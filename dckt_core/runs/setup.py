@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from dckt_core.base.errors import DataError, NothingToLearnError, UsageError
 from dckt_core.base.memory import advising
 from dckt_core.base.progress import logger
 from dckt_core.base.rng import generator_for
-from dckt_core.config import Config, PluginChoice
+from dckt_core.config import Config, PluginChoice, read_preset
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
 from dckt_core.contract.pairs import MEDIA, ROLES, SPLITS, Medium, PairSet, Role, Split
@@ -124,14 +125,28 @@ class Setup:
         texts = training_texts(self.pair_sets.values()) if new else []
         target = self.pairs("target") if new else None
         names = [name for label in target.classes for name in target.names_of(label)] if target else []
+        shared: dict[Any, Any] = {}
         made: dict[Medium, Encoder] = {}
         for medium in MEDIA:
             state = None if self._states is None else self._states[medium]
             said = EncoderContext(
-                seed=self.config.seed, cache_dir=self.context.cache_dir, texts=texts, names=names, state=state
+                seed=self.config.seed,
+                cache_dir=self.context.cache_dir,
+                medium=medium,
+                texts=texts,
+                names=names,
+                state=state,
+                shared=shared,
             )
             made[medium] = self.plugins.encoder(medium, said)
         return made
+
+    @property
+    def same_space(self) -> bool:
+        """Whether features of images and of texts lie in one space, where their cosine compares them."""
+        image, text = self.encoders["image"], self.encoders["text"]
+        trained = image.trainable or text.trainable  # a copy that is trained leaves the space
+        return image.space is not None and (image.space, image.dim) == (text.space, text.dim) and not trained
 
     def domain(self, role: Role) -> Domain:
         """A data set as features of frozen encoders, or as inputs of those that train along."""
@@ -146,6 +161,7 @@ class Setup:
                 batch=self.config.encode_batch,
                 cache_dir=self.context.cache_dir,
                 progress=self.context.progress,
+                prompts=self.config.prompts,
             )
         return self._domains[role]
 
@@ -158,14 +174,13 @@ class Setup:
         return {role: self._coverage(role, words) for role in ROLES} if words else {}
 
     def _coverage(self, role: Role, words: Words) -> dict[Split, Coverage]:
+        return {split: cover(words, texts) for split, texts in self._texts(role).items() if texts}
+
+    def _texts(self, role: Role) -> dict[Split, list[str]]:
+        """The texts that the run encodes, by split."""
         pairs = self.pairs(role)
-        found: dict[Split, Coverage] = {}
-        for split in splits_used(role):
-            items = pairs.training if split == "train" else pairs.split(split)
-            texts = [item.text for item in items if item.text is not None]
-            if texts:
-                found[split] = cover(words, texts)
-        return found
+        items = {split: pairs.training if split == "train" else pairs.split(split) for split in splits_used(role)}
+        return {split: [item.text for item in found if item.text is not None] for split, found in items.items()}
 
     def _check_words(self) -> None:
         """Says how many words of the texts have vectors; raises DataError where the target's are all unknown."""
@@ -180,6 +195,12 @@ class Setup:
                     "give text_encoder.vectors a file of their language, or take another text_encoder"
                 )
 
+    @cached_property
+    def cut_texts(self) -> dict[Role, int]:
+        """How many texts of each domain are longer than the text encoder reads; empty where nobody knows."""
+        cut = None if self.at_hand else self.encoders["text"].cut
+        return {role: sum(map(cut, chain(*self._texts(role).values()))) for role in ROLES} if cut else {}
+
     def check(self) -> None:
         """Passes where the data can be learnt from and scored; says what there is. Domains at hand need no test split.
 
@@ -192,6 +213,10 @@ class Setup:
             counts = ", ".join(f"{len(pair_set.split(split))} {split}" for split in SPLITS)
             logger.info("%s: %s, %d classes, pairs: %s", role, pair_set.origin, len(pair_set.classes), counts)
         self._check_words()
+        for role, count in self.cut_texts.items():
+            if count:
+                total = sum(map(len, self._texts(role).values()))
+                logger.warning("%s: %d of %d texts are longer than the text encoder reads, and cut", role, count, total)
         if self.encoders["image"].trainable and self.config.on_error == "fail":
             cache_dir, progress = self.context.cache_dir, self.context.progress
             for role, pair_set in self.pair_sets.items():
@@ -290,15 +315,22 @@ class Setup:
     def fit_space(self, networks: Mapping[Role, DomainNetwork]) -> tuple[Space, Score | None]:
         """The common space as validation chose it, and its score there: see `space.fitting.fit_space`.
 
+        Parts for encoders that share a space step aside where they share none; those of the preset, which nobody asked
+        for by name, without a word.
+
         Args:
             networks: those of both domains, where they were trained.
         """
-        reason = "" if networks else self.without_networks
+        untrained = "" if networks else self.without_networks
+        apart = "" if self.same_space else "features of images and of texts do not lie in one space"
+        aside = {part.name: untrained for part in self.parts if part.plugin.spec.networks and untrained}
+        aside |= {part.name: apart for part in self.parts if part.plugin.spec.same_space and apart}
+        presets = read_preset(self.config.preset)["space"]["parts"] if apart else {}
         return fit_space(
-            self.parts,
+            [part for part in self.parts if aside.get(part.name) != apart or part.name not in presets],
             PartContext(seed=self.config.seed, networks=networks),
             material_of(self.domain, self.sampler(), seed=self.config.seed, device=self.device),
-            aside={part.name: reason for part in self.parts if part.plugin.spec.networks and reason},
+            aside=aside,
             validation=self.domain("target").splits.get("val"),
             margin=self.config.space.margin,
             device=self.device,

@@ -60,6 +60,7 @@ def summarise(
         "words": {
             role: {split: one.as_json() for split, one in found.items()} for role, found in setup.coverages.items()
         },
+        "cut_texts": setup.cut_texts,
         "dropped": {role: len(setup.screened(role).dropped) for role in ROLES},
         "seconds": seconds,
     }

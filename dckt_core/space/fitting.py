@@ -61,5 +61,6 @@ def fit_space(
         return score_view(view, labels, pairs)
 
     if kind == "map":
-        space = space.choose(optional, margin, lambda view: score(view).mean, views)
+        among = {part.name: part.among for part in chosen}
+        space = space.choose(optional, margin, lambda view: score(view).mean, views, among)
     return space, score(space.represent(views["image"], views["text"]))

@@ -23,6 +23,7 @@ class ChosenPart:
         name: as the configuration calls it.
         options: of its plugin, parsed.
         earn: it stays only where validation says that it adds.
+        among: further weights that validation may choose.
     """
 
     name: str
@@ -30,6 +31,7 @@ class ChosenPart:
     options: Any
     weight: float
     earn: bool = False
+    among: tuple[float, ...] = ()
 
     def build(self, context: PartContext) -> GuardedPart:
         with blame(self.plugin):

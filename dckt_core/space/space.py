@@ -10,7 +10,7 @@ network's class probabilities, which are the published method's common represent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,9 +107,15 @@ class Space:
         return cls(material.parts, Description(weights, widths, aside, (), tuple(material.notes)))
 
     def choose(
-        self, optional: Iterable[str], margin: float, score: Callable[[Representation], float], views: Views
+        self,
+        optional: Iterable[str],
+        margin: float,
+        score: Callable[[Representation], float],
+        views: Views,
+        among: Mapping[str, Sequence[float]] | None = None,
     ) -> Space:
-        """The space without the parts that clearly harm, and with those of `optional` that clearly help.
+        """The space without the parts that clearly harm, with those of `optional` that clearly help, and with weights
+        out of `among` that are clearly better.
 
         One change at a time, the best one first, as long as it gains more than `margin`.
 
@@ -117,26 +123,34 @@ class Space:
             optional: parts that are in only where they add.
             score: of a split's representations, the higher the better.
             views: the split's inputs.
+            among: further weights of some parts.
         """
-        everything = list(self.description.weights)
-        optional = [name for name in optional if name in everything]
-        base = [name for name in everything if name not in optional] or everything
+        start, among = self.description.weights, among or {}
+        unproven = {name for name in optional if name in start}
+        kept = {name: weight for name, weight in start.items() if name not in unproven} or dict(start)
         rows = {medium: Rows(self.parts, medium, views[medium]) for medium in MEDIA}
 
-        def reached(names: Sequence[str]) -> float:
-            weights = {name: self.description.weights[name] for name in everything if name in names}
+        def reached(weights: Mapping[str, float]) -> float:
             joined = [_join([(weight, rows[medium][name]) for name, weight in weights.items()]) for medium in MEDIA]
             return score(Representation(*joined))
 
-        kept, best = base, reached(base)
+        def changed() -> Iterator[dict[str, float]]:
+            for name, weight in start.items():
+                for other in dict.fromkeys((0.0, weight, *among.get(name, ()))):
+                    if other != kept.get(name, 0.0):
+                        weights = {**kept, name: other}
+                        yield {name: weights[name] for name in start if weights.get(name)}
+
+        best = reached(kept)
         while True:
-            toggled = [[*kept, name] if name not in kept else [n for n in kept if n != name] for name in everything]
-            tried = [(reached(names), names) for names in toggled if names]
-            highest, names = max(tried, key=lambda one: one[0], default=(best, kept))
+            tried = [(reached(weights), weights) for weights in changed() if weights]
+            highest, weights = max(tried, key=lambda one: one[0], default=(best, kept))
             if highest <= best + margin:
                 break
-            kept, best = names, highest
-        return self.without([name for name in everything if name not in kept])
+            kept, best = weights, highest
+        said = self.description
+        left_out = tuple(name for name in start if name not in kept)
+        return Space(self.parts, Description(kept, said.widths, said.aside, (*said.left_out, *left_out), said.notes))
 
     def without(self, names: Iterable[str]) -> Space:
         """The same space less some parts; the others keep their weights."""

@@ -6,6 +6,7 @@ import copy
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dckt_core.base.errors import DataError
+from dckt_core.contract.pairs import ImageItem, Medium, TextItem
 from dckt_core.contract.protocols import Encoder, EncoderContext, Item
 from dckt_core.contract.specs import EncoderSpec
 from dckt_core.io.tensors import load_weights, save_weights
@@ -27,7 +29,8 @@ def assert_encoder_ok(spec: EncoderSpec[Any], options: Any = None, items: Sequen
 
     Shapes and types; a row does not depend on what stands beside it; the same seed gives the same bits, and equal
     fingerprints equal features; what was learnt from texts comes back from `state`; a trainable module can be copied
-    and trained; nothing global is touched.
+    and trained; where a text is said to be cut, what stands behind it does not matter; an encoder of both media is held
+    to it for either, and its halves lie in one space, or in none; nothing global is touched.
 
     Args:
         options: an instance of `spec.options`; its defaults by default. Choose small sizes: the encoder is built
@@ -41,36 +44,53 @@ def assert_encoder_ok(spec: EncoderSpec[Any], options: Any = None, items: Sequen
     """
     subject = Subject(spec, "encoder", options)
     with tempfile.TemporaryDirectory() as folder:
-        shown = items if items is not None else pictures(Path(folder)) if spec.modality == "image" else texts()
-        subject.require(len(shown) >= 2, "it cannot be checked with fewer than two items")
-        check = _Check(subject, list(shown), Path(folder))
-        with subject.leaves_alone(first_build=True):
-            encoder = check.build()
-        with subject.leaves_alone():  # first, since who draws from a global generator breaks the rules below too
-            check.build()
-            check.form(encoder)
-            inputs = check.inputs(encoder)
-            features = check.features(encoder, inputs)
-        with subject.leaves_alone():
-            check.rows_stand_alone(encoder, inputs, features)
-            check.another_build(encoder, features)
-            check.another_seed(encoder, features)
-            check.rebuilt(encoder, features)
-            if encoder.trainable:
-                check.trains(encoder, inputs)
+        made = []
+        for medium in spec.media:
+            given = items is not None and isinstance(items[0], ImageItem) == (medium == "image")
+            shown = items if given or len(spec.media) == 1 else None
+            made.append(_check_medium(subject, medium, shown, Path(folder)))
+        spaces = {(encoder.space, encoder.dim if encoder.space else 0) for encoder in made}
+        subject.require(len(spaces) == 1, "its halves must lie in one space, with one dim, or say space=None")
+
+
+def _check_medium(subject: Subject, medium: Medium, items: Sequence[Item] | None, folder: Path) -> Encoder:
+    """The encoder of one medium, which keeps the contract."""
+    shown = items if items is not None else pictures(folder) if medium == "image" else texts()
+    subject.require(len(shown) >= 2, "it cannot be checked with fewer than two items")
+    check = _Check(subject, medium, list(shown), folder)
+    with subject.leaves_alone(first_build=True):
+        encoder = check.build()
+    with subject.leaves_alone():  # first, since who draws from a global generator breaks the rules below too
+        check.build()
+        check.form(encoder)
+        inputs = check.inputs(encoder)
+        features = check.features(encoder, inputs)
+    with subject.leaves_alone():
+        check.cuts(encoder)
+        check.rows_stand_alone(encoder, inputs, features)
+        check.another_build(encoder, features)
+        check.another_seed(encoder, features)
+        check.rebuilt(encoder, features)
+        if encoder.trainable:
+            check.trains(encoder, inputs)
+    return encoder
 
 
 class _Check:
-    """One encoder spec, the items that it is shown, and a folder for files."""
+    """One encoder spec, the items of a medium that it is shown, and a folder for files."""
 
-    def __init__(self, subject: Subject, items: list[Item], folder: Path) -> None:
-        self.subject, self.items, self.folder = subject, items, folder
+    def __init__(self, subject: Subject, medium: Medium, items: list[Item], folder: Path) -> None:
+        self.subject, self.medium, self.items, self.folder = subject, medium, items, folder
         self.require = subject.require
 
     def build(self, *, seed: int = 0, learning: bool = True, state: Any = None) -> Encoder:
         """An encoder as a new run builds it, or with a state and no texts as one that is loaded does."""
         context = EncoderContext(
-            seed=seed, cache_dir=self.folder / "cache", texts=TRAINING_TEXTS if learning else (), state=state
+            seed=seed,
+            cache_dir=self.folder / "cache",
+            medium=self.medium,
+            texts=TRAINING_TEXTS if learning else (),
+            state=state,
         )
         with self.subject.blamed("build"):
             encoder = self.subject.spec.build(self.subject.options, context)
@@ -92,14 +112,31 @@ class _Check:
             fits = layer.in_features == widths[-1]
             require(fits, f"head does not continue the module: {layer.in_features} inputs after {widths[-1]} values")
             widths.append(layer.out_features)
+        space = encoder.space
+        require(space is None or (isinstance(space, str) and space and space.isprintable()), "space must be one line")
         if encoder.state is not None:
             self.subject.json_round_trip(encoder.state, "state")
+
+    def cuts(self, encoder: Encoder) -> None:
+        """Where a text is cut, what stands behind it cannot matter."""
+        if encoder.cut is None:
+            return
+        for item in self.items:
+            self.require(isinstance(item, TextItem), "cut is about texts, and it encodes images")
+            assert isinstance(item, TextItem)
+            with self.subject.blamed("cut"):
+                cut = encoder.cut(item.text)
+            self.require(type(cut) is bool, f"cut must say True or False, not {cut!r}")
+            if cut:
+                longer = self.prepared(encoder, [replace(item, text=f"{item.text} more")])
+                same = torch.equal(longer, self.prepared(encoder, [item]))
+                self.require(same, f"it says that it cuts item '{item.id}', and reads what stands behind it")
 
     def inputs(self, encoder: Encoder) -> Tensor:
         """The prepared items [n, ...], the same in one call, one by one and from several threads."""
         inputs = self.prepared(encoder, self.items)
         trailing = tuple(inputs.shape[1:])
-        with ThreadPoolExecutor(THREADS if self.subject.spec.modality == "image" else 1) as pool:
+        with ThreadPoolExecutor(THREADS if self.medium == "image" else 1) as pool:
             singles = list(pool.map(lambda item: self.prepared(encoder, [item]), self.items))
         for number, (item, single) in enumerate(zip(self.items, singles, strict=True)):
             same = tuple(single.shape[1:]) == trailing and single.dtype == inputs.dtype
@@ -188,6 +225,7 @@ class _Check:
                 "without the training texts its fingerprint is another one: what it learns from them belongs in state",
             )
         self.require(again.dim == encoder.dim, "built again from its state it has another dim")
+        self.require(again.space == encoder.space, "built again from its state it lies in another space")
         if state is not None or encoder.trainable:
             file = self.folder / "encoder.safetensors"
             with self.subject.blamed("saving the module's weights"):

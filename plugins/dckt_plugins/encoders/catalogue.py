@@ -54,12 +54,12 @@ class TimmOptions:
 
 @dataclass(frozen=True)
 class OpenClipOptions:
-    """What `--encoder-opt` takes."""
+    """What `--encoder-opt` and `--text-encoder-opt` take."""
 
-    model: Annotated[str, "open_clip's name of a model"] = "ViT-B-32"
+    model: Annotated[str, "open_clip's name of a model, a folder with one, or hf-hub:NAME"] = "ViT-B-32"
     weights: Annotated[
-        str, "a tag of published weights (downloaded by open_clip), none (random), or a file of weights"
-    ] = "laion2b_s34b_b79k"
+        str, "of a named model: pretrained or a tag (downloaded by open_clip), none (random), or a file of weights"
+    ] = "pretrained"
     size: OwnSide = None
     trainable: Trainable = False
 
@@ -119,6 +119,9 @@ class PrecomputedOptions:
     dim: Annotated[int | None, Ge(1), "values of a row, where there is no file: takes rows as they are, no items"] = (
         None
     )
+    space: Annotated[
+        str | None, "a name for what images and texts share: said of both, their rows compare with one another"
+    ] = None
 
 
 @hookimpl
@@ -138,6 +141,7 @@ def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
             summary="any torchvision classification model, up to its last features",
             options=TorchvisionOptions,
             build="dckt_plugins.encoders.torchvision:build",
+            models="dckt_plugins.encoders.torchvision:known_models",
             api="1.0",
         ),
         EncoderSpec(
@@ -146,14 +150,16 @@ def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
             summary="any image model of timm, pooled features (extra: timm)",
             options=TimmOptions,
             build="dckt_plugins.encoders.timm:build",
+            models="dckt_plugins.encoders.timm:known_models",
             api="1.0",
         ),
         EncoderSpec(
             name="open-clip",
-            modality="image",
-            summary="image embeddings of a CLIP model (extra: open-clip)",
+            modality="both",
+            summary="images and texts in the space of a CLIP model of open_clip (extra: open-clip)",
             options=OpenClipOptions,
             build="dckt_plugins.encoders.open_clip:build",
+            models="dckt_plugins.encoders.open_clip:known_models",
             api="1.0",
         ),
         EncoderSpec(

@@ -37,7 +37,7 @@ def _build(options: PrecomputedOptions, medium: Medium) -> Encoder:
     if options.dim is not None:
         if (options.target, options.source) != (None, None):
             raise UsageError(f"encoder '{name}': {flag} dim=N is for rows without a file; the files say it themselves")
-        return _of_rows(name, medium, options.dim)
+        return _of_rows(name, medium, options.dim, options.space)
     if options.target is None:
         raise UsageError(f"encoder '{name}' needs {flag} target=FILE, and source=FILE for training")
     given: dict[Role, tuple[str | None, str | None]] = {
@@ -73,17 +73,19 @@ def _build(options: PrecomputedOptions, medium: Medium) -> Encoder:
         dim=dim,
         fingerprint=f"{name}/{_digest(options)}",
         cached=False,  # the cache knows items by what they hold, and these features go by ids
+        space=options.space,
     )
 
 
-def _of_rows(name: str, medium: Medium, dim: int) -> Encoder:
+def _of_rows(name: str, medium: Medium, dim: int, space: str | None) -> Encoder:
     """For who has rows at hand, whose encoder nobody else knows."""
 
     def refuse(items: Sequence[Item]) -> Tensor:
         raise UsageError(f"encoder '{name}' has no file of features, and takes no {medium}s: give rows of {dim} values")
 
     module = nn.Identity()
-    return Encoder(prepare=refuse, module=module, dim=dim, fingerprint=f"{name}/rows of {dim}", cached=False)
+    fingerprint = f"{name}/rows of {dim}"
+    return Encoder(prepare=refuse, module=module, dim=dim, fingerprint=fingerprint, cached=False, space=space)
 
 
 def _digest(options: PrecomputedOptions) -> str:

@@ -62,6 +62,12 @@ def build(options: TimmOptions, context: EncoderContext) -> Encoder:
     )
 
 
+def known_models() -> list[str]:
+    """timm's names, with the tags of published weights and without."""
+    timm: Any = need("timm", of="encoder 'timm'", extra="timm")
+    return [*timm.list_models(), *timm.list_pretrained()]
+
+
 def _check_known(timm: Any, model: str) -> None:
     """Says the nearest name where there is no such model, or no such tag of it; timm knows too many to list all."""
     architecture = model.partition(".")[0]

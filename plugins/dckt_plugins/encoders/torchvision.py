@@ -25,7 +25,7 @@ def build(options: TorchvisionOptions, context: EncoderContext) -> Encoder:
     """
     from torchvision import models
 
-    known = models.list_models(module=models)
+    known = known_models()
     if options.model not in known:
         raise UsageError(
             f"torchvision has no classification model '{options.model}': {did_you_mean(options.model, known)}"
@@ -65,6 +65,14 @@ def build(options: TorchvisionOptions, context: EncoderContext) -> Encoder:
         resampling=Image.Resampling[transforms.interpolation.name],
         trainable=options.trainable,
     )
+
+
+def known_models() -> list[str]:
+    """torchvision's names of classification models."""
+    from torchvision import models
+
+    names: list[str] = models.list_models(module=models)
+    return names
 
 
 def take_off_last_layer(network: nn.Module) -> None:

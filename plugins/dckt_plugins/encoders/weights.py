@@ -69,9 +69,15 @@ def fitting(
             raise DataError(
                 f"{named}: not {network}'s weights: '{name}' is {tuple(found.shape)}, not {tuple(value.shape)}"
             )
-        if not torch.isfinite(found).all():
-            raise DataError(f"{named}: '{name}' holds numbers that are not finite")
+    check_finite({name: weights[name] for name in wanted}, named=named)
     return {name: weights[name].to(value.dtype) for name, value in wanted.items()}
+
+
+def check_finite(weights: Mapping[str, Tensor], *, named: str) -> None:
+    """Raises DataError where a tensor holds numbers that are not finite."""
+    for name, value in weights.items():
+        if not torch.isfinite(value).all():
+            raise DataError(f"{named}: '{name}' holds numbers that are not finite")
 
 
 def load_into(network: nn.Module, weights: Mapping[str, Tensor], *, named: str, network_name: str) -> None:

@@ -198,6 +198,18 @@ def test_one_change_at_a_time_as_long_as_it_gains_more_than_the_margin(
     assert set(space.description.left_out) == set("abc") - set(kept)
 
 
+def test_a_part_may_take_another_weight() -> None:
+    """Where its further weights are clearly better on validation: here as large as it may be."""
+
+    def score(view: Representation) -> float:
+        return float(view.image[0, 3:7].norm()) if view.image.shape[1] == 12 else 0.0  # the root of the weight of `b`
+
+    space = fitted(*WIDE)
+    assert space.choose([], 0.02, score, VIEWS, {"b": (0.5, 4.0)}).description.weights == {"a": 1, "b": 4, "c": 1}
+    assert space.choose([], 1.0, score, VIEWS, {"b": (0.5, 4.0)}).description.weights == {"a": 1, "b": 1, "c": 1}
+    assert space.choose(["b"], 0.02, score, VIEWS, {"b": (4.0,)}).description.weights == {"a": 1, "b": 4, "c": 1}
+
+
 def test_probabilities_are_those_of_the_last_part_that_tells_classes() -> None:
     space = fitted(part("a", classes=True), part("b", lambda: Columns(slice(1, 4)), classes=True), part("c"))
     assert torch.equal(space.probabilities("image", IMAGES), IMAGES[:, 1:4] * len(TARGET.train))

@@ -123,6 +123,49 @@ def test_a_text_encoder_that_learns_words_passes() -> None:
     assert_encoder_ok(vocabulary())
 
 
+def halves(**fields: Any) -> EncoderSpec[Any]:
+    """An encoder of both media: the first characters of a text, as a picture's pixels are read."""
+
+    def build(options: Options, context: EncoderContext) -> Encoder:
+        layer = context.once("layer", lambda: linear(context))
+
+        def letters(items: Sequence[Any]) -> Tensor:
+            codes = [[*map(ord, item.text[:16])] for item in items]
+            return torch.tensor([line + [0] * (16 - len(line)) for line in codes]) / 1000
+
+        said: dict[str, Any] = {"space": "mine", "fingerprint": f"{context.medium}/{context.seed}"}
+        if context.medium == "text":
+            said |= {"cut": lambda text: len(text) > 16}
+        made = Encoder(prepare=prepare if context.medium == "image" else letters, module=layer, dim=DIM, **said)
+        return replace(made, **{name: say(context.medium) for name, say in fields.items()})
+
+    return spec(build, modality="both")
+
+
+def test_an_encoder_of_both_media_passes() -> None:
+    assert_encoder_ok(halves())
+    assert_encoder_ok(halves(space=lambda medium: None))
+    assert_encoder_ok(halves(cut=lambda medium: None))
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"space": lambda medium: medium}, "its halves must lie in one space, with one dim, or say space=None"),
+        ({"space": lambda medium: "two\nlines"}, "space must be one line"),
+        ({"cut": lambda medium: len}, "cut is about texts, and it encodes images"),
+        ({"cut": lambda medium: len if medium == "text" else None}, "cut must say True or False, not 29"),
+        (
+            {"cut": lambda medium: (lambda text: len(text) > 3) if medium == "text" else None},
+            "it says that it cuts item 'text-1', and reads what stands behind it",
+        ),
+    ],
+)
+def test_halves_that_break_a_rule(fields: dict[str, Any], rule: str) -> None:
+    with pytest.raises(AssertionError, match=rule):
+        assert_encoder_ok(halves(**fields))
+
+
 def counts_calls() -> Callable[[Any, EncoderContext], Encoder]:
     class Counting(nn.Module):
         calls: Tensor

@@ -9,7 +9,7 @@ from PIL import Image
 
 from dckt_core.contract.discovery import discover
 from dckt_core.contract.options import parse_options
-from dckt_core.contract.pairs import ImageItem, TextItem
+from dckt_core.contract.pairs import ImageItem, Medium, TextItem
 from dckt_core.contract.protocols import Encoder, EncoderContext
 
 Build = Callable[..., Encoder]
@@ -26,11 +26,21 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         seed: int = 0,
         texts: Sequence[str] = (),
         state: Mapping[str, Any] | None = None,
+        medium: Medium | None = None,
+        shared: dict[Any, Any] | None = None,
         **options: Any,
     ) -> Encoder:
         spec = registry.find("encoder", name).spec
         parsed = parse_options(spec, options, where=f"encoder '{name}'")
-        return spec.build(parsed, EncoderContext(seed=seed, cache_dir=cache_dir, texts=texts, state=state))
+        said = EncoderContext(
+            seed=seed,
+            cache_dir=cache_dir,
+            texts=texts,
+            state=state,
+            medium=medium,
+            shared={} if shared is None else shared,
+        )
+        return spec.build(parsed, said)
 
     return build
 

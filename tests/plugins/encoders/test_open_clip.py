@@ -1,19 +1,24 @@
-"""What open_clip alone has: tags of weights, their colours and activations, and a text half that is left out."""
+"""What open_clip alone has: two halves of one model, tags of weights with their colours and activations, folders."""
 
 from __future__ import annotations
 
 import json
 import logging
+import shutil
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from dckt_core.base.errors import DataError, UsageError
+from dckt_core.contract.pairs import ImageItem
 from dckt_plugins.encoders.catalogue import OpenClipOptions
+from dckt_plugins.encoders.open_clip import USUAL
 from dckt_plugins.extras import quiet_root_logger
-from tests.support.encoding import features, seeded
+from tests.support.encoding import encode, features, seeded
 from tests.support.needs import part
+from tests.support.tolerance import assert_same, path_terms
 
 open_clip = part("open_clip")
 FROM_DOWNLOAD = "open_clip.factory.download_pretrained"
@@ -73,9 +78,15 @@ def test_published_weights_come_with_their_activation(build, monkeypatch, networ
         assert [type(block.mlp.gelu).__name__ for block in half.transformer.resblocks] == [activation] * 2
 
 
-def test_the_default_is_published():
-    options = OpenClipOptions()
-    assert options.weights in open_clip.list_pretrained_tags_by_model(options.model)
+def test_the_default_is_published(monkeypatch, build):
+    model = OpenClipOptions().model
+    assert USUAL in open_clip.list_pretrained_tags_by_model(model)
+    asked = []
+    monkeypatch.setattr(FROM_DOWNLOAD, lambda published, **kwargs: asked.append(published) or 1 / 0)
+    for name, tag in ((model, USUAL), (TINY, "plain")):
+        with pytest.raises(UsageError, match=f"open_clip's weights {tag} of {name} cannot be downloaded"):
+            build("open-clip", model=name)
+        assert asked.pop() == open_clip.get_pretrained_cfg(name, tag)
 
 
 def test_colours_are_those_of_the_published_weights(build, monkeypatch):
@@ -127,3 +138,145 @@ def test_it_prints_nothing_and_leaves_the_root_logger_alone(build, capfd, monkey
     build("open-clip", model=TINY, weights="none", size=64)
     assert capfd.readouterr() == ("", "")
     assert logging.getLogger().handlers == []
+
+
+# --- both halves ------------------------------------------------------------------------------------------------
+
+LINES = ["Two dogs run along the beach.", "Dogs", "犬が海辺を走る", "🐶", ""]
+
+
+def both(build, **options):
+    shared = {}
+    return [build("open-clip", medium=medium, shared=shared, **options) for medium in ("image", "text")], shared
+
+
+@pytest.mark.numerics
+def test_both_halves_are_the_librarys_own(build, pictures, network, file):
+    (image, text), shared = both(build, model=TINY, weights=str(file))
+    assert len(shared) == 1, "the model is loaded once for both"
+    assert (image.dim, text.dim) == (24, 24)
+    assert image.space == text.space is not None
+    tokens = open_clip.get_tokenizer(TINY)(LINES)
+    with torch.no_grad():
+        texts = network.encode_text(tokens, normalize=True)
+        images = network.encode_image(image.module.normalized(image.prepare(pictures)), normalize=True)
+    assert_same(encode(text, *LINES), texts, terms=path_terms(network))
+    assert_same(features(image, pictures), images, terms=path_terms(network))
+
+
+def test_a_trained_model_alone_names_a_space(build, network, file, tmp_path):
+    assert build("open-clip", medium="text", model=TINY, weights="none").space is None
+    save_file(network.visual.state_dict(), tmp_path / "half.safetensors")
+    assert build("open-clip", medium="image", model=TINY, weights=str(tmp_path / "half.safetensors")).space is None
+    with pytest.raises(
+        DataError, match=r"^the weights of dckt-tiny are those of its image half alone, and not of texts"
+    ):
+        build("open-clip", medium="text", model=TINY, weights=str(tmp_path / "half.safetensors"))
+    sized = build("open-clip", medium="image", model=TINY, weights=str(file))
+    assert sized.space == build("open-clip", medium="text", model=TINY, weights=str(file)).space
+
+
+def test_the_text_half_by_itself(build, network, file, tmp_path):
+    with quiet_root_logger():
+        custom = seeded(open_clip.create_model, TINY, pretrained=str(file), force_custom_text=True)
+    save_file(custom.text.state_dict(), tmp_path / "texts.safetensors")
+    half = build("open-clip", medium="text", model=TINY, weights=str(tmp_path / "texts.safetensors"))
+    whole = build("open-clip", medium="text", model=TINY, weights=str(file))
+    assert torch.equal(encode(half, *LINES), encode(whole, *LINES))
+    assert half.space is None
+
+
+def test_texts_longer_than_the_context_are_cut_and_told_of(build, file):
+    text = build("open-clip", medium="text", model=TINY, weights=str(file))
+    six, seven = "a dog and a red ball", "a dog and a red ball too"  # begin and end of a text are tokens as well: 8
+    assert [text.cut(line) for line in ("", six, seven)] == [False, False, True]
+    assert torch.equal(encode(text, seven), encode(text, f"{seven} many"))
+    assert not torch.equal(encode(text, six), encode(text, "a dog and a red"))
+
+
+def test_models_that_squash_their_pictures(build, monkeypatch, tmp_path):
+    """As the SigLIP models do; told by the published weights, or by a folder."""
+    published = open_clip.pretrained._PRETRAINED[TINY]["plain"] | {"resize_mode": "squash"}
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, TINY, {"plain": published})
+    left = Image.new("RGB", (30, 10), "red")
+    left.paste("blue", (0, 0, 10, 10))
+    left.save(tmp_path / "wide.png")
+    prepared = build("open-clip", model=TINY, weights="none").prepare([ImageItem("wide", tmp_path / "wide.png")])[0]
+    assert prepared[:, 32, 4].tolist() == [0, 0, 255]
+    assert prepared[:, 32, 60].tolist() == [255, 0, 0]
+
+
+# --- folders ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(network, tmp_path):
+    """A model with its configuration and weights, as they lie on the Hugging Face Hub."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    colours = {"mean": [0.4] * 3, "std": [0.3] * 3, "interpolation": "bilinear", "resize_mode": "squash"}
+    config = {"model_cfg": open_clip.get_model_config(TINY), "preprocess_cfg": colours}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    save_file(network.state_dict(), folder / "open_clip_model.safetensors")
+    return folder
+
+
+def test_a_folder_has_all_that_a_model_needs(build, folder, file, pictures, tmp_path):
+    (image, text), shared = both(build, model=str(folder))
+    assert len(shared) == 1
+    assert image.space == text.space is not None
+    assert torch.equal(
+        encode(text, *LINES), encode(build("open-clip", medium="text", model=TINY, weights=str(file)), *LINES)
+    )
+    assert image.module.normalized.mean.flatten().tolist() == pytest.approx([0.4] * 3)
+    assert features(image, pictures).shape == (3, 24)
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    assert build("open-clip", medium="text", model=str(moved)).fingerprint == text.fingerprint
+    with pytest.raises(UsageError, match=r"model has its weights with it: leave weights= out$"):
+        build("open-clip", medium="text", model=str(folder), weights="none")
+
+
+def test_a_folder_that_would_run_code_is_refused(build, folder, network, tmp_path):
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"]["tokenizer_kwargs"] = {"trust_remote_code": True}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    with pytest.raises(DataError, match=r"model: not a model of open_clip: it asks for code of its own to be run"):
+        build("open-clip", medium="text", model=str(folder))
+
+
+def test_weights_that_would_run_code_are_refused(build, folder, network, tmp_path):
+    (folder / "open_clip_model.safetensors").unlink()
+    torch.save(network.state_dict() | {"x": Runs(tmp_path / "ran")}, folder / "open_clip_pytorch_model.bin")
+    with pytest.raises(DataError, match=r"model: not a model of open_clip: "):
+        build("open-clip", medium="text", model=str(folder))
+    assert not (tmp_path / "ran").exists()
+    (folder / "open_clip_pytorch_model.bin").unlink()
+    with pytest.raises(DataError, match=r"model: not a model of open_clip: "):
+        build("open-clip", medium="text", model=str(folder))
+
+
+class Runs:
+    """A pickle that makes a file when it is read."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return open, (str(self.file), "w")
+
+
+def test_a_tokenizer_that_must_be_asked_for(build, monkeypatch):
+    """Those of the SigLIP models are published elsewhere."""
+    part("transformers")
+
+    def refuse(*args, **kwargs):
+        raise OSError("no route\nto host")
+
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", refuse)
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, TINY, siglip := open_clip.get_model_config(TINY))
+    siglip["text_cfg"]["hf_tokenizer_name"] = "nobody/nothing"
+    message = (
+        r"^the tokenizer of dckt-tiny cannot be downloaded \(no route to host\); take --text-encoder-opt model=FOLDER"
+    )
+    with pytest.raises(UsageError, match=message):
+        build("open-clip", medium="text", model=TINY, weights="none")
