@@ -31,8 +31,8 @@ def test_the_figures_are_those_that_training_ended_with(run: str, capsys: Captur
     told_now = told(capsys, run, "--checkpoint", checkpoint)
     told_then = json.loads(Path(run, "summary.json").read_text())["test"]["map"]
     for task in ("image_to_text", "text_to_image", "mean"):
-        assert told_now["tasks"][task]["map"] == pytest.approx(told_then[checkpoint][task]["value"], abs=1e-6)
-        assert told_now["tasks"][task]["interval"] == pytest.approx(told_then[checkpoint][task]["interval"], abs=1e-6)
+        assert told_now["tasks"][task]["map"] == approx(told_then[checkpoint][task]["value"], terms=SMALL)
+        assert told_now["tasks"][task]["interval"] == approx(told_then[checkpoint][task]["interval"], terms=SMALL)
         assert told_now["tasks"][task]["chance"] == pytest.approx(told_then["chance"][task])
     assert (told_now["run"], told_now["checkpoint"], told_now["split"], told_now["pairs"]) == (
         run, checkpoint, "test", 8,

@@ -12,6 +12,7 @@ from PIL import Image
 from dckt_cli.main import main
 from dckt_core import load
 from tests.support.commands import BROKEN, Dckt
+from tests.support.tolerance import SMALL, approx
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 210)}
 QUICK = {
@@ -134,7 +135,7 @@ def test_a_strangers_part_trains_and_is_read_back(
     capsys.readouterr()
     assert main(["evaluate", str(run), "--json"]) == 0
     again, first = json.loads(capsys.readouterr().out), summary["test"]["map"]["space"]
-    assert again["tasks"]["mean"]["map"] == pytest.approx(first["mean"]["value"], abs=1e-6)
+    assert again["tasks"]["mean"]["map"] == approx(first["mean"]["value"], terms=SMALL)
     monkeypatch.setenv("DCKT_LOAD_PLUGINS", "")
     assert main(["evaluate", str(run)]) == 2
 

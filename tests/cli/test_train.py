@@ -34,6 +34,7 @@ from tests.support.squares import (
     flags,
     weights,
 )
+from tests.support.tolerance import SMALL, approx
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def test_an_encoder_that_trains_along(train: Train, capsys: Capture) -> None:
         assert any((before[name] != after[name]).any() for name in convolutions), "the convolutions learn"
     assert main(["evaluate", "runs/a", "--json", "--quiet"]) == 0
     figures = json.loads(capsys.readouterr().out)["tasks"]
-    assert figures["mean"]["map"] == pytest.approx(told["test"]["map"]["after"]["mean"]["value"], abs=1e-6)
+    assert figures["mean"]["map"] == approx(told["test"]["map"]["after"]["mean"]["value"], terms=SMALL)
     assert main(["evaluate", "runs/a", "--checkpoint", "control"]) == 3
     assert "runs/a: has no control" in error(capsys)
 
@@ -456,7 +457,7 @@ def test_the_preset_tuned_trains_and_is_read_back_as_it_was_scored(train: Train,
         capsys.readouterr()
         assert main(["evaluate", "runs/a", "--json", "--checkpoint", checkpoint]) == 0
         again = json.loads(capsys.readouterr().out)["tasks"]["mean"]
-        assert again["map"] == pytest.approx(told[row]["mean"]["value"], abs=1e-6)
+        assert again["map"] == approx(told[row]["mean"]["value"], terms=SMALL)
     assert main(["search", "runs/a", "--text", "a red square", "-k", "2"]) == 0
     assert "red" in capsys.readouterr().out
 

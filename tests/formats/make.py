@@ -19,7 +19,7 @@ from dckt_core.data.feature_cache import write_segment
 from dckt_core.engine.snapshot import Snapshot
 from dckt_core.runs.model import load
 from tests.support.squares import write_squares
-from tests.support.trainings import ending, trainer
+from tests.support.trainings import SNAPSHOT, STOPPED_AFTER, ending, trainer
 
 HERE = Path(__file__).parent
 COLOURS = {"red": (255, 0, 0), "green": (0, 160, 0)}
@@ -36,8 +36,6 @@ TINY: dict[str, Any] = {
     "transfer.updates": 2,
     "transfer.control": False,
 }
-SNAPSHOT: dict[str, Any] = {"network__media_width": 2, "network__common_width": 2, "transfer__control": False}
-STOPPED_AFTER = 12
 
 
 def run_folder(folder: Path) -> None:

@@ -11,9 +11,8 @@ import torch
 from dckt_core.data.feature_cache import read_segment
 from dckt_core.engine.snapshot import FORMAT, SnapshotFolder, load_snapshot
 from dckt_core.runs.model import MODEL_FORMAT, load
-from tests.formats.make import SNAPSHOT, STOPPED_AFTER
-from tests.support.tolerance import SMALL, assert_same
-from tests.support.trainings import ending, trainer
+from tests.support.tolerance import SMALL, approx, assert_same
+from tests.support.trainings import SNAPSHOT, STOPPED_AFTER, ending, trainer
 
 pytestmark = pytest.mark.numerics
 
@@ -45,7 +44,7 @@ def test_a_stopped_training_goes_on(folder: Path) -> None:
     assert (made.state.at.phase, made.state.at.update) == ("transfer", STOPPED_AFTER - 10)
     score = ending(made)["after"].score
     expected = json.loads((folder / "expected-score.json").read_text())
-    assert [score.image_to_text, score.text_to_image] == pytest.approx(expected, abs=1e-3)
+    assert [score.image_to_text, score.text_to_image] == approx(expected, terms=SMALL)
 
 
 @pytest.mark.parametrize("folder", FORMATS, ids=lambda folder: folder.name)

@@ -79,7 +79,8 @@ def test_the_same_generator_gives_the_same_p_and_float32_about_the_same() -> Non
     first, second = (permutation_test(x, y, generator=seeded(3)) for _ in range(2))
     assert first == second
     single = permutation_test(x.float(), y.float(), generator=seeded(3))
-    assert single.p_value == pytest.approx(first.p_value, abs=0.002)
+    near = 2  # of the 999 orders, at most, are no further than rounding from the one there is
+    assert single.p_value == pytest.approx(first.p_value, abs=near / 1000)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from dckt_cli.main import main
 from tests.support.squares import SIZES, TARGET, Capture, Train, edit, error, weights
+from tests.support.tolerance import SMALL, approx
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_skip_drops_counts_and_lists(train: Train, spoilt: Path, capsys: Capture
     assert "bad pairs dropped: 0 of the source, 3 of the target; see runs/b/dropped.jsonl" in capsys.readouterr().out
     assert main(["evaluate", "runs/a", "--json", "--quiet"]) == 0
     figures = json.loads(capsys.readouterr().out)["tasks"]
-    assert figures["mean"]["map"] == pytest.approx(summary["test"]["map"]["after"]["mean"]["value"], abs=1e-6)
+    assert figures["mean"]["map"] == approx(summary["test"]["map"]["after"]["mean"]["value"], terms=SMALL)
     assert main(["search", "runs/a", "--text", "a red square", "--k", "3", "--quiet"]) == 0
 
 

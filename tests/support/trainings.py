@@ -15,6 +15,11 @@ from dckt_core.engine.snapshot import Snapshot, load_snapshot
 from dckt_core.method.loop import Trainer
 from tests.support import tiny
 
+SNAPSHOT: dict[str, Any] = {"network__media_width": 2, "network__common_width": 2, "transfer__control": False}
+"""The training that every format of tests/formats keeps a snapshot of."""
+STOPPED_AFTER = 12
+"""Its updates until then."""
+
 
 class Remembering:
     """A sampler whose choice depends on how often it was asked."""

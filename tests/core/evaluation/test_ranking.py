@@ -246,8 +246,8 @@ def test_equals_the_definition(problem: dict[str, Any], k: int, chunk: int) -> N
         if _is_clear(problem["queries"][row], problem["gallery"]):
             at_k = ranking.at[k]
             got = [ranking.ap, at_k.ap, at_k.precision, at_k.recall]
-            assert [float(column[row]) for column in got] == pytest.approx(
-                [float(column[row]) for column in (ap, ap_at_k, precision, recall)], abs=1e-12
+            assert [float(column[row]) for column in got] == approx(
+                [float(column[row]) for column in (ap, ap_at_k, precision, recall)], terms=SMALL
             )
 
 

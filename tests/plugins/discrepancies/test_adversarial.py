@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dckt_plugins.discrepancies.adversarial import Discriminators, ReverseGradient, reversal_factor
 from dckt_plugins.discrepancies.catalogue import AdversarialOptions
-from tests.support.tolerance import assert_same
+from tests.support.tolerance import approx, assert_same
 
 pytestmark = pytest.mark.numerics
 
@@ -27,7 +27,7 @@ def rows(n: int, d: int = 3, *, seed: int = 0, shift: float = 0.0) -> Tensor:
 @given(progress=st.floats(0, 1), strength=st.floats(0.1, 5), gamma=st.floats(0.1, 50))
 def test_the_schedule_rises_from_nothing_to_the_strength(progress: float, strength: float, gamma: float) -> None:
     factor = reversal_factor(progress, strength, gamma)
-    assert factor == pytest.approx(strength * math.tanh(gamma * progress / 2), abs=1e-9)
+    assert factor == approx(strength * math.tanh(gamma * progress / 2), scale=strength)
     assert 0 <= factor <= strength
     assert reversal_factor(0.0, strength, gamma) == 0.0
 

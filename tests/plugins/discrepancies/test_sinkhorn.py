@@ -54,9 +54,9 @@ def test_little_entropy_gives_the_cost_of_the_best_matching_and_much_that_of_the
     x, y = rows(6, 2), rows(6, 2, seed=1, shift=1.0)
     cost = (x[:, None] - y).square().sum(dim=2).numpy()
     matching = float(cost[linear_sum_assignment(cost)].mean())
-    assert float(divergence(x, y, 2e-3)) == pytest.approx(matching, rel=1e-2)
+    assert float(divergence(x, y, 2e-3)) == pytest.approx(matching, rel=1e-2)  # the limit is not reached
     means = float((x.mean(0) - y.mean(0)).square().sum())
-    assert float(divergence(x, y, 1e5)) == pytest.approx(means, rel=1e-3)
+    assert float(divergence(x, y, 1e5)) == pytest.approx(means, rel=1e-3)  # nor this one
 
 
 def test_one_row_against_one_is_their_distance_and_less_where_mass_may_be_left() -> None:
@@ -70,7 +70,8 @@ def test_one_row_against_one_is_their_distance_and_less_where_mass_may_be_left()
 
 def test_firm_marginals_are_those_of_the_balanced_plan() -> None:
     x, y = rows(5, 3), rows(7, 3, seed=1, shift=0.5)
-    assert float(divergence(x, y, rho=1e5)) == pytest.approx(float(divergence(x, y)), rel=1e-3)
+    firm = float(divergence(x, y, rho=1e5))
+    assert firm == pytest.approx(float(divergence(x, y)), rel=1e-3)  # they hold in the limit
     assert float(divergence(x, y, rho=0.1)) < float(divergence(x, y, rho=1.0)) < float(divergence(x, y))
 
 
@@ -101,16 +102,17 @@ def test_far_apart_and_far_from_the_origin_nothing_overflows() -> None:
     x, y = rows(5, 3, shift=1e4), rows(6, 3, seed=1, shift=-1e4)
     x.requires_grad_()
     value = sinkhorn_divergence(x, y, eps=1e-2).value
-    assert float(value) == pytest.approx(12e8, rel=1e-3)
+    assert float(value) == pytest.approx(12e8, rel=1e-3)  # rows scatter by 1, and the means are 2e4 apart
     assert torch.isfinite(torch.autograd.grad(value, x)[0]).all()
 
 
 def test_a_layers_unit_is_the_mean_distance_of_its_rows(build: Any) -> None:
-    sinkhorn = build("sinkhorn", tolerance=1e-9)
+    tolerance = 1e-9
+    sinkhorn = build("sinkhorn", tolerance=tolerance)
     x, y = rows(6, 5), rows(9, 5, seed=1, shift=1.0)
     value = float(sinkhorn(x, y))
     assert value > 0.1
-    assert float(sinkhorn(100 * x + 7, 100 * y + 7)) == pytest.approx(value, rel=1e-6)
+    assert float(sinkhorn(100 * x + 7, 100 * y + 7)) == pytest.approx(value, rel=1_000 * tolerance)
     assert float(build("sinkhorn", rho=0.5)(x, y)) < value
 
 

@@ -14,7 +14,7 @@ from dckt_core.data.manifest import load_manifest
 from dckt_plugins.encoders.words import words_of
 from tests.support.data import optional_data
 from tests.support.encoding import encode
-from tests.support.tolerance import assert_same
+from tests.support.tolerance import approx, assert_same
 
 TEXTS = ["Two dogs run along the beach.", "A cat sleeps on the sofa", "犬が海辺を走る", "كلبان يركضان على الشاطئ"] * 2
 
@@ -62,10 +62,10 @@ def test_weights_are_those_of_the_words_that_are_read(build, file):
     numbers = {word: number for number, word in enumerate(encoder.state["words"], start=1)}
     weights = {word: float(encoder.module.weights[number]) for word, number in numbers.items()}
     expected = {"dogs": 1, "run": math.log(3 / 2) + 1, "cat": math.log(3 / 2) + 1}
-    assert weights == pytest.approx(expected, rel=1e-6)
+    assert weights == approx(expected, scale=2, dtype=torch.float32)
     only_beyond = build("mean-vectors", texts=["dogs run cat", "dogs run"], vectors=file, max_words=2)
     row = only_beyond.state["words"].index("cat") + 1
-    assert float(only_beyond.module.weights[row]) == pytest.approx(math.log(3) + 1, rel=1e-6)
+    assert float(only_beyond.module.weights[row]) == approx(math.log(3) + 1, scale=2, dtype=torch.float32)
 
 
 @given(st.lists(st.sampled_from(["dogs", "run", "cat"]), min_size=1, max_size=9), st.integers(2, 4), st.randoms())

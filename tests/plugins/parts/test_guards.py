@@ -20,6 +20,7 @@ from dckt_plugins.parts.cca import Scale
 from dckt_plugins.parts.students import Pool, agree
 from dckt_plugins.parts.transport import ENTROPIES, kept_neighbours
 from tests.support import tiny
+from tests.support.tolerance import SMALL, assert_same
 
 REGISTRY = load_registry(plugins=False)
 CLASSES, DIM = 10, 40
@@ -222,8 +223,8 @@ def test_students_show_samplers_places_as_common_layers() -> None:
     space = fitted(source, without_labels(TARGET), "correlation", "class-names", "students", sampler=spy)
     places = space.parts["correlation"]
     assert torch.equal(spy.source_labels, SOURCE.image_labels[3:])
-    assert torch.allclose(spy.source[:197], places.rows("image", SOURCE.images[3:], {}), atol=1e-5)
-    assert torch.allclose(spy.source[197:], places.rows("text", SOURCE.texts[3:], {}), atol=1e-5)
+    assert_same(spy.source[:197], places.rows("image", SOURCE.images[3:], {}), terms=SMALL)
+    assert_same(spy.source[197:], places.rows("text", SOURCE.texts[3:], {}), terms=SMALL)
     assert len(spy.target) == 2 * len(spy.labels) == 2 * TARGET.pairs
 
 
