@@ -65,6 +65,20 @@ class OpenClipOptions:
 
 
 @dataclass(frozen=True)
+class TransformersOptions:
+    """What `--encoder-opt` and `--text-encoder-opt` take."""
+
+    model: Annotated[str, "a folder with a saved model, or a published name (downloaded once by the library)"] = (
+        "openai/clip-vit-base-patch32"
+    )
+    revision: Annotated[str, "of a published model: a branch, a tag or a commit"] = "main"
+    max_tokens: Annotated[
+        int | None, Ge(4), Le(32_768), "tokens of a text that are read; by default as many as the model has places for"
+    ] = None
+    trainable: Trainable = False
+
+
+@dataclass(frozen=True)
 class WordCNNOptions:
     """What `--text-encoder-opt` takes."""
 
@@ -160,6 +174,14 @@ def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
             options=OpenClipOptions,
             build="dckt_plugins.encoders.open_clip:build",
             models="dckt_plugins.encoders.open_clip:known_models",
+            api="1.0",
+        ),
+        EncoderSpec(
+            name="transformers",
+            modality="both",
+            summary="images and texts in the space of CLIP, SigLIP and their kin (extra: transformers)",
+            options=TransformersOptions,
+            build="dckt_plugins.encoders.transformers:build",
             api="1.0",
         ),
         EncoderSpec(

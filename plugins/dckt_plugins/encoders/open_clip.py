@@ -24,8 +24,9 @@ from dckt_core import (
     tensors_digest,
 )
 from dckt_plugins.encoders.catalogue import OpenClipOptions
+from dckt_plugins.encoders.hugging_face import spelling
 from dckt_plugins.encoders.image_network import image_encoder
-from dckt_plugins.encoders.text_network import TextNetwork, spelling
+from dckt_plugins.encoders.text_network import TextNetwork
 from dckt_plugins.encoders.weights import (
     ALTERNATIVES,
     check_finite,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from dckt_core import DataError, Encoder, EncoderContext, TextItem, UsageError, tensors_digest
 from dckt_plugins.encoders.catalogue import SentenceTransformersOptions
+from dckt_plugins.encoders.hugging_face import no_bars, spelling
 from dckt_plugins.encoders.weights import downloaded, one_line
 from dckt_plugins.extras import need
 
@@ -46,7 +46,7 @@ def build(options: SentenceTransformersOptions, context: EncoderContext) -> Enco
     folder = Path(options.model)
 
     def load() -> Any:
-        with _no_bars():
+        with no_bars(of=WHO, extra=EXTRA):
             return library.SentenceTransformer(
                 options.model, device="cpu", local_files_only=folder.is_dir(), model_kwargs={"dtype": torch.float32}
             ).eval()
@@ -74,33 +74,22 @@ def build(options: SentenceTransformersOptions, context: EncoderContext) -> Enco
         tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=most, return_tensors="pt")
         return torch.stack([tokens["input_ids"], tokens["attention_mask"]], dim=1).int()
 
+    def cut(text: str) -> bool:
+        return bool(len(tokenizer(prompt + text, truncation=True, max_length=most + 1)["input_ids"]) > most)
+
     return Encoder(
         prepare=prepare,
         module=SentenceEmbedding(network),
         dim=network.get_embedding_dimension(),
         fingerprint=f"{fingerprint}/{most}",
+        cut=cut,
     )
 
 
 def _digest(network: Any) -> str:
     """Names the weights, the tokenizer, and how tokens become one vector: 16 hexadecimal digits."""
-    tokenizer = network.tokenizer
-    spelled = tokenizer.backend_tokenizer.to_str() if tokenizer.is_fast else str(sorted(tokenizer.get_vocab().items()))
     steps = [(type(step).__name__, str(getattr(step, "pooling_mode", ""))) for step in network]
-    said = f"{tensors_digest(network.state_dict())}\n{steps}\n{network.default_prompt_name}\n{spelled}"
-    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-@contextmanager
-def _no_bars() -> Iterator[None]:
-    """transformers draws a bar while it reads weights; the switch is the process's, so it is put back."""
-    logging: Any = need(
-        "transformers.utils.logging", of="encoder 'sentence-transformers'", extra="sentence-transformers"
+    said = (
+        f"{tensors_digest(network.state_dict())}\n{steps}\n{network.default_prompt_name}\n{spelling(network.tokenizer)}"
     )
-    drawn = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if drawn:
-            logging.enable_progress_bar()
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,9 +1,8 @@
-"""How a library's text network becomes a module: tokens to unit rows; and how a tokenizer is named."""
+"""How a library's text network becomes a module: tokens to unit rows."""
 
 from __future__ import annotations
 
-import hashlib
-from typing import Any, Self
+from typing import Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,9 +27,3 @@ class TextNetwork(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         return F.normalize(self.network(tokens.long()), dim=1)
-
-
-def spelling(tokenizer: Any) -> str:
-    """Names a tokenizer of transformers by how it spells: 16 hexadecimal digits."""
-    said = tokenizer.backend_tokenizer.to_str() if tokenizer.is_fast else str(sorted(tokenizer.get_vocab().items()))
-    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]

