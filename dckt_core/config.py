@@ -16,6 +16,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dckt_core.base.errors import UsageError, did_you_mean, one_line
+from dckt_core.io.complaint import complaint
 from dckt_core.io.files import is_endless
 from dckt_core.io.text import parse_toml
 
@@ -415,16 +416,15 @@ def validate(values: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        if not where:
-            raise UsageError(str(first["ctx"]["error"])) from None
-        if first["type"] == "extra_forbidden":
-            *tables, word = [str(part) for part in first["loc"]]
-            raise UsageError(f"unknown configuration key '{where}': {_suggest(tables, word)}") from None
-        if first["type"] == "missing":
-            raise UsageError(f"configuration key '{where}' is missing") from None
-        raise UsageError(f"configuration key '{where}' = {first['input']!r}: {first['msg'].lower()}") from None
+        found = complaint(error)
+        if not found.key:
+            raise UsageError(found.text) from None
+        if found.kind == "unknown":
+            *tables, word = found.key.split(".")
+            raise UsageError(f"unknown configuration key '{found.key}': {_suggest(tables, word)}") from None
+        if found.kind == "missing":
+            raise UsageError(f"configuration key '{found.key}' is missing") from None
+        raise UsageError(f"configuration key '{found.key}' = {found.value}: {found.text}") from None
 
 
 def _suggest(tables: list[str], word: str) -> str:

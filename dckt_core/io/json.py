@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dckt_core.base.errors import DataError, one_line
+from dckt_core.io.complaint import complaint
 from dckt_core.io.files import opened, write_atomically, write_text
 from dckt_core.io.text import parse_json
 
@@ -45,9 +46,9 @@ def read_record(file: Path, what: str, kind: type[T], *, format: int) -> T:
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise DataError(f"{file}: not {what}: {f'{where}: ' * bool(where)}{one_line(first['msg'])}") from None
+        found = complaint(error)
+        says = {"unknown": "an unknown key", "missing": "missing"}.get(found.kind, found.text)
+        raise DataError(f"{file}: not {what}: {f'{found.key}: ' * bool(found.key)}{says}") from None
 
 
 def check_format(found: object, known: int, file: Path, what: str) -> None:

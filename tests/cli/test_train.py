@@ -270,7 +270,7 @@ def test_items_whose_partners_nobody_knows_are_not_learnt_from_but_found(
         (["--seed", "-1"], "seed"),
         (["--seed", "x"], "seed"),
         (["--shots", "0"], "shots"),
-        (["--shots", "1", "--shots-rest", "kept"], "'offer.rest' = 'kept': input should be 'unlabelled' or 'dropped'"),
+        (["--shots", "1", "--shots-rest", "kept"], "'offer.rest' = 'kept': takes 'unlabelled' or 'dropped'"),
         (["--device", "tpu"], "unknown device 'tpu'"),
         (["--precision", "fp16"], "fp16"),
         (["--precision", "fp8"], "precision"),

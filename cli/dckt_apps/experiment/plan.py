@@ -46,6 +46,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dckt_core.base.errors import UsageError, did_you_mean
 from dckt_core.config import Section, merge, read_toml
 from dckt_core.contract.pairs import ROLES
+from dckt_core.io.complaint import complaint
 
 _NAME = re.compile(r"[\w.+-]+")
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -270,10 +271,9 @@ def _tables(value: object) -> list[object]:
 
 def _complaint(error: ValidationError) -> str:
     """The first thing that is wrong, in one line."""
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown key '{where}': {did_you_mean(where, _File.model_fields)}"
-    if first["type"] == "missing":
-        return f"'{where}' is missing"
-    return f"'{where}': {first['msg'].lower()}"
+    found = complaint(error)
+    if found.kind == "unknown":
+        return f"unknown key '{found.key}': {did_you_mean(found.key, _File.model_fields)}"
+    if found.kind == "missing":
+        return f"'{found.key}' is missing"
+    return f"'{found.key}' = {found.value}: {found.text}"

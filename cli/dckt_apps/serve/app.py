@@ -21,6 +21,7 @@ from dckt_apps.serve.guard import LOOPBACK, Guard
 from dckt_apps.serve.pictures import Pictures, check_pixels
 from dckt_core.base.errors import DataError, UsageError
 from dckt_core.data.coverage import Coverage
+from dckt_core.io.complaint import complaint
 from dckt_core.retrieval.gallery import Hit
 from dckt_core.retrieval.searcher import Searcher, Wanted
 
@@ -78,9 +79,10 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:])
-        return JSONResponse({"error": f"{where}: {first['msg']}"}, 422)
+        found = complaint(error)
+        where = found.key.partition(".")[2]  # behind what of the request it is in
+        says = {"missing": "missing", "unknown": "unknown"}.get(found.kind, f"{found.text}, not {found.value}")
+        return JSONResponse({"error": f"{where}: {says}"}, 422)
 
     @app.exception_handler(AnyHTTPException)
     async def refused(request: Request, error: AnyHTTPException) -> JSONResponse:

@@ -60,7 +60,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 
 def test_a_field_that_is_wrong_is_named(tmp_path: Path) -> None:
     write_json(tmp_path / "file.json", {"format": 1, "classes": ["a", 3]})
-    with pytest.raises(DataError, match=r"file\.json: not it: classes\.1: Input should be a valid string"):
+    with pytest.raises(DataError, match=r"file\.json: not it: classes\.1: takes text"):
         read_record(tmp_path / "file.json", "it", Described, format=1)
 
 
