@@ -216,8 +216,8 @@ class OfferConfig(Section):
     fold: Count | None = None
     """Another split than the data set's own: this fold of its labelled pairs is the test split, from 0, the next one is
     validation, the others are for training. Beyond `folds` the pairs are dealt out anew."""
-    folds: Annotated[int, Field(ge=3, lt=2**31)] = 5
-    """Folds in a deal."""
+    folds: Annotated[int, Field(ge=3, lt=2**31)] | None = None
+    """Folds in a deal; 5 where not given."""
     labels: Literal["all", "none"] = "all"
     """`none` takes the labels off all of them; `shots` leaves a few."""
     rest: Literal["unlabelled", "dropped"] = "unlabelled"
@@ -295,6 +295,12 @@ class Config(Section):
         if self.shots is not None and (self.offer.labels, self.offer.train_items) != ("all", "all"):
             key = "labels" if self.offer.labels == "none" else "train_items"
             raise ValueError(f"shots = {self.shots} and offer.{key} = 'none' exclude each other")
+        if self.shots is None and self.offer.rest == "dropped":
+            raise ValueError("offer.rest = 'dropped' goes with shots, which say how many are not dropped")
+        if self.offer.fold is None and self.offer.folds is not None:
+            raise ValueError(
+                f"offer.folds = {self.offer.folds} goes with offer.fold, which says which of them is tested"
+            )
         return self
 
     @classmethod

@@ -66,6 +66,10 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
     if per_query is not None and not per_query.absolute().parent.is_dir():
         raise click.BadParameter(f"{per_query.parent}: no such folder", ctx, param_hint="--per-query")
 
+    options.refuse_idle(
+        ctx, "self_hit", "--tasks all: no query is in a gallery across media", there=flags["tasks"] == "all"
+    )
+
     from dckt_cli.console import watching
     from dckt_core.base.device import find_device
     from dckt_core.evaluation.directions import DIRECTIONS, TASKS

@@ -49,8 +49,13 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
     """
     if (encoder is None) == (run is None):
         raise click.UsageError("say either --encoder or --run", ctx)
-    if run is not None and flags["encoder_opt"]:
-        raise click.UsageError("--encoder-opt goes with --encoder", ctx)
+    for name, goes_with, there in (
+        ("encoder_opt", "--encoder", run is None),
+        ("seed", "--encoder: a run has its own", run is None),
+        ("checkpoint", "--run", run is not None),
+        ("max_bad_fraction", "--on-error skip", flags["on_error"] == "skip"),
+    ):
+        options.refuse_idle(ctx, name, goes_with, there=there)
 
     from dckt_cli.console import watching
     from dckt_core.base.device import find_device
@@ -59,7 +64,7 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
     from dckt_core.runs.model import load_run
 
     device = str(find_device(flags["device"]))
-    options = split_assignments(flags["encoder_opt"], option="--encoder-opt")
+    said = split_assignments(flags["encoder_opt"], option="--encoder-opt")
     how = {name: flags[name] for name in ("medium", "seed", "shard_size", "batch", "on_error", "max_bad_fraction")}
     with watching(quiet=flags["quiet"]) as progress:
         context = ctx.obj.context(progress)
@@ -67,9 +72,7 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
             how["by"] = load_run(run, context, checkpoint=flags["checkpoint"], device=device)
         else:
             how["by"] = encoder
-        extraction = extract_place(
-            flags["location"], flags["out"], options=options, device=device, context=context, **how
-        )
+        extraction = extract_place(flags["location"], flags["out"], options=said, device=device, context=context, **how)
     header = extraction.header
     if flags["as_json"]:
         click.echo(json.dumps({"path": str(extraction.path), **asdict(header)}, ensure_ascii=False))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dckt_core.retrieval.index import Encoding
 
 OF_A_BUILD = ("gallery", "out", "index", "index_opt", "checkpoint")
+OF_ENCODING = ("batch", "device", "on_error")
 OF_A_CHANGE = ("add", "remove", "run")
 
 
@@ -88,6 +89,11 @@ def _check_flags(ctx: click.Context, place: Path, flags: Mapping[str, Any], *, c
         if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
             flag = "--output" if name == "out" else f"--{name.replace('_', '-')}"
             raise click.UsageError(f"{flag} goes with {'a run' if changes else 'an index'}, and {place} is none", ctx)
+    options.refuse_idle(ctx, "max_bad_fraction", "--on-error skip", there=flags["on_error"] == "skip")
+    for name in OF_ENCODING:
+        options.refuse_idle(
+            ctx, name, "--gallery or --add: nothing is encoded", there=not changes or bool(flags["add"])
+        )
     if changes and flags["add"] is None and not flags["remove"]:
         raise click.UsageError(f"say --add PATH or --remove ID to change {place}", ctx)
     if not changes and (flags["gallery"] is None or flags["out"] is None):

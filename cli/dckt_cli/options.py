@@ -70,6 +70,17 @@ def on_error(command: CommandT) -> CommandT:
     return command
 
 
+def given(ctx: click.Context, name: str) -> bool:
+    """Whether the command line says a parameter, whatever it says."""
+    return ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+
+def refuse_idle(ctx: click.Context, name: str, goes_with: str, *, there: bool) -> None:
+    """Raises UsageError where the command line says something that does nothing without something else."""
+    if given(ctx, name) and not there:
+        raise click.UsageError(f"--{name.replace('_', '-')} goes with {goes_with}", ctx)
+
+
 def batch(command: CommandT) -> CommandT:
     kind, text = click.IntRange(min=1), "Items encoded at once."
     return click.option("--batch", type=kind, default=64, show_default=True, help=text)(command)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from dckt_cli import options
 from dckt_core.base.errors import UsageError
@@ -73,6 +72,8 @@ def train(ctx: click.Context, /, **flags: Any) -> None:
         config = resolve_config(
             context.registry, preset=flags["preset"], file=flags["file"], environ=os.environ, flags=flags_layer(flags)
         )
+        options.refuse_idle(ctx, "shots_rest", "--shots", there=config.shots is not None)
+        options.refuse_idle(ctx, "max_bad_fraction", "--on-error skip", there=config.on_error == "skip")
         result = begin(config, context=context, runs_dir=flags["runs_dir"], name=flags["name"])
     return show(result, as_json=flags["as_json"])
 
@@ -92,7 +93,7 @@ def show(result: Result, *, as_json: bool) -> None:
 def refuse_beside_resume(ctx: click.Context) -> None:
     """A resumed run has its configuration; a flag beside it would be ignored."""
     for name in ctx.params.keys() - {"run", "quiet", "as_json"}:
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        if options.given(ctx, name):
             raise UsageError(f"--resume goes on with the run's own configuration; leave out '{name.replace('_', '-')}'")
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from dckt_core.base.errors import DataError
 from dckt_core.contract.pairs import PairSet, Split
 
+FOLDS = 5
+"""In a deal, where nobody says."""
 MIN_PICTURES = 3
 """Of a class, so that none is tested that was never learnt: one picture for each split."""
 

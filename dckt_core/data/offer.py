@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from dckt_core.config import Config, OfferConfig
 from dckt_core.contract.pairs import Pair, PairSet
-from dckt_core.data.folds import folded
+from dckt_core.data.folds import FOLDS, folded
 
 Kept = Mapping[int, Pair]
 """Training items by their row in the data set."""
@@ -31,7 +31,7 @@ def offered(pair_set: PairSet, config: Config) -> PairSet:
     if config.shots is None and offer == OfferConfig():
         return pair_set
     if offer.fold is not None:
-        pair_set = folded(pair_set, offer.fold, offer.folds)
+        pair_set = folded(pair_set, offer.fold, offer.folds or FOLDS)
     kept: Kept = {}
     if offer.train_items == "all":
         kept = {row: pair for row, pair in enumerate(pair_set.pairs) if pair.split == "train"}

@@ -339,6 +339,8 @@ def test_another_model_is_refused(index: Path, run: str, capsys: Capture, tmp_pa
         (["index", "RUN", "--gallery", "target", "-o", "OUT", "--index-opt", "a=1"], 2, "unknown option 'a' of index"),
         (["index", "gone", "--gallery", "target", "-o", "OUT"], 3, "gone: no such index or run"),
         (["index", "INDEX"], 2, "say --add PATH or --remove ID"),
+        (["index", "INDEX", "--remove", "red-test-0", "--batch", "3"], 2, "--batch goes with --gallery or --add"),
+        (["index", "INDEX", "--add", "target", "--max-bad-fraction", "1"], 2, "goes with --on-error skip"),
         (["index", "INDEX", "--gallery", "target"], 2, "--gallery goes with a run"),
         (["index", "INDEX", "--remove", "red-test-0", "-o", "OUT"], 2, "--output goes with a run"),
         (["index", "INDEX", "--remove", "gone"], 2, "no item has the id 'gone'"),

@@ -46,6 +46,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dckt_core.base.errors import UsageError, did_you_mean
 from dckt_core.config import Section, merge, read_toml
 from dckt_core.contract.pairs import ROLES
+from dckt_core.data.folds import FOLDS
 from dckt_core.io.complaint import complaint
 
 _NAME = re.compile(r"[\w.+-]+")
@@ -92,7 +93,7 @@ class Rung(BaseModel):
 class _File(Section):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     split: Literal["official", "folds"] = "official"
-    folds: Annotated[int, Field(ge=3)] = 5
+    folds: Annotated[int, Field(ge=3)] | None = None
     shots: Annotated[tuple[Shots, ...], Field(min_length=1)] | None = None
     reference: str | None = None
     contrasts: tuple[tuple[str, str], ...] = ()
@@ -208,6 +209,8 @@ def _checked(said: _File, name: str) -> Plan:
                 raise UsageError(f"rung '{word}' is above itself")
     for word, arm in said.arms.items():
         _check_arm(word, arm, said.arms, rungs)
+    if said.folds is not None and said.split != "folds":
+        raise UsageError(f'folds = {said.folds} goes with split = "folds"')
     against = [(arm, said.reference) for arm in said.arms if said.reference not in (None, arm)]
     contrasts = [*((a, b) for a, b in against if b is not None), *said.contrasts]
     for named in (said.reference, *(word for pair in said.contrasts for word in pair)):
@@ -216,7 +219,7 @@ def _checked(said: _File, name: str) -> Plan:
     return Plan(
         name=name,
         seeds=said.seeds,
-        folds=said.folds if said.split == "folds" else None,
+        folds=(said.folds or FOLDS) if said.split == "folds" else None,
         contrasts=tuple(dict.fromkeys(contrasts)),
         keep_checkpoints=said.keep_checkpoints,
         base=said.base,

@@ -195,7 +195,9 @@ MINIMAL: dict[str, Any] = {"seeds": "[0]", "data": "{ d = {} }", "arms": "{ a = 
         ({"rungs": '{ r = { above = ["r"] } }'}, "rung 'r' is above itself"),
         ({"arms": '{ a = { rungs = ["al"] }, b = {} }'}, "no rung 'al': did you mean 'all'"),
         ({"split": '"random"'}, "'split'"),
-        ({"folds": "2"}, "'folds'"),
+        ({"folds": "2"}, "'folds' = 2: takes a number from 3"),
+        ({"folds": "10"}, 'folds = 10 goes with split = "folds"'),
+        ({"shots": "[0]"}, "'shots.0' = 0: takes a number from 1 or 'all'"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line_that_names_the_file(tmp_path: Path, change: dict[str, Any], said: str) -> None:
