@@ -7,7 +7,7 @@ EXTRAS ?= $(if $(CI),test,dev)
 STAMP := $(VENV)/.installed-$(EXTRAS)
 DATA := $(patsubst %/pascal_sentences,%,$(firstword $(wildcard ../*/data/pascal_sentences)))
 
-.PHONY: demo browser test numerics test-slow test-lowest reliability check docs site pictures clean
+.PHONY: demo browser test numerics test-slow test-lowest reliability check types style docs site pictures clean
 
 demo: $(STAMP)  ## install, then the main job on the embedded sample data, and the ladder of what a target may offer
 	@echo 'One training: printed glyphs with labels (source) help to search scanned digits (target).'
@@ -18,8 +18,9 @@ demo: $(STAMP)  ## install, then the main job on the embedded sample data, and t
 # Real data beside the checkout are tested with, where there are any.
 test test-slow: export DCKT_TEST_DATA ?= $(if $(DATA),$(CURDIR)/$(DATA))
 
-test: $(STAMP) check  ## install, then every check; EXTRAS=test tests all extras, too
-	$(BIN)/python -m pytest -n $(JOBS)
+test: $(STAMP)  ## install, then every check; EXTRAS=test tests all extras, too
+	$(MAKE) --no-print-directory --jobs=2 check
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 browser: $(STAMP)  ## Chromium for the tests of pages, where the system has none; asks for the right to install
 	$(BIN)/python -m playwright install --with-deps chromium
@@ -27,10 +28,14 @@ browser: $(STAMP)  ## Chromium for the tests of pages, where the system has none
 numerics: $(STAMP)  ## the tests of sums as other processors add them up, with one thread and two
 	$(BIN)/python tests/numerics.py
 
-check: $(STAMP)
+check: types style  ## ruff, mypy, import-linter; with --jobs=2 on two cores
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+style: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 test-slow: $(STAMP)  ## the tests that take minutes or install distributions

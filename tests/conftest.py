@@ -13,7 +13,11 @@ import rich.style  # noqa: F401  # draws from Python's global generator when it 
 
 from tests.support.needs import ABSENT
 
-hypothesis.settings.register_profile("dckt", deadline=None)  # no test is timed: another machine is busier
+hypothesis.settings.register_profile(
+    "dckt",
+    deadline=None,  # no test is timed: another machine is busier
+    max_examples=50,  # each run draws others
+)
 hypothesis.settings.load_profile("dckt")
 
 pytest_plugins = ["tests.support.commands", "tests.support.squares"]
@@ -53,6 +57,11 @@ def leaves_no_traces() -> Iterator[None]:
     assert not changed, f"the test leaves os.environ changed: {changed}"
     drawn = [name for name, state in _random_states().items() if states.get(name, state) != state]
     assert not drawn, f"the test draws from the global generator of {drawn}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes a core for long begins first."""
+    items.sort(key=lambda item: item.get_closest_marker("early") is None)
 
 
 LEFT_OUT: dict[str, int] = {}

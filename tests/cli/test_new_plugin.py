@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +12,7 @@ from dckt_cli import new_plugin
 from dckt_cli.main import main
 from dckt_core.contract.discovery import HOOKS
 from tests.support.commands import install as pip_install
-from tests.support.commands import run_forked
+from tests.support.commands import own_tests, run_forked
 
 KINDS = [spec.kind for spec in HOOKS.values()]
 QUICK = {
@@ -154,12 +151,10 @@ class Site:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def run(self, *command: str | Path) -> str:
-        variables = {"PYTHONPATH": str(self.home / "site"), "OMP_NUM_THREADS": "1"}
-        variables |= {"DCKT_LOAD_PLUGINS": self.name, "DCKT_CACHE_DIR": str(self.home / "cache")}
-        environment = os.environ | variables
-        words = [str(word) for word in command]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, cwd=self.home)
+    def pytest(self) -> str:
+        done = own_tests(
+            self.folder, site=self.home / "site", home=self.home, variables={"DCKT_LOAD_PLUGINS": self.name}
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -177,7 +172,7 @@ class Site:
 def try_out(kind: str, home: Path) -> None:
     """Everything that the command says to type next."""
     site = Site(kind, home)
-    passed = site.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", site.folder)
+    passed = site.pytest()
     assert " passed" in passed and "skipped" not in passed
     assert site.dckt("plugins", "show", site.name).startswith(kind)
     assert site.dckt("plugins", "check").endswith("failures: 0\n")

@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ import pytest
 from dckt_cli.main import main
 from dckt_core.config import preset_names
 from dckt_core.runs.record import read_run
+from tests.support.processes import as_ranks
 from tests.support.squares import (
     CHECKPOINTS,
     ENCODER,
@@ -432,19 +431,18 @@ def test_a_loss_that_is_not_finite(train: Train, capsys: Capture, phase: str) ->
 
 
 def test_two_processes(data: Path, tmp_path: Path) -> None:
+    """As ranks that are there already; how `torchrun` starts them, tests/reliability/test_machine.py goes through."""
     where = ["--source", str(data / "source"), "--target", str(data / "target"), "--name", "two", "--json"]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "dckt_cli"]
-    environment = os.environ | {"DCKT_CACHE_DIR": str(data / "cache"), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "train", *where, "--device", "cpu", *ENCODER, *flags()],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout[done.stdout.index("{") :])  # in some versions Gloo greets on stdout first
+
+    def work() -> None:
+        os.environ["DCKT_CACHE_DIR"] = str(data / "cache")
+        os.chdir(tmp_path)
+        with (tmp_path / f"said-{os.environ['RANK']}").open("w") as said, redirect_stdout(said):
+            assert main(["train", *where, "--device", "cpu", *ENCODER, *flags()]) == 0
+
+    as_ranks(work)
+    told = json.loads((tmp_path / "said-0").read_text())
+    assert (tmp_path / "said-1").read_text() == "", "one process speaks"
     assert [folder.name for folder in (tmp_path / "runs").iterdir()] == ["two"]
     assert 0 <= told["test"]["map"]["after"]["mean"]["value"] <= 1
     with (tmp_path / "runs/two/metrics.csv").open(newline="") as stream:

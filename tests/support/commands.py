@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from dckt_cli.main import main
+from tests.support.once import filled_once
 from tests.support.processes import ended, forked
 
 DISTRIBUTIONS = Path(__file__).parents[1] / "distributions"
@@ -49,9 +50,8 @@ def install(target: Path, folders: Iterable[Path]) -> None:
 @pytest.fixture(scope="session")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder into which pip has installed every distribution of tests/distributions."""
-    target = tmp_path_factory.mktemp("site")
-    install(target, sorted(folder for folder in DISTRIBUTIONS.iterdir() if (folder / "pyproject.toml").is_file()))
-    return target
+    folders = sorted(folder for folder in DISTRIBUTIONS.iterdir() if (folder / "pyproject.toml").is_file())
+    return filled_once("distributions", lambda target: install(target, folders), tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -71,10 +71,16 @@ def dckt(distributions: Path, tmp_path_factory: pytest.TempPathFactory) -> Dckt:
 
 
 def run_forked(
-    args: Sequence[str | Path], *, site: Path, folder: Path, cwd: Path | None, variables: Mapping[str, str]
+    args: Sequence[str | Path],
+    *,
+    site: Path,
+    folder: Path,
+    cwd: Path | None,
+    variables: Mapping[str, str],
+    program: Callable[[list[str]], int] = main,
 ) -> Done:
-    """What `dckt` says and how it ends in a process that sees the distributions of `site`, forked from this one, so
-    that nothing is imported anew.
+    """What `dckt`, or another program in Python, says and how it ends in a process that sees the distributions of
+    `site`, forked from this one, so that nothing is imported anew.
 
     folder: where the process leaves what it says.
     """
@@ -91,7 +97,16 @@ def run_forked(
         with out.open("w") as sys.stdout, err.open("w") as sys.stderr:
             os.dup2(sys.stdout.fileno(), 1)
             os.dup2(sys.stderr.fileno(), 2)
-            return main([str(arg) for arg in args])
+            return program([str(arg) for arg in args])
 
     code = ended(forked(work))
     return subprocess.CompletedProcess([str(arg) for arg in args], code, out.read_text(), err.read_text())
+
+
+def own_tests(folder: Path, *options: str, site: Path, home: Path, variables: Mapping[str, str]) -> Done:
+    """What pytest says of a distribution's own tests, where `site` holds it.
+
+    home: where they run, and where the process leaves what it says.
+    """
+    args = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", *options, str(folder)]
+    return run_forked(args, site=site, folder=home, cwd=home, variables=variables, program=pytest.main)

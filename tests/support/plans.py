@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sized
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dckt_apps.experiment.plan import Plan
 from dckt_apps.experiment.runner import Standing
 from tests.support.squares import SOURCE, TARGET, write_squares
 
 Run = Callable[..., Standing]
 """`run(plan, arms=["means"])`, the fixture that runs a plan in the test's own process."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A plan that was run, and what its progress told."""
+
+    plan: Plan
+    folder: Path
+    now: Standing
+    progress: list[tuple[int, int, str]]
+
 
 SIZES = {"train": 5, "val": 2, "test": 3}
 

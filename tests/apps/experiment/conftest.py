@@ -13,7 +13,7 @@ from dckt_apps.experiment.runner import Standing, run_experiment
 from dckt_core.base.errors import DcktError
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.data.context import Context
-from tests.support.plans import Run, write_plan
+from tests.support.plans import Ran, Run, write_plan
 
 
 @pytest.fixture(scope="session")
@@ -37,31 +37,44 @@ def plan(squares: Path) -> Callable[..., Plan]:
     return read
 
 
+def in_this_process(
+    tasks: Iterable[Task],
+    perform: Callable[[Task], object],
+    *,
+    ready: Callable[[Task], object],
+    stop: Callable[[], bool],
+    **_: object,
+) -> Iterator[tuple[Task, str | None]]:
+    """What `runner.work` does, one task after the other and without further processes."""
+    for task in tasks:
+        if stop():
+            return
+        ready(task)
+        try:
+            perform(task)
+            yield task, None
+        except DcktError as error:
+            yield task, str(error)
+
+
 @pytest.fixture
 def run(squares: Path, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run(plan, arms=["means"])`: in this process."""
-
-    def work(
-        tasks: Iterable[Task],
-        perform: Callable[[Task], object],
-        *,
-        ready: Callable[[Task], object],
-        stop: Callable[[], bool],
-        **_: object,
-    ) -> Iterator[tuple[Task, str | None]]:
-        for task in tasks:
-            if stop():
-                return
-            ready(task)
-            try:
-                perform(task)
-                yield task, None
-            except DcktError as error:
-                yield task, str(error)
-
-    monkeypatch.setattr(runner, "work", work)
+    monkeypatch.setattr(runner, "work", in_this_process)
 
     def run_it(plan: Plan, folder: Path = tmp_path, **changes: Any) -> Standing:
         return run_experiment(plan, folder, Context(registry, squares / "cache"), **changes)
 
     return run_it
+
+
+@pytest.fixture(scope="module")
+def ran(squares: Path, registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The whole plan, in this process."""
+    plan, folder = read_plan(squares / "plan.toml"), tmp_path_factory.mktemp("ran") / "out"
+    progress: list[tuple[int, int, str]] = []
+    context = Context(registry, squares / "cache", lambda *told: progress.append(told))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "work", in_this_process)
+        now = run_experiment(plan, folder, context, plugins=False)
+    return Ran(plan, folder, now, progress)

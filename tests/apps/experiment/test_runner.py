@@ -2,48 +2,23 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dckt_apps.experiment import runner
 from dckt_apps.experiment.cells import Task
-from dckt_apps.experiment.plan import Plan, read_plan
-from dckt_apps.experiment.runner import Standing, run_experiment, standing
+from dckt_apps.experiment.plan import Plan
+from dckt_apps.experiment.runner import run_experiment, standing
 from dckt_core.base.errors import StoppedError, UsageError
 from dckt_core.config import Config
 from dckt_core.contract.discovery import Registry
 from dckt_core.data.context import Context
 from dckt_core.engine.stopping import Stop
 from dckt_core.io.files import held
-from tests.support.plans import Run
+from tests.support.plans import Ran, Run
 
 Plans = Callable[..., Plan]
-
-
-@dataclass(frozen=True)
-class Ran:
-    plan: Plan
-    folder: Path
-    now: Standing
-    progress: list[tuple[int, int, str]]
-
-
-@pytest.fixture(scope="module")
-def ran(squares: Path, registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """The whole plan, in two processes."""
-    plan, folder = read_plan(squares / "plan.toml"), tmp_path_factory.mktemp("ran") / "out"
-    progress: list[tuple[int, int, str]] = []
-    now = run_experiment(
-        plan,
-        folder,
-        Context(registry, squares / "cache", lambda *told: progress.append(told)),
-        workers=2,
-        plugins=False,
-    )
-    return Ran(plan, folder, now, progress)
 
 
 def test_what_fails_is_named_and_the_rest_goes_on(ran: Ran) -> None:
@@ -105,11 +80,17 @@ def test_what_is_done_is_not_done_again(
     assert (ran.folder / "results.csv").read_bytes() == before
 
 
-def test_the_same_in_one_process_as_in_two(ran: Ran, run: Run) -> None:
-    def figures(now: Standing) -> dict[str, Any]:
-        return {key: summary["test"] for key, summary in now.summaries.items()}
-
-    assert figures(run(ran.plan)) == figures(ran.now)
+def test_the_same_in_two_processes_as_in_one(ran: Ran, plan: Plans, squares: Path, registry: Registry) -> None:
+    """One task that is done and one that fails are in a process of their own each."""
+    folder = ran.folder.parent / "in two"
+    context = Context(registry, squares / "cache")
+    now = run_experiment(plan(seeds=[0]), folder, context, arms=["dckt", "diverges"], workers=2, plugins=False)
+    assert [cell.arm for cell in now.done] == ["dckt", "control"], "of one task"
+    (key,) = now.summaries
+    assert now.summaries[key]["test"] == ran.now.summaries[key]["test"]
+    (failed,) = now.failed
+    assert failed == ran.now.failed[0]
+    assert not list(folder.rglob("*.safetensors"))
 
 
 def test_a_plan_that_grows_trains_what_is_new(plan: Plans, run: Run) -> None:

@@ -134,7 +134,7 @@ groups_of_any_size = st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=1
 
 @pytest.mark.numerics
 @given(groups=small_groups, k=st.integers(1, 13), data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_figures_are_means_over_all_orders_of_what_ties(groups: list[list[int]], k: int, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(sum(map(len, groups)))))
     expected = over_all_orders(groups, k)
@@ -144,7 +144,7 @@ def test_figures_are_means_over_all_orders_of_what_ties(groups: list[list[int]],
 
 @pytest.mark.numerics
 @given(groups=groups_of_any_size, k=st.integers(1, 50), data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_order_of_the_gallery_is_of_no_account(groups: list[list[int]], k: int, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(sum(map(len, groups)))))
     problem = tied_line_up(groups, order)
@@ -232,7 +232,7 @@ def problems(draw: Any) -> dict[str, Any]:
 
 
 @given(problem=problems(), k=st.integers(1, 15), chunk=st.integers(1, 8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_equals_the_definition(problem: dict[str, Any], k: int, chunk: int) -> None:
     # Rows of one direction but of different lengths differ in the last bits once they are normalised: rounding in the
     # oracle makes ties of them, so here each direction is given one length.

@@ -1,4 +1,4 @@
-"""Runs what follows in processes of their own, where Triton's kernels are interpreted instead of compiled."""
+"""Runs what follows in a process of its own, where Triton's kernels are interpreted instead of compiled."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ part("triton")
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("checks", ["interpreted.py", "../test_transformations.py", "../test_scale.py"])
-def test_kernels_in_the_interpreter(checks: str) -> None:
+CHECKS = ["interpreted.py", "../test_transformations.py", "../test_scale.py"]
+
+
+@pytest.mark.early
+def test_kernels_in_the_interpreter() -> None:
+    files = [str(HERE / name) for name in CHECKS]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", str(HERE / checks)],
+        [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", *files],
         env={**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

@@ -33,15 +33,16 @@ def divergence(x: Tensor, y: Tensor, eps: float = 1.0, rho: float | None = None)
 
 
 @given(n=st.integers(1, 8), m=st.integers(1, 8), d=st.integers(1, 9), seed=st.integers(0, 999), rho=RHOS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_it_is_zero_for_equal_rows_and_positive_else_whichever_comes_first(
     n: int, m: int, d: int, seed: int, rho: float | None
 ) -> None:
     x, y = rows(n, d, seed=seed), rows(m, d, seed=seed + 1)
     assert_same(divergence(x, x, d, rho), 0, terms=n * n * d, scale=d)
     assert float(divergence(x, x.flip(0), d, rho)) == pytest.approx(0, abs=LEFT * d)
-    assert float(divergence(x, y, d, rho)) > 0
-    assert float(divergence(x, y, d, rho)) == pytest.approx(float(divergence(y, x, d, rho)), abs=LEFT * d)
+    value = float(divergence(x, y, d, rho))
+    assert value > 0
+    assert value == pytest.approx(float(divergence(y, x, d, rho)), abs=LEFT * d)
 
 
 @pytest.mark.parametrize("eps", [3.0, 10.0, 100.0])
