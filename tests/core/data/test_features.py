@@ -1,8 +1,8 @@
 import json
-import multiprocessing
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from dckt_core.contract.protocols import Encoder, Item
 from dckt_core.data import feature_cache
 from dckt_core.data.feature_cache import read_segment, write_segment
 from dckt_core.data.features import encode_items, item_digests
+from tests.support.processes import together
 from tests.support.spies import Spy
 from tests.support.tolerance import assert_same
 
@@ -414,18 +415,22 @@ def _words(count: int) -> list[TextItem]:
     return [TextItem(str(number), "word " * number) for number in range(count)]
 
 
-def _encode_in_a_process(folder: Path, count: int) -> list[list[float]]:
-    items = _words(count)
-    options: dict[str, Any] = {"device": torch.device("cpu"), "batch": 16, "cache_dir": folder}
-    return [encode_items(Spy().texts(), items, **options)[-1].tolist() for _ in range(10)]
+def test_processes_on_one_cache(tmp_path: Path) -> None:
+    """Each run deletes nothing and sees whole files only, though all write the same ones at the same time."""
+    options: dict[str, Any] = {"device": torch.device("cpu"), "batch": 16, "cache_dir": tmp_path}
+    counts = (64, 64, 65, 65)
+    told = [tmp_path / f"{number}.json" for number in range(len(counts))]
 
+    def encode(count: int, file: Path) -> int:
+        items = _words(count)
+        ends = [encode_items(Spy().texts(), items, **options)[-1].tolist() for _ in range(10)]
+        file.write_text(json.dumps(ends))
+        return 0
 
-def test_two_processes_on_one_cache(tmp_path: Path) -> None:
-    """Each run deletes nothing and sees whole files only, though both write the same ones at the same time."""
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        jobs = [(tmp_path, count) for count in (64, 64, 65, 65)]
-        results = pool.starmap(_encode_in_a_process, jobs, chunksize=1)
-    assert results == [[[5 * (count - 1), count - 1]] * 10 for _, count in jobs]
+    works = [partial(encode, count, file) for count, file in zip(counts, told, strict=True)]
+    assert together(works) == [0] * len(works)
+    for count, file in zip(counts, told, strict=True):
+        assert json.loads(file.read_text()) == [[5 * (count - 1), count - 1]] * 10
     files = list(tmp_path.glob("features/*/*.safetensors"))
     assert {item for file in files for item in read_segment(file, 2)[0]} == set(item_digests(_words(65)))
     assert not list(tmp_path.rglob("*.tmp"))
