@@ -74,6 +74,10 @@ if TYPE_CHECKING:
     from dckt_core.data.manifest import load_manifest as load_manifest
     from dckt_core.evaluation.instances import mean_reciprocal_rank as mean_reciprocal_rank
     from dckt_core.evaluation.ranking import average_precisions as average_precisions
+    from dckt_core.io.feature_files import FeatureTable as FeatureTable
+    from dckt_core.io.feature_files import features_digest as features_digest
+    from dckt_core.io.feature_files import read_features as read_features
+    from dckt_core.io.feature_kinds import is_features as is_features
     from dckt_core.io.files import write_atomically as write_atomically
     from dckt_core.io.tensors import load_tensors as load_tensors
     from dckt_core.io.tensors import save_tensors as save_tensors
@@ -143,6 +147,8 @@ _HOMES = {
     "data.manifest": ("MANIFEST_NAME", "load_manifest"),
     "evaluation.instances": ("mean_reciprocal_rank",),
     "evaluation.ranking": ("average_precisions",),
+    "io.feature_files": ("FeatureTable", "features_digest", "read_features"),
+    "io.feature_kinds": ("is_features",),
     "io.files": ("write_atomically",),
     "io.tensors": ("load_tensors", "save_tensors", "tensors_digest"),
     "io.text": ("shown",),

@@ -44,12 +44,11 @@ def list_datasets(ctx: click.Context, /, as_json: bool) -> None:
 @click.argument("path", type=options.Place())
 @click.option("--layout", metavar="NAME", default="auto", help="The layout, where it is not recognised.")
 @click.option("--layout-opt", metavar="KEY=VALUE", multiple=True, help="An option of the layout.")
+@click.option("--no-pictures", is_flag=True, help="Features come from files: no picture need be there.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.pass_context
-def check(
-    ctx: click.Context, /, path: Path, layout: str, layout_opt: tuple[str, ...], as_json: bool, quiet: bool
-) -> None:
+def check(ctx: click.Context, /, path: Path, layout: str, layout_opt: tuple[str, ...], **flags: bool) -> None:
     """Read the data set at PATH and decode every image; say how much it has, and what that allows.
 
     Every bad line and every bad file is named with its reason; if there is any, the exit code is 3.
@@ -63,19 +62,22 @@ def check(
     from dckt_core.data.inspection import inspect_dataset
     from dckt_core.data.sources import find_layout
 
-    registered = find_layout(path, ctx.obj.registry, layout)
+    registry = ctx.obj.registry
+    registered = find_layout(path, registry, layout)
+    encoder = registered.spec.settings.get("encoder")  # what suits the data set may look at no picture
+    pictures = not (flags["no_pictures"] or (encoder and registry.find("encoder", encoder["name"]).spec.by_id))
     said = split_assignments(layout_opt, option="--layout-opt")
     options = parse_options(registered.spec, said, where=f"layout '{registered.name}'")
 
     def load() -> PairSet:
         with blame(registered):
-            context = DatasetContext(cache_dir=default_cache_dir())
+            context = DatasetContext(cache_dir=default_cache_dir(), pictures=pictures)
             pair_set: PairSet = registered.spec.load(path, options, context)
         return pair_set
 
-    with watching(quiet=quiet) as progress:
-        inspection = inspect_dataset(load, path, progress)
-    if as_json:
+    with watching(quiet=flags["quiet"]) as progress:
+        inspection = inspect_dataset(load, path, progress, pictures=pictures)
+    if flags["as_json"]:
         click.echo(json.dumps(_as_json(path, registered.name, inspection), ensure_ascii=False, indent=2))
     else:
         _show(path, inspection)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     "location",
     metavar="PATH|NAME",
     required=True,
-    help="A manifest (.jsonl), a folder with one, a folder of images or of .txt files, or a data set's name.",
+    help="A manifest (.jsonl), a folder with one, a folder of images or of .txt files, a data set's name; or, with "
+    "--run, features in a file or a folder that this command filled.",
 )
 @click.option(
     "--medium", type=click.Choice(["image", "text"]), help="[default: the encoder's, or the only one that there is]"

@@ -27,7 +27,7 @@ OF_A_CHANGE = ("add", "remove", "run")
     "--gallery",
     metavar="PATH|NAME",
     help="What shall be found: a manifest (.jsonl), a folder with one, a folder of images or of .txt files, a data "
-    "set's name, or a folder that `dckt extract --run` filled.",
+    "set's name, features in a file, or a folder that `dckt extract` filled.  [default: the run's target]",
 )
 @click.option("-o", "--output", "out", metavar="INDEX", type=options.Place(), help="The new index folder.")
 @click.option("--add", metavar="PATH|NAME", help="Add all of this to INDEX; what has an id that is there replaces it.")
@@ -96,8 +96,8 @@ def _check_flags(ctx: click.Context, place: Path, flags: Mapping[str, Any], *, c
         )
     if changes and flags["add"] is None and not flags["remove"]:
         raise click.UsageError(f"say --add PATH or --remove ID to change {place}", ctx)
-    if not changes and (flags["gallery"] is None or flags["out"] is None):
-        raise click.UsageError("say what to index and where to: --gallery PATH -o INDEX", ctx)
+    if not changes and flags["out"] is None:
+        raise click.UsageError("say where to: -o INDEX, and what of, if not of the run's target: --gallery PATH", ctx)
 
 
 def _build(context: Context, run: Path, flags: Mapping[str, Any], encoding: Encoding) -> list[str]:

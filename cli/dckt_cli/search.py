@@ -37,6 +37,13 @@ OF_RUNS = ("split", "index", "index_opt", "checkpoint", "target")
     help='Look for each line: a text, or in .jsonl {"text": ...} or {"image": path}.',
 )
 @click.option(
+    "--text-features",
+    metavar="FILE",
+    type=options.Place(),
+    help="Look for each row of a file of text features, as the run's encoder gives them.",
+)
+@click.option("--image-features", metavar="FILE", type=options.Place(), help="The same for features of images.")
+@click.option(
     "--medium",
     type=click.Choice(["other", "image", "text"]),
     default="other",
@@ -57,16 +64,19 @@ def search(ctx: click.Context, /, place: Path, **flags: Any) -> None:
     Ranked by the cosine of common representations; equal cosines keep the order of the gallery, unless the index is
     an approximate one.
     """
-    if sum(flags[name] is not None for name in ("text", "image", "batch")) != 1:
-        raise click.UsageError("say either --text or --image or --batch", ctx)
+    if sum(flags[name] is not None for name in ("text", "image", "batch", "text_features", "image_features")) != 1:
+        raise click.UsageError("say one of --text, --image, --batch, --text-features and --image-features", ctx)
 
     from dckt_cli.console import watching
     from dckt_core.base.errors import DataError, UsageError
     from dckt_core.retrieval.index_folder import is_index
-    from dckt_core.retrieval.queries import Query, answer, read_queries
+    from dckt_core.retrieval.queries import Query, answer, feature_queries, read_queries
 
     text, image, batch = flags["text"], flags["image"], flags["batch"]
-    queries = read_queries(batch) if batch is not None else [Query(text=text, image=image)]
+    if (file := flags["text_features"] or flags["image_features"]) is not None:
+        queries = feature_queries(file, "text" if flags["text_features"] else "image")
+    else:
+        queries = read_queries(batch) if batch is not None else [Query(text=text, image=image)]
     if text is not None and not text.strip():
         raise UsageError("the text to look for is empty")
     for query in queries:
@@ -87,7 +97,7 @@ def search(ctx: click.Context, /, place: Path, **flags: Any) -> None:
                     where = {"index" if of_index else "run": str(place), "query": query.as_json()}
                     click.echo(json.dumps({**where, "results": _rows(hits)}, ensure_ascii=False))
                 else:
-                    _show(_rows(hits), title=None if batch is None else query)
+                    _show(_rows(hits), title=query if len(queries) > 1 or batch is not None else None)
 
 
 def _check_flags(ctx: click.Context, place: Path, *, of_index: bool) -> None:
@@ -119,7 +129,7 @@ def _of_run(context: Context, place: Path, queries: Sequence[Query], flags: Mapp
     model = load_run(place, context, device=device, **how)
     media: dict[Medium, None] = {}
     for query in queries:
-        other: Medium = "image" if query.text is not None else "text"
+        other: Medium = "image" if query.medium == "text" else "text"
         media[other if flags["medium"] == "other" else flags["medium"]] = None
     return searcher_of_target(model, tuple(media), split=flags["split"], index=flags["index"], options=options)
 
@@ -132,7 +142,7 @@ def _show(results: Sequence[Mapping[str, Any]], *, title: Query | None) -> None:
     from dckt_cli.console import show_table
 
     if title is not None:
-        click.echo(one_line(title.text if title.text is not None else str(title.image)))
+        click.echo(one_line(title.title))
     heads = {"rank": "rank", "cosine": "cosine", "id": "id", "label": "class", "image": "image", "text": "text"}
     shown = [key for key in heads if any(key in row for row in results)]
     rows = [{**row, "cosine": f"{row['cosine']:.4f}"} for row in results]

@@ -33,6 +33,7 @@ class EncoderContext:
         medium: which one to build, for an encoder of both.
         texts: the training texts of source and target, for encoders that learn a vocabulary; empty on reload.
         names: what the classes are called: words to know, if there is a way, though no text may have them.
+        places: where the run's data sets lie, for features that lie with them.
         state: what `Encoder.state` was when the run was saved; None in a new run.
         shared: what encoders of one run have made by `once`.
     """
@@ -42,6 +43,7 @@ class EncoderContext:
     medium: Medium | None = None
     texts: Sequence[str] = ()
     names: Sequence[str] = ()
+    places: Mapping[Role, Path] = field(default_factory=dict)
     state: Mapping[str, Any] | None = None
     shared: dict[Any, Any] = field(default_factory=dict)
 
@@ -78,6 +80,8 @@ class Encoder:
             with a state is saved with the run, module weights included, and built again from it.
         cached: False keeps the features out of the cache, for an encoder that reads them from somewhere or whose
             features depend on more of an item than its picture or text (its `id`, its `role`).
+        check: called with all items before the first of them is prepared; raises DataError where some cannot be
+            encoded, for an encoder that can tell at once and count them.
         words: for each word of a text, whether the encoder has a vector for it; None where it does not go by words.
             How many of the texts' words are known is told, and a training whose words are all unknown refused.
         cut: whether a text is longer than what the encoder reads, so that the rest is left out; None where nothing is,
@@ -95,6 +99,7 @@ class Encoder:
     head: Sequence[nn.Linear] = ()
     state: Mapping[str, Any] | None = None
     cached: bool = True
+    check: Callable[[Sequence[Any]], None] | None = None
     words: Callable[[str], Sequence[bool]] | None = None
     cut: Callable[[str], bool] | None = None
     space: str | None = None
@@ -254,10 +259,12 @@ class DatasetContext:
     Attributes:
         cache_dir: a folder for files that may be made again.
         progress: called as `progress(done, total, "what")` in long work; may be ignored.
+        pictures: False where nobody will look at the pictures, which then need not be there.
     """
 
     cache_dir: Path
     progress: Callable[[int, int, str], None] = lambda done, total, what: None
+    pictures: bool = True
 
 
 # --- indexes --------------------------------------------------------------------------------------------------

@@ -134,6 +134,8 @@ class EncoderSpec(Spec[OptionsT]):
     Attributes:
         modality: what it encodes, `"image"`, `"text"`, or `"both"`: then `context.medium` says which of them to build,
             and one name serves `--encoder` and `--text-encoder`.
+        by_id: it goes by the items' ids and roles and looks at nothing else, so that pictures need not be there, and
+            nothing from elsewhere can be encoded.
         build: `(options, context)` to a `protocols.Encoder`.
         models: names that its option `model` takes, where they can be listed at once: whoever asks for an encoder of
             such a name is told of this one. May raise where a package is missing.
@@ -142,6 +144,7 @@ class EncoderSpec(Spec[OptionsT]):
     kind: ClassVar[str] = "encoder"
     functions: ClassVar[tuple[str, ...]] = ("build", "models")
     modality: Modality
+    by_id: bool = False
     build: Callable[[OptionsT, EncoderContext], Encoder] | str
     models: Callable[[], Iterable[str]] | str = lambda: ()
 

@@ -19,6 +19,7 @@ class PairCollector:
     Args:
         location: the data set's folder; no path of an entry may leave it.
         layout: the data set's registered name, for errors.
+        pictures: False where nobody will look at the pictures, which then need not be there.
 
     Attributes:
         folder: the location.
@@ -32,7 +33,7 @@ class PairCollector:
     longest_line: ClassVar[int] = MAX_LINE_BYTES
     """Bytes that a line of a list may have; a longer one belongs to no list."""
 
-    def __init__(self, location: Path | None, layout: str) -> None:
+    def __init__(self, location: Path | None, layout: str, *, pictures: bool = True) -> None:
         if location is None:
             raise UsageError(f"data set '{layout}' needs a path: of a folder of that name say ./{layout}")
         if not location.is_dir():
@@ -40,7 +41,7 @@ class PairCollector:
         self.folder = location
         self.pairs: list[Pair] = []
         self._problems: list[Problem] = []
-        self._root = os.path.realpath(location)
+        self._root, self._pictures = os.path.realpath(location), pictures
         self._seen: dict[str, int] = {}
 
     def problem(self, file: Path, line: int | None, reason: str) -> None:
@@ -99,7 +100,7 @@ class PairCollector:
             entry = read()
             check_fields(entry)
             if "image" in entry:
-                check_inside(self._root, entry["image"], "image")
+                check_inside(self._root, entry["image"], "image", there=self._pictures)
         except ValueError as error:
             self.problem(file, line, str(error))
             return

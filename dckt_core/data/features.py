@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -99,6 +100,7 @@ def _blocks(
         return
     what = f"encoding {_counted(items)}"
     module = encoder.module.to(device).eval()
+    check_items(encoder, items)
     preparer = Preparer(encoder, items)
     progress(0, len(items), what)
     advice = f"try a smaller encode_batch (now {batch}), such as {max(1, batch // 4)}"
@@ -115,6 +117,18 @@ def _blocks(
                 progress(start + count, len(items), what)
     finally:
         preparer.close()
+
+
+def check_items(encoder: Encoder, items: Sequence[Item]) -> None:
+    """Asks an encoder that can tell whether it knows all items; raises as its `prepare` would."""
+    if encoder.check is None:
+        return
+    try:
+        encoder.check(items)
+    except DcktError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{encoder}: check raised {describe(error)}") from error
 
 
 def _tell(log: Callable[[str], None], what: str, there: int, computed: int, folder: str, fault: str) -> None:
@@ -160,7 +174,7 @@ def forward(encoder: Encoder, module: torch.nn.Module, inputs: Tensor) -> Tensor
     return rows.float()
 
 
-def check_finite(rows: Tensor, items: Sequence[Item]) -> None:
+def check_finite(rows: Tensor, items: Sequence[Any]) -> None:
     """Raises DataError, with the first item's name, where a feature row [n, dim] is not finite."""
     finite = torch.isfinite(rows).all(dim=1)
     if not finite.all():

@@ -43,13 +43,16 @@ class Inspection:
         return {label: {split: n for (found, split), n in counts.items() if found == label} for label in labels}
 
 
-def inspect_dataset(load: Callable[[], PairSet], location: Path, progress: Progress = silent) -> Inspection:
+def inspect_dataset(
+    load: Callable[[], PairSet], location: Path, progress: Progress = silent, *, pictures: bool = True
+) -> Inspection:
     """Reads a data set and decodes every image of it.
 
     Args:
         load: reads the pairs. Where it raises `ManifestError`, the good lines are looked into all the same; of any
             other `DataError` the text is the one problem found.
         location: where the data set lies.
+        pictures: False for one whose features come from files: no image is looked for.
     """
     try:
         pair_set, problems = load(), []
@@ -57,7 +60,8 @@ def inspect_dataset(load: Callable[[], PairSet], location: Path, progress: Progr
         pair_set, problems = error.good, list(error.problems)
     except DataError as error:
         return Inspection(PairSet(location.name, str(location), []), [_problem(location, error)])
-    problems += bad_images(images_of(pair_set.pairs), progress)
+    if pictures:
+        problems += bad_images(images_of(pair_set.pairs), progress)
     unfit = {}
     for role, check in (("source", check_source), ("target", check_target)):
         try:

@@ -56,26 +56,29 @@ def manifest_file(location: Path) -> Path:
     return location / MANIFEST_NAME if location.is_dir() else location
 
 
-def load_manifest(location: Path, *, name: str | None = None) -> PairSet:
+def load_manifest(location: Path, *, name: str | None = None, pictures: bool = True) -> PairSet:
     """The pairs of a manifest, and the names of their classes where `classes.toml` lies beside it.
 
     Args:
         location: a folder with `pairs.jsonl`, or the file itself. Image paths are relative to the file's folder.
         name: the data set's name; the folder's by default.
+        pictures: False where nobody will look at the pictures, which then need not be there.
 
     Raises:
         ManifestError: anything is wrong with it; the message has the first problem and the count of the others.
     """
-    pair_set, problems = inspect_manifest(location, name=name)
+    pair_set, problems = inspect_manifest(location, name=name, pictures=pictures)
     if problems:
         raise ManifestError(problems, pair_set)
     return pair_set
 
 
-def inspect_manifest(location: Path, *, name: str | None = None) -> tuple[PairSet, list[Problem]]:
+def inspect_manifest(
+    location: Path, *, name: str | None = None, pictures: bool = True
+) -> tuple[PairSet, list[Problem]]:
     """The pairs of all good lines, and every problem of the others. Images are looked for, not opened."""
     file = manifest_file(location)
-    entries, problems = inspect_entries(file)
+    entries, problems = inspect_entries(file, pictures=pictures)
     pair_set = PairSet(name or file.absolute().parent.name, str(location), [pair_of(entry) for entry in entries])
     named, more = with_names(pair_set, file.parent)
     return named, problems + more
@@ -100,7 +103,9 @@ def pair_of(entry: dict[str, Any]) -> Pair:
     )
 
 
-def inspect_entries(file: Path, medium: Medium | None = None) -> tuple[list[dict[str, Any]], list[Problem]]:
+def inspect_entries(
+    file: Path, medium: Medium | None = None, *, pictures: bool = True
+) -> tuple[list[dict[str, Any]], list[Problem]]:
     """The fields of all good lines, and every problem of the others.
 
     Args:
@@ -111,7 +116,7 @@ def inspect_entries(file: Path, medium: Medium | None = None) -> tuple[list[dict
         Entries have an `id` each, given or not, no field that is null, and `image` as a path that leads there from
         here.
     """
-    reader = _Reader(file, medium)
+    reader = _Reader(file, medium, pictures)
     try:
         with file.open("rb") as stream:
             for number, line in numbered_lines(stream):
@@ -128,10 +133,10 @@ def inspect_entries(file: Path, medium: Medium | None = None) -> tuple[list[dict
 class _Reader:
     """Collects the entries and problems of one manifest."""
 
-    def __init__(self, file: Path, medium: Medium | None) -> None:
+    def __init__(self, file: Path, medium: Medium | None, pictures: bool) -> None:
         self.problems: list[Problem] = []
         self._file = file
-        self._medium = medium
+        self._medium, self._pictures = medium, pictures
         self._root = os.path.realpath(file.parent)
         self._entries: list[tuple[int, dict[str, Any]]] = []
         self._ids: dict[str, int] = {}
@@ -142,7 +147,7 @@ class _Reader:
             entry = {key: value for key, value in _parse(line).items() if value is not None or key not in NULLABLE}
             check_fields(entry, self._medium)
             if "image" in entry and self._medium != "text":
-                check_inside(self._root, entry["image"], "image")
+                check_inside(self._root, entry["image"], "image", there=self._pictures)
             if "id" in entry:
                 self._claim(entry["id"], number)
             self._entries.append((number, entry))

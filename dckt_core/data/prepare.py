@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dckt_core.base.errors import DcktError, PluginError, describe
 from dckt_core.contract.pairs import ImageItem
-from dckt_core.contract.protocols import Encoder, Item
+from dckt_core.contract.protocols import Encoder
 
 MAX_THREADS = 8
 
@@ -23,13 +24,13 @@ class Preparer:
     by one thread, since tokenizers often bear no second one.
     """
 
-    def __init__(self, encoder: Encoder, items: Sequence[Item]) -> None:
+    def __init__(self, encoder: Encoder, items: Sequence[Any]) -> None:
         pictures = bool(items) and isinstance(items[0], ImageItem)
         self._encoder = encoder
         self._threads = min(MAX_THREADS, _cpus()) if pictures else 1
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="dckt-prepare")
 
-    def submit(self, items: Sequence[Item]) -> Callable[[], Tensor]:
+    def submit(self, items: Sequence[Any]) -> Callable[[], Tensor]:
         """Begins with a batch; the result, when called, waits for its tensor [n, ...]."""
         share = max(1, -(-len(items) // self._threads))
         parts: list[Future[Tensor]] = [
@@ -38,7 +39,7 @@ class Preparer:
         ]
         return lambda: _join(self._encoder, [part.result() for part in parts])
 
-    def batches(self, items: Sequence[Item], batch: int) -> Iterator[tuple[int, Tensor]]:
+    def batches(self, items: Sequence[Any], batch: int) -> Iterator[tuple[int, Tensor]]:
         """The first item's number and the tensor of each batch; the next one is prepared meanwhile."""
         starts = range(0, len(items), batch)
         ahead = self.submit(items[:batch])
@@ -53,7 +54,7 @@ class Preparer:
         self._pool.shutdown(cancel_futures=True)
 
 
-def prepare(encoder: Encoder, items: Sequence[Item]) -> Tensor:
+def prepare(encoder: Encoder, items: Sequence[Any]) -> Tensor:
     """Items to module inputs [n, ...].
 
     Raises:

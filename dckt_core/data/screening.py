@@ -59,6 +59,7 @@ def screen(
     max_bad_fraction: float,
     cache_dir: Path,
     progress: Progress = silent,
+    pictures: bool = True,
 ) -> Screened:
     """Reads a data set and deals with what is bad in it.
 
@@ -69,6 +70,7 @@ def screen(
             the first bad line; of an image it is told when the image is needed, or by `refuse_bad_images`.
         max_bad_fraction: share of the data set's pairs that may be dropped, in [0, 1].
         cache_dir: keeps the verdict on images, by their content, for the next run.
+        pictures: False where nobody will look at them, so that none is opened.
 
     Raises:
         DataError: a line is bad under `fail`, or more than `max_bad_fraction` is under `skip`.
@@ -82,7 +84,7 @@ def screen(
             raise
         pair_set, lines = error.good, error.problems
     used = [pair for pair in pair_set.pairs if pair.split in splits]
-    bad = image_problems(used, cache_dir=cache_dir, progress=progress) if skip else {}
+    bad = image_problems(used, cache_dir=cache_dir, progress=progress) if skip and pictures else {}
     dropped = [Dropped(problem) for problem in lines]
     dropped += [Dropped(bad[pair.image], pair.id) for pair in used if pair.image is not None and pair.image in bad]
     if not dropped:

@@ -60,12 +60,27 @@ def find_dataset(choice: DataChoice, registry: Registry) -> tuple[Registered, Pa
     return find_layout(path, registry, choice.layout), path
 
 
-def load_pair_set(choice: DataChoice, context: Context) -> PairSet:
-    """The pairs of a data set."""
+def places_of(config: Config, registry: Registry) -> dict[Role, Path]:
+    """Where a run's data sets lie, whether or not they are there; those that are made on the spot lie nowhere."""
+    made = {registered.spec.name for registered in registry.all("dataset")}
+    choices: dict[Role, DataChoice] = {"source": config.source, "target": config.target}
+    return {
+        role: Path(choice.location)
+        for role, choice in choices.items()
+        if choice.layout != "auto" or choice.location not in made
+    }
+
+
+def load_pair_set(choice: DataChoice, context: Context, *, pictures: bool = True) -> PairSet:
+    """The pairs of a data set.
+
+    Args:
+        pictures: False where nobody will look at the pictures, which then need not be there.
+    """
     registered, path = find_dataset(choice, context.registry)
     options = parse_options(registered.spec, choice.options, where=f"data set '{choice.location}'")
     with blame(registered):
-        given = DatasetContext(cache_dir=context.cache_dir, progress=context.progress)
+        given = DatasetContext(cache_dir=context.cache_dir, progress=context.progress, pictures=pictures)
         pair_set = registered.spec.load(path, options, given)
         if not isinstance(pair_set, PairSet):
             raise PluginError(f"load must return a PairSet, not {type(pair_set).__name__}")
@@ -88,19 +103,23 @@ def training_texts(pair_sets: Iterable[PairSet]) -> list[str]:
     return texts
 
 
-def load_screened(config: Config, role: Role, context: Context) -> Screened:
+def load_screened(config: Config, role: Role, context: Context, *, pictures: bool = True) -> Screened:
     """The good pairs of a run's source or target, and what was dropped, as the configuration has it.
 
     The pairs know their role from here on, and no more is known of them than `config.shots` and `config.offer` say.
+
+    Args:
+        pictures: as for `load_pair_set`.
     """
     choice = config.source if role == "source" else config.target
     screened = screen(
-        lambda: load_pair_set(choice, context),
+        lambda: load_pair_set(choice, context, pictures=pictures),
         splits=splits_used(role),
         on_error=config.on_error,
         max_bad_fraction=config.max_bad_fraction,
         cache_dir=context.cache_dir,
         progress=context.progress,
+        pictures=pictures,
     )
     pair_set = screened.pair_set.of_role(role)
     for doubt in doubts(pair_set):

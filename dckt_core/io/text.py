@@ -108,12 +108,13 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise ValueError("not TOML that anybody wrote: nested too deeply") from None
 
 
-def check_inside(root: str, path: str, what: str) -> None:
+def check_inside(root: str, path: str, what: str, *, there: bool = True) -> None:
     """Passes where a relative path leads to a file that lies inside a folder, symbolic links followed.
 
     Args:
         root: the folder, as `os.path.realpath` has it.
         what: `image` or `text`, for the error.
+        there: whether the file must be there.
 
     Raises:
         ValueError: the path is absolute, holds `..` or NUL, leaves the folder through a link, or leads to no file.
@@ -128,7 +129,7 @@ def check_inside(root: str, path: str, what: str) -> None:
     real = os.path.realpath(os.path.join(root, path))  # noqa: PTH118 - Path.resolve may raise on odd names
     if os.path.commonpath([root, real]) != root:
         raise ValueError(f"{what} {shown(path)} leaves the folder through a symbolic link")
-    if not os.path.isfile(real):  # noqa: PTH113 - Path.is_file may raise on odd names
+    if there and not os.path.isfile(real):  # noqa: PTH113 - Path.is_file may raise on odd names
         raise ValueError(f"{what} {shown(path)}: no such file")
 
 

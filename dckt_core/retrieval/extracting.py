@@ -12,10 +12,11 @@ from dckt_core.contract.discovery import Registry
 from dckt_core.contract.pairs import Medium, TextItem
 from dckt_core.data.context import Context
 from dckt_core.data.screening import OnError
+from dckt_core.io.feature_kinds import is_features
 from dckt_core.retrieval.extract import BATCH, SHARD_SIZE
 from dckt_core.retrieval.extract import extract as extract_items
-from dckt_core.retrieval.extractor import by_encoder, by_run
-from dckt_core.retrieval.listing import list_items, media_at
+from dckt_core.retrieval.extractor import by_encoder, by_features, by_run, features_of
+from dckt_core.retrieval.listing import list_items, media_at, of_table
 from dckt_core.retrieval.shards import Extraction
 from dckt_core.runs.model import TrainedModel
 
@@ -38,7 +39,8 @@ def extract(
     """Writes the features of images or texts into a folder, shard by shard; called again, it goes on where it stopped.
 
     Args:
-        place: a manifest (.jsonl), a folder with one, a folder of images or of .txt files, or a data set's name.
+        place: a manifest (.jsonl), a folder with one, a folder of images or of .txt files, or a data set's name; for a
+            run also features as its encoder gives them, in a file or a folder that this wrote.
         by: an encoder's name; or a run, as `load` gives it, for places in its common space.
         options: of the encoder.
         medium: None for the encoder's, or the only one that there is.
@@ -55,18 +57,26 @@ def extract(
         UsageError: an unknown encoder or option, another medium than the encoder's, a folder that holds something else.
         DataError: nothing is at the place, or a line or an item is bad.
     """
+    rows = is_features(Path(place))
     if isinstance(by, TrainedModel):
         if options:
             raise UsageError("options go with an encoder's name; a run has its own")
         context = context or by.context
-        medium = medium or _only_medium(str(place), context.registry)
+        if rows:
+            tables = features_of(by, Path(place), medium)
+            if len(tables) > 1:
+                raise UsageError(f"{place}: say which medium: image or text")
+            ((medium, table),) = tables.items()
+            listing, extractor = of_table(table, medium), by_features(by, medium, table)
+        else:
+            medium = medium or _only_medium(str(place), context.registry)
+            listing, extractor = list_items(str(place), medium, context), by_run(by, medium)
     else:
         context = context or Context()
         medium = _medium_of(context.registry, by, medium)
-    listing = list_items(str(place), medium, context)
-    if isinstance(by, TrainedModel):
-        extractor = by_run(by, medium)
-    else:
+        if rows:
+            raise UsageError(f"{place}: features already, and no {medium}s")
+        listing = list_items(str(place), medium, context)
         texts = [entry.item.text for entry in listing.entries if isinstance(entry.item, TextItem)]
         extractor = by_encoder(by, options or {}, context, medium, texts=texts, seed=seed, device=find_device(device))
     return extract_items(

@@ -22,7 +22,7 @@ from dckt_core.retrieval.shards import ITEMS
 VECTORS = "vectors"
 
 Item = Mapping[str, str]
-"""What is known of an item: `id`, `image` (a path) or `text`, and `label` and `split` where they are known."""
+"""What is known of an item: its `id`; `image` (a path) or `text`, `label` and `split` where they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +121,10 @@ def new_gallery(
 
 def _read_items(file: Path, medium: Medium) -> dict[str, Item]:
     what = f"{'an image' if medium == 'image' else 'a text'} with an id"
+    other = "text" if medium == "image" else "image"
     items: dict[str, Item] = {}
     for number, item in enumerate(read_lines(file, what), start=1):
-        if not ({"id", medium} <= item.keys() and all(isinstance(value, str) for value in item.values())):
+        if not ("id" in item and other not in item and all(isinstance(value, str) for value in item.values())):
             raise DataError(f"{file}:{number}: not {what}")
         items[item["id"]] = item
     return items

@@ -19,15 +19,16 @@ from dckt_core.base.progress import Progress, silent
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.options import parse_options
-from dckt_core.contract.pairs import Medium
+from dckt_core.contract.pairs import MEDIA, Medium
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.context import Context
 from dckt_core.data.coverage import tell
 from dckt_core.data.screening import OnError
+from dckt_core.io.feature_kinds import is_features
 from dckt_core.io.files import held, make_folder
 from dckt_core.retrieval import recall
 from dckt_core.retrieval.extract import BATCH, extract, extraction_key
-from dckt_core.retrieval.extractor import by_run
+from dckt_core.retrieval.extractor import Extractor, by_features, by_run, features_of
 from dckt_core.retrieval.gallery import Item
 from dckt_core.retrieval.index_folder import (
     ENCODING,
@@ -40,7 +41,7 @@ from dckt_core.retrieval.index_folder import (
     read_header,
     write,
 )
-from dckt_core.retrieval.listing import list_items, media_at
+from dckt_core.retrieval.listing import Listing, list_items, media_at, of_pairs, of_table
 from dckt_core.retrieval.searcher import Searcher
 from dckt_core.retrieval.shards import Extraction, is_extraction, open_extraction
 from dckt_core.runs.model import TrainedModel, load_run
@@ -62,7 +63,7 @@ class Encoding:
 
 def build_index(
     model: TrainedModel,
-    location: Path | str,
+    location: Path | str | None,
     out: Path | str,
     *,
     medium: Medium | None = None,
@@ -73,7 +74,8 @@ def build_index(
     """A new index folder over everything at a place.
 
     Args:
-        location: as `list_items` takes it, or a folder that `dckt extract --run` filled.
+        location: as `list_items` takes it; or features that the run's encoder, or what it stands for, gave, in a file
+            or a folder that `dckt extract` filled. None for the data set that the run was trained to search.
         medium: None for both where there are both.
         index: name of an index plugin. Unless it is `exact`, its recall at 10 is measured and noted in `index.json`.
         options: of the index.
@@ -93,7 +95,7 @@ def build_index(
             raise UsageError(f"{out}: holds an index already, which may be added to")
         if any(not file.name.startswith((".", "contents-")) for file in out.iterdir()):
             raise UsageError(f"{out}: not empty, and no index ({HEADER} is not there); choose another folder")
-        extractions = _encode(model, str(location), medium, None, out, encoding)
+        extractions = _encode(model, location, medium, None, out, encoding)
         galleries: Galleries = {}
         _add(header, galleries, extractions, model.context.registry)
         step: dict[str, Any] = {"did": "build", "added": _provenance(extractions)}
@@ -128,7 +130,7 @@ def add_to_index(
     with held(path, BUSY):
         header = read_header(path)
         galleries = read_galleries(path, header, model.context.registry)
-        extractions = _encode(model, str(location), medium, list(galleries), path, encoding)
+        extractions = _encode(model, location, medium, list(galleries), path, encoding)
         told = _add(header, galleries, extractions, model.context.registry)
         write(path, header, galleries, {"did": "add", "added": _provenance(extractions)}, extractions)
     return told
@@ -216,26 +218,51 @@ def check_model(path: Path, made: Made, model: TrainedModel) -> None:
 
 def _encode(
     model: TrainedModel,
-    location: str,
+    location: Path | str | None,
     medium: Medium | None,
     preferred: Sequence[Medium] | None,
     out: Path,
     encoding: Encoding,
 ) -> dict[Medium, Extraction]:
-    """The vectors of everything at a place, by medium."""
-    if is_extraction(Path(location)):
+    """The vectors of everything at a place, or of the run's target, by medium."""
+    if location is None:
+        data = model.target()
+        wanted = [medium] if medium else list(MEDIA)
+        pictures = not model.by_id("image")
+        target = {
+            one: (of_pairs(data.origin, Path(), data.pairs, one, pictures=pictures), by_run(model, one))
+            for one in wanted
+        }
+        return _extract(model, target, out, encoding)
+    location = str(location)
+    if is_extraction(Path(location)) and "run" in open_extraction(Path(location)).header.made_by:
         return _of_extraction(model, open_extraction(Path(location)), medium)
+    if is_features(Path(location)):
+        listed = {
+            one: (of_table(table, one), by_features(model, one, table))
+            for one, table in features_of(model, Path(location), medium).items()
+        }
+        return _extract(model, listed, out, encoding)
     media = [medium] if medium else media_at(location, model.context.registry)
     if medium is None and preferred:
         media = [one for one in media if one in preferred] or media
-    extractions = {}
-    for one in media:
-        listing = list_items(location, one, model.context)
-        extractor = by_run(model, one)
-        folder = out / ENCODING / extraction_key(extractor, listing)[:16]
-        extractions[one] = extract(extractor, listing, folder, progress=model.context.progress, **asdict(encoding))
+    found = {one: (list_items(location, one, model.context), by_run(model, one)) for one in media}
+    extractions = _extract(model, found, out, encoding)
     if not any(map(len, extractions.values())):
         raise DataError(f"{location}: holds no {f'{medium}s' if medium else 'images or texts'} that can be used")
+    return extractions
+
+
+def _extract(
+    model: TrainedModel,
+    listed: Mapping[Medium, tuple[Listing, Extractor]],
+    out: Path,
+    encoding: Encoding,
+) -> dict[Medium, Extraction]:
+    extractions = {}
+    for one, (listing, extractor) in listed.items():
+        folder = out / ENCODING / extraction_key(extractor, listing)[:16]
+        extractions[one] = extract(extractor, listing, folder, progress=model.context.progress, **asdict(encoding))
     return extractions
 
 

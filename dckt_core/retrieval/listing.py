@@ -19,6 +19,7 @@ from dckt_core.data.context import Context
 from dckt_core.data.inspection import images_of
 from dckt_core.data.manifest import ManifestError, Problem, inspect_entries, manifest_file
 from dckt_core.data.sources import load_pair_set
+from dckt_core.io.feature_files import FeatureTable
 from dckt_core.io.text import decode_line, numbered_lines, parse_json, read_text
 
 IMAGE_SUFFIXES = (
@@ -30,12 +31,27 @@ SUFFIXES = {"image": IMAGE_SUFFIXES, "text": TEXT_SUFFIXES}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """An item and what is known of it besides."""
+class RowItem:
+    """A row of a file of features, and the image or the text that it is of, where the file says that."""
 
-    item: ImageItem | TextItem
+    id: str
+    number: int
+    image: Path | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An item and what is known of it besides.
+
+    Attributes:
+        seen: whether there is an image to be seen, and not its features alone.
+    """
+
+    item: ImageItem | TextItem | RowItem
     label: str | None = None
     split: str | None = None
+    seen: bool = True
 
     @property
     def id(self) -> str:
@@ -44,10 +60,12 @@ class Entry:
     def as_json(self, root: Path | None = None) -> dict[str, str]:
         """For a line of JSON; an image's path is relative to `root` where there is one and it lies in it."""
         said = {"id": self.id}
-        if isinstance(self.item, TextItem):
-            said["text"] = self.item.text
-        else:
-            path = self.item.path
+        text = self.item.text if isinstance(self.item, TextItem | RowItem) else None
+        path = self.item.path if isinstance(self.item, ImageItem) else None
+        path = self.item.image if isinstance(self.item, RowItem) else path
+        if text is not None:
+            said["text"] = text
+        if path is not None and self.seen:
             said["image"] = path.relative_to(root).as_posix() if root and path.is_relative_to(root) else str(path)
         return said | {key: value for key in ("label", "split") if (value := getattr(self, key)) is not None}
 
@@ -106,10 +124,31 @@ def media_at(location: str, registry: Registry) -> list[Medium]:
     return list(media)
 
 
-def of_pairs(origin: str, root: Path, pairs: Iterable[Pair], medium: Medium) -> Listing:
-    """The images or the texts of pairs and lone items."""
-    entries = [Entry(pair.item(medium), pair.label, pair.split) for pair in pairs if pair.has(medium)]
+def of_pairs(origin: str, root: Path, pairs: Iterable[Pair], medium: Medium, *, pictures: bool = True) -> Listing:
+    """The images or the texts of pairs and lone items.
+
+    Args:
+        pictures: False where some may not be there, since features come from elsewhere.
+    """
+
+    def seen(pair: Pair) -> bool:
+        return pictures or medium == "text" or (pair.image is not None and pair.image.is_file())
+
+    entries = [Entry(pair.item(medium), pair.label, pair.split, seen(pair)) for pair in pairs if pair.has(medium)]
     return Listing(origin, root, entries)
+
+
+def of_table(table: FeatureTable, medium: Medium) -> Listing:
+    """The rows of a file of features, as items of one medium."""
+
+    def entry(number: int, name: str) -> Entry:
+        known = table.known(number)
+        image = table.root / known["image"] if medium == "image" and "image" in known else None
+        text = known.get("text") if medium == "text" else None
+        return Entry(RowItem(name, number, image, text), known.get("label"), known.get("split"))
+
+    entries = [entry(number, name) for number, name in enumerate(table.ids)]
+    return Listing(str(table.place), table.root, entries)
 
 
 def _is_manifest(path: Path) -> bool:

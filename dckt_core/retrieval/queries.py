@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from dckt_core.base.errors import DataError
+from dckt_core.contract.pairs import MEDIA, Medium
+from dckt_core.io.feature_files import read_features
 from dckt_core.io.files import opened
 from dckt_core.io.text import decode_line, is_unicode, numbered_lines, parse_json
 from dckt_core.retrieval.gallery import Hit
@@ -15,13 +20,41 @@ from dckt_core.retrieval.searcher import Searcher, Wanted
 
 @dataclass(frozen=True)
 class Query:
-    """What is looked for: a text, or the image in a file."""
+    """What is looked for: a text, the image in a file, or features of either.
+
+    Attributes:
+        features: a row [d]; `name` is what it is called in its file, and `of` what it is of.
+    """
 
     text: str | None = None
     image: Path | None = None
+    features: Tensor | None = None
+    name: str = ""
+    of: Medium = "text"
+
+    @property
+    def medium(self) -> Medium:
+        """What it is, or is of."""
+        if self.features is not None:
+            return self.of
+        return "text" if self.text is not None else "image"
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.name or (self.text if self.text is not None else str(self.image))
 
     def as_json(self) -> dict[str, str]:
+        if self.features is not None:
+            return {"features": self.name, "of": self.of}
         return {"text": self.text} if self.text is not None else {"image": str(self.image)}
+
+
+def feature_queries(place: Path, of: Medium) -> list[Query]:
+    """The rows of a file of features as queries; raises as `read_features`."""
+    table = read_features(place, medium=of)
+    rows = table.take(slice(None))
+    return [Query(features=row, name=name, of=of) for row, name in zip(rows, table.ids, strict=True)]
 
 
 def read_queries(file: Path) -> list[Query]:
@@ -47,6 +80,12 @@ def answer(searcher: Searcher, queries: Sequence[Query], k: int, medium: Wanted 
     texts = {row: query.text for row, query in enumerate(queries) if query.text is not None}
     images = {row: query.image for row, query in enumerate(queries) if query.image is not None}
     answers: dict[int, list[Hit]] = {}
+    for of in MEDIA:
+        asked = [(row, query.features) for row, query in enumerate(queries) if query.of == of]
+        rows = {row: features for row, features in asked if features is not None}
+        if rows:
+            found = searcher.search_features(torch.stack(list(rows.values())), of, k, medium=medium)
+            answers |= zip(rows, found, strict=True)
     if texts:
         answers |= zip(texts, searcher.search_texts(list(texts.values()), k, medium=medium), strict=True)
     if images:

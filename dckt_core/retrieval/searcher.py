@@ -61,6 +61,19 @@ class Searcher:
         gallery = self.gallery("image", medium)
         return gallery.search(self.model.encode_images(images), k)
 
+    def search_features(
+        self, features: Tensor, of: Medium, k: int = 10, *, medium: Wanted = "other"
+    ) -> list[list[Hit]]:
+        """The k nearest items of each row [q, d] of images or texts, as the run's frozen encoder gives them.
+
+        Raises:
+            ArgumentError: they are no such rows, or the encoder trains along.
+            DataError: there is no such gallery.
+        """
+        gallery = self.gallery(of, medium)
+        encode = self.model.encode_images if of == "image" else self.model.encode_texts
+        return gallery.search(encode(features), k)
+
     def search(self, queries: Tensor, medium: Medium, k: int = 10) -> list[list[Hit]]:
         """The k nearest items of a medium for common representations [q, D]."""
         return self.gallery(medium, medium).search(queries, k)
@@ -122,5 +135,6 @@ def searcher_of_target(
                 rows = model.encode_images([pair.image_item for pair in pairs], cache=True)
             else:
                 rows = model.encode_texts([pair.text_item for pair in pairs], cache=True)
-            gallery.add([entry.as_json() for entry in of_pairs(data.origin, Path(), pairs, medium).entries], rows)
+            listing = of_pairs(data.origin, Path(), pairs, medium, pictures=not model.by_id("image"))
+            gallery.add([entry.as_json() for entry in listing.entries], rows)
     return Searcher(model, galleries, data.origin)

@@ -23,11 +23,14 @@ from dckt_core.base.errors import DataError
 from dckt_core.contract.pairs import Medium
 from dckt_core.data.coverage import Coverage
 from dckt_core.data.screening import OnError
+from dckt_core.io.feature_files import ITEMS as ITEMS
+from dckt_core.io.feature_files import SHARD, SHARD_FORMAT
+from dckt_core.io.feature_kinds import HEADER as HEADER
 from dckt_core.io.json import read_lines, read_record, write_json
 from dckt_core.io.tensors import load_tensors, save_tensors
 
-KIND, FORMAT = "shard", 1
-HEADER, ITEMS, DROPPED = "extraction.json", "items.jsonl", "dropped.jsonl"
+FORMAT = 1
+DROPPED = "dropped.jsonl"
 NO_PROVENANCE = ("format", "complete", "key", "medium", "dim", "shard_size", "shards")
 
 
@@ -190,7 +193,7 @@ def write_header(path: Path, header: Header) -> None:
 
 def write_shard(file: Path, key: str, shard: Shard, features: Tensor) -> None:
     """Writes rows [n, dim] with what is told of them, atomically."""
-    save_tensors(file, {"features": features}, {"key": key, **asdict(shard)}, kind=KIND, format=FORMAT)
+    save_tensors(file, {"features": features}, {"key": key, **asdict(shard)}, kind=SHARD, format=SHARD_FORMAT)
 
 
 def read_shard(file: Path, key: str, dim: int) -> tuple[Shard, Tensor]:
@@ -199,7 +202,7 @@ def read_shard(file: Path, key: str, dim: int) -> tuple[Shard, Tensor]:
     Raises:
         DataError: it is missing or broken, or of another extraction.
     """
-    tensors, facts = load_tensors(file, kind=KIND, format=FORMAT)
+    tensors, facts = load_tensors(file, kind=SHARD, format=SHARD_FORMAT)
     if facts.pop("key", None) != key:
         raise DataError(f"{file}: of another extraction")
     try:

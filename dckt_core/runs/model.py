@@ -163,6 +163,10 @@ class TrainedModel:
         """The encoder of one medium."""
         return self.setup.encoders[medium]
 
+    def by_id(self, medium: Medium) -> bool:
+        """Whether the encoder of one medium goes by ids, so that nothing from elsewhere can be encoded."""
+        return self.setup.plugins.by_id(medium)
+
     def encode_images(self, images: Images, *, cache: bool = False) -> Tensor:
         """Common representations [n, D] of images, float32, on the CPU. See `space/space.py` for what they are.
 
@@ -250,7 +254,7 @@ class TrainedModel:
                 f"the target data set of {self.run_dir}: {error}; if it was moved, give its place as target"
             ) from None
         pair_set = self.setup.pairs("target")
-        if pair_set.classes != self.classes:
+        if pair_set.classes and pair_set.classes != self.classes:  # what is there to be scored alone has none
             raise DataError(f"{pair_set.origin}: its classes are not those that {self.run_dir} was trained on")
         return pair_set
 

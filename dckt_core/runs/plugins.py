@@ -51,6 +51,10 @@ class Plugins:
                     f"{role} takes an encoder of {modality}s, and '{spec.name}' is one of {spec.modality}s"
                 )
 
+    def by_id(self, medium: Medium) -> bool:
+        """Whether the encoder of a medium goes by the items' ids and looks at nothing else."""
+        return bool(self._chosen["encoder" if medium == "image" else "text_encoder"][0].spec.by_id)
+
     def encoder(self, medium: Medium, context: EncoderContext) -> Encoder:
         """The encoder of a medium."""
         return make_encoder(*self._chosen["encoder" if medium == "image" else "text_encoder"], context)

@@ -29,7 +29,7 @@ from dckt_core.data.context import Context
 from dckt_core.data.coverage import Coverage, Words, cover, tell
 from dckt_core.data.domain import Domain, make_domain
 from dckt_core.data.screening import Screened, refuse_bad_images
-from dckt_core.data.sources import find_dataset, load_screened, splits_used, training_texts
+from dckt_core.data.sources import find_dataset, load_screened, places_of, splits_used, training_texts
 from dckt_core.evaluation.scoring import MIN_RANKED, Score
 from dckt_core.io.tensors import load_weights
 from dckt_core.method.network import DomainNetwork
@@ -107,7 +107,9 @@ class Setup:
     def screened(self, role: Role) -> Screened:
         """The good pairs of a data set, and what was dropped."""
         if role not in self._screened:
-            self._screened[role] = load_screened(self.config, role, self.context)
+            self._screened[role] = load_screened(
+                self.config, role, self.context, pictures=not self.plugins.by_id("image")
+            )
         return self._screened[role]
 
     def pairs(self, role: Role) -> PairSet:
@@ -135,6 +137,7 @@ class Setup:
                 medium=medium,
                 texts=texts,
                 names=names,
+                places=places_of(self.config, self.context.registry),
                 state=state,
                 shared=shared,
             )

@@ -329,8 +329,8 @@ def test_another_model_is_refused(index: Path, run: str, capsys: Capture, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["index", "RUN"], 2, "say what to index and where to: --gallery PATH -o INDEX"),
-        (["index", "RUN", "--gallery", "target"], 2, "say what to index and where to"),
+        (["index", "RUN"], 2, "say where to: -o INDEX, and what of, if not of the run's target: --gallery PATH"),
+        (["index", "RUN", "--gallery", "target"], 2, "say where to: -o INDEX"),
         (["index", "RUN", "--add", "target"], 2, "--add goes with an index, and runs/squares is none"),
         (["index", "RUN", "--gallery", "target", "-o", "INDEX"], 2, "holds an index already"),
         (["index", "RUN", "--gallery", "target", "-o", "target"], 2, "target: not empty, and no index"),
@@ -346,7 +346,7 @@ def test_another_model_is_refused(index: Path, run: str, capsys: Capture, tmp_pa
         (["index", "INDEX", "--remove", "gone"], 2, "no item has the id 'gone'"),
         (["index", "INDEX", "--remove", "red-test-0", "--remove", "gone"], 2, "no item has the id 'gone'"),
         (["index", "INDEX", "--add", "gone"], 3, "gone: no such path"),
-        (["search", "INDEX"], 2, "say either --text or --image or --batch"),
+        (["search", "INDEX"], 2, "say one of --text, --image, --batch"),
         (["search", "INDEX", "--text", " "], 2, "the text to look for is empty"),
         (["search", "INDEX", "--image", "gone.png"], 3, "gone.png: no such file"),
         (["search", "INDEX", "--image", "target/pairs.jsonl"], 3, "target/pairs.jsonl"),

@@ -111,8 +111,12 @@ def test_the_features_that_training_left_are_found(run: str, capsys: Capture) ->
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["RUN"], 2, "say either --text or --image"),
-        (["RUN", "--text", "a", "--image", "b"], 2, "say either --text or --image"),
+        (["RUN"], 2, "say one of --text, --image, --batch, --text-features and --image-features"),
+        (
+            ["RUN", "--text", "a", "--image", "b"],
+            2,
+            "say one of --text, --image, --batch, --text-features and --image-features",
+        ),
         (["RUN", "--text", "a", "--medium", "sound"], 2, "'sound' is not one of"),
         (["RUN", "--image", "gone.png"], 3, "gone.png: no such file"),
         (["RUN", "--image", ""], 2, "the path is empty"),

@@ -17,11 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from dckt_cli.main import main
+from dckt_core.contract.pairs import ImageItem
+from dckt_core.data.features import compute_features
 from dckt_core.runs.model import load
 from tests.support.browser import CONTRAST, Browser, open_browser, until
 from tests.support.commands import DCKT
@@ -168,6 +171,7 @@ def test_what_it_tells_of_itself(server: Server) -> None:
     words = {"words": 24 * 7, "known": 24 * 7}
     assert about == {
         "name": "index", "sizes": {"image": 24, "text": 24}, "limits": {"upload": 50_000}, "words": words,
+        "takes": {"image": True, "text": True},
     }  # fmt: skip
 
 
@@ -284,6 +288,7 @@ def test_the_command_serves_a_run_like_an_index(home: Path, trained: Path) -> No
     with serving(home, trained, "runs/squares", "--split", "test", "--max-upload", "0.01") as server:
         words = {"words": 8 * 7, "known": 8 * 7}
         about = {"name": "target", "sizes": {"image": 8, "text": 8}, "limits": {"upload": 10_000}, "words": words}
+        about["takes"] = {"image": True, "text": True}
         assert server.json("/api/about") == (200, about)
         assert server.json("/api/search/image", b"x" * 10_001)[0] == 413
         results = server.json("/api/search/text", {"text": "a green square with mark number 1", "k": 50})[1]["results"]
@@ -376,3 +381,25 @@ def test_in_a_browser_it_can_be_read_and_fits(server: Server, browser: Browser, 
         assert contrast["seen"] > 30
         assert contrast["faults"] == []
         assert visit.page.evaluate("document.scrollingElement.scrollWidth") <= width
+
+
+def test_features_are_queries_too(server: Server, home: Path, trained: Path) -> None:
+    picture = home / "target/red-test-1.png"
+    encoder = load(trained / "runs/squares").encoder("image")
+    rows = compute_features(encoder, [ImageItem("q", picture)], device=torch.device("cpu"), batch=1)
+    as_features = server.json("/api/search/features?of=image&k=3", saved(rows.numpy()))
+    assert as_features[0] == 200
+    assert as_features[1]["results"] == server.json("/api/search/image?k=3", picture.read_bytes())[1]["results"]
+    two = saved(np.ones((2, 3)))
+    for body, says in ((two, "2 rows of features, where one is expected"), (b"?", "features are read from")):
+        status, answer = server.json("/api/search/features?of=text&k=3", body)
+        assert (status, says in answer["error"]) == (422, True), answer
+        assert "/tmp" not in answer["error"]
+    assert server.json("/api/search/features?of=sound", two)[0] == 422
+
+
+def saved(rows: np.ndarray) -> bytes:
+    """The bytes of a .npy file."""
+    stream = io.BytesIO()
+    np.save(stream, rows)
+    return stream.getvalue()

@@ -20,8 +20,10 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from dckt_apps.serve.guard import LOOPBACK, Guard
 from dckt_apps.serve.pictures import Pictures, check_pixels
 from dckt_core.base.errors import DataError, UsageError
+from dckt_core.contract.pairs import MEDIA, Medium
 from dckt_core.data.coverage import Coverage
 from dckt_core.io.complaint import complaint
+from dckt_core.io.feature_files import read_features
 from dckt_core.retrieval.gallery import Hit
 from dckt_core.retrieval.searcher import Searcher, Wanted
 
@@ -100,7 +102,9 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
     async def about() -> dict[str, Any]:
         sizes = {medium: len(gallery) for medium, gallery in searcher.galleries.items()}
         name = Path(searcher.origin).absolute().name
-        return {"name": name, "sizes": sizes, "limits": {"upload": limits.upload}, **about_words}
+        takes = {medium: not searcher.model.by_id(medium) for medium in MEDIA}
+        limit = {"upload": limits.upload}
+        return {"name": name, "sizes": sizes, "takes": takes, "limits": limit, **about_words}
 
     @app.post("/api/search/text")
     async def by_text(query: TextQuery) -> dict[str, Any]:
@@ -111,6 +115,11 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
     async def by_image(request: Request, k: Count = 12, medium: Wanted = "other") -> dict[str, Any]:
         body = await request.body()
         return await answer(lambda: _search_upload(searcher, body, k, medium, limits.pixels))
+
+    @app.post("/api/search/features")
+    async def by_features(request: Request, of: Medium, k: Count = 12, medium: Wanted = "other") -> dict[str, Any]:
+        body = await request.body()
+        return await answer(lambda: _search_features(searcher, body, of, k, medium))
 
     @app.get("/pictures/{number}")
     async def picture(number: int) -> Response:
@@ -131,6 +140,20 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
         return Response(content, media_type=kind, headers={"Cache-Control": "no-cache"})
 
     return app
+
+
+def _search_features(searcher: Searcher, body: bytes, of: Medium, k: int, wanted: Wanted) -> list[list[Hit]]:
+    """Searches by the only row of a file of features that came as bytes."""
+    with tempfile.TemporaryDirectory(prefix="dckt-serve-") as folder:
+        file = Path(folder) / "features"
+        file.write_bytes(body)
+        try:
+            table = read_features(file, medium=of)
+            if len(table) != 1:
+                raise DataError(f"{len(table)} rows of features, where one is expected")
+            return searcher.search_features(table.take(slice(None)), of, k, medium=wanted)
+        except (DataError, UsageError) as error:
+            raise DataError(str(error).replace(f"{file}: ", "").replace(str(folder), "")) from None
 
 
 def _search_upload(searcher: Searcher, body: bytes, k: int, medium: Wanted, pixels: int) -> list[list[Hit]]:

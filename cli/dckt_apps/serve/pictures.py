@@ -22,17 +22,19 @@ class Pictures:
     """The pictures of a gallery, in its order.
 
     Args:
-        items: those of an image gallery, each with an `id` and its path under `image`.
+        items: those of an image gallery, each with an `id` and, where there is a picture, its path under `image`.
     """
 
     def __init__(self, items: Sequence[Mapping[str, str]]) -> None:
-        self._numbers = {item["id"]: number for number, item in enumerate(items)}
-        self._paths = [Path(item["image"]) for item in items]
+        shown = [item for item in items if "image" in item]
+        self._numbers = {item["id"]: number for number, item in enumerate(shown)}
+        self._paths = [Path(item["image"]) for item in shown]
         self._small = lru_cache(KEPT)(_small)
 
     def number(self, hit: Hit) -> int | None:
-        """The number of an image that was found; None for a text."""
-        return self._numbers.get(hit.id) if "image" in hit.item else None
+        """The number of an image that was found; None for a text, and for an image without a file."""
+        number = self._numbers.get(hit.id) if "image" in hit.item else None
+        return number if number is not None and self._paths[number].is_file() else None
 
     def jpeg(self, number: int) -> bytes:
         """A picture, small, as a JPEG.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -89,6 +89,21 @@ class XMediaOptions:
     split_seed: Annotated[Seed, "draws other validation pairs"] = 0
 
 
+@dataclass(frozen=True)
+class FeaturesOptions:
+    """What a file of features leaves open."""
+
+    split: Annotated[
+        Literal["train", "val", "test"] | None, "what all rows are for, where the file has no array 'split'"
+    ] = None
+
+
+FEATURES_SETTINGS: Mapping[str, Any] = {
+    "encoder": {"name": "precomputed-image"},
+    "text_encoder": {"name": "precomputed-text"},
+}
+
+
 @hookimpl
 def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
     return [
@@ -105,6 +120,15 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
             options=ImageFolderCSVOptions,
             load="dckt_plugins.datasets.image_folder_csv:load",
             detect="dckt_plugins.datasets.image_folder_csv:detect",
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="features",
+            summary="a file of features of images and texts with their labels and splits: .npz, .parquet, ...",
+            options=FeaturesOptions,
+            load="dckt_plugins.datasets.features:load",
+            detect="dckt_plugins.datasets.features:detect",
+            settings=FEATURES_SETTINGS,
             api="1.0",
         ),
         DatasetSpec(

@@ -121,7 +121,9 @@ class SentenceTransformersOptions:
 class PrecomputedOptions:
     """What `--encoder-opt` and `--text-encoder-opt` take."""
 
-    target: Annotated[str | None, "file of the target's features: .npz, .npy, .safetensors or .mat"] = None
+    target: Annotated[
+        str | None, "the target's features: .npz, .npy, .parquet, .safetensors, .mat, or a folder of dckt extract"
+    ] = None
     source: Annotated[str | None, "file of the source's features; may be the same one"] = None
     target_ids: Annotated[
         str | None, "whose the rows are, in their order: the manifest (.jsonl), or a text file with an id a line"
@@ -187,6 +189,7 @@ def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
         EncoderSpec(
             name="precomputed-image",
             modality="image",
+            by_id=True,
             summary="image features from a file, by pair",
             options=PrecomputedOptions,
             build="dckt_plugins.encoders.precomputed:build_image",
@@ -219,6 +222,7 @@ def dckt_encoders() -> Iterable[EncoderSpec[Any]]:
         EncoderSpec(
             name="precomputed-text",
             modality="text",
+            by_id=True,
             summary="text features from a file, by pair",
             options=PrecomputedOptions,
             build="dckt_plugins.encoders.precomputed:build_text",

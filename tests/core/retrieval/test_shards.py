@@ -13,8 +13,8 @@ import torch
 from dckt_core.base.errors import DataError
 from dckt_core.io.tensors import save_tensors
 from dckt_core.retrieval.shards import (
-    FORMAT,
-    KIND,
+    SHARD,
+    SHARD_FORMAT,
     Extraction,
     Header,
     Input,
@@ -91,7 +91,7 @@ def test_no_extraction(tmp_path: Path) -> None:
 
 def rewrite(file: Path, *, features: Any = ROWS, **changes: Any) -> None:
     facts = {"key": "k", "ids": ["a", "b", "c"], "dropped": []} | changes
-    save_tensors(file, {"features": features}, facts, kind=KIND, format=FORMAT)
+    save_tensors(file, {"features": features}, facts, kind=SHARD, format=SHARD_FORMAT)
 
 
 @pytest.mark.parametrize(

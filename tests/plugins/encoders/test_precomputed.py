@@ -191,9 +191,9 @@ def with_nan():
     [
         ({"f": ROWS[:2]}, None, r"2 rows for 3 ids \(array 'ids'\)$"),
         ({"f": with_nan()}, None, "the features of 'zwei' are not finite numbers$"),
-        ({"f": ROWS * 1e300}, None, "the features of 'one' are not finite numbers$"),
+        ({"f": ROWS * 1e300}, None, r"the features of 'one' \(and of 2 more of 3\) are not finite numbers$"),
         ({"f": np.zeros((3, 2, 2))}, None, r"which array holds the features\? say key=NAME \(it has 'f' \[3, 2, 2\]"),
-        ({"f": np.zeros((3, 2, 2))}, "f", r"array 'f' is of shape \(3, 2, 2\), not a row of values for each pair$"),
+        ({"f": np.zeros((3, 2, 2))}, "f", r"array 'f' is of shape \(3, 2, 2\), not a row of values for each item$"),
         ({"f": np.zeros((3, 0))}, None, r"array 'f' is of shape \(3, 0\)"),
         (
             {"f": ROWS, "g": ROWS},
@@ -243,13 +243,15 @@ def test_files_that_do_not_do(build, tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
     (tmp_path / "broken.mat").write_bytes(b"nothing")
     (tmp_path / "new.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(100))
+    (tmp_path / "f.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     for name, says in (
         ("absent.npz", "no such file of features"),
-        ("f.csv", r"features are read from .npz, .npy, .safetensors, .mat, not from '.csv'"),
-        ("broken.npz", "not a file of arrays"),
-        ("broken.safetensors", "not a file of arrays"),
-        ("broken.mat", "not a file of arrays"),
-        ("new.mat", "not a file of arrays: it is of MATLAB's version 7.3; save it with -v7"),
+        ("f.csv", r"features are read from .npy, .npz, .parquet, .safetensors, .mat files, and this is none of them"),
+        ("f.h5", r"features are read from .* files, and this is HDF5 by its first bytes$"),
+        ("broken.npz", "not a whole file of features: "),
+        ("broken.safetensors", "features are read from .* files, and this is none of them by its first bytes$"),
+        ("broken.mat", "not a whole file of features: "),
+        ("new.mat", "not a whole file of features: it is of MATLAB's version 7.3; save it with -v7"),
     ):
         with pytest.raises(DataError, match=f"^{tmp_path / name}: {says}"):
             build("precomputed-image", target=str(tmp_path / name))
@@ -279,7 +281,7 @@ def test_nothing_in_a_file_runs(build, tmp_path, name):
 
 def test_pairs_that_are_not_there(build, tmp_path):
     encoder = build("precomputed-image", target=npz(tmp_path / "f.npz", f=ROWS, ids=np.array(IDS)))
-    with pytest.raises(DataError, match=r"f.npz: no features of pair 'five' \(it has 3 ids, the first 'one'\)$"):
+    with pytest.raises(DataError, match=r"npz: no features of 1 of 2 items: 'five' \(it has 3 ids, .* 'one'\)$"):
         features(encoder, "one", "five")
     with pytest.raises(UsageError, match="has no features of the source: --encoder-opt source=FILE$"):
         features(encoder, "one", role="source")
@@ -351,7 +353,7 @@ def test_a_run_on_features_alone(tmp_path, monkeypatch, capsys):
 
     np.save("target/image.npy", np.load("target/image.npy") + 1)
     assert main(["evaluate", "runs/run"]) == 3
-    assert "its image encoder had other weights or another preprocessing" in capsys.readouterr().err
+    assert "target/image.npy: holds other features than when the run began" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("modality", ["image", "text"])

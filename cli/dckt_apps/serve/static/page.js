@@ -91,6 +91,16 @@ function byPicture(picture) {
   ask(`/api/search/image?k=${RESULTS}&medium=${medium()}`, { method: "POST", headers, body: picture });
 }
 
+function byFeatures(file) {
+  if (!file) return;
+  lastQuestion = () => byFeatures(file);
+  present(null);
+  at("text").value = "";
+  const headers = { "Content-Type": "application/octet-stream" };
+  const address = `/api/search/features?of=${at("of").value.split("-")[0]}&k=${RESULTS}&medium=${medium()}`;
+  ask(address, { method: "POST", headers, body: file });
+}
+
 at("form").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = at("text").value.trim();
@@ -99,6 +109,10 @@ at("form").addEventListener("submit", (event) => {
 at("file").addEventListener("change", (event) => {
   byPicture(event.target.files[0]);
   event.target.value = ""; // the same file may be chosen again
+});
+at("features").addEventListener("change", (event) => {
+  byFeatures(event.target.files[0]);
+  event.target.value = "";
 });
 at("media").addEventListener("change", () => lastQuestion?.());
 document.addEventListener("paste", (event) => {
@@ -124,6 +138,9 @@ const about = await (await fetch("/api/about")).json();
 uploadLimit = about.limits.upload;
 at("name").textContent = about.name;
 document.title = `Search ${about.name} – dckt`;
+for (const id of about.takes.text ? [] : ["text"]) at(id).closest(".line").hidden = true;
+document.querySelector("label[for=text]").hidden = !about.takes.text;
+for (const id of about.takes.image ? [] : ["by-picture", "drop-note"]) at(id).hidden = true;
 const counts = Object.entries(about.sizes).map(([kind, count]) => `${count.toLocaleString("en")} ${kind}s`);
 const share = about.words?.words ? Math.floor((100 * about.words.known) / about.words.words) : null;
 const known = share === null ? "" : `; the run knows ${share} % of the words of the texts`;

@@ -1,0 +1,72 @@
+"""`features`: a data set that is one file of features of both media, with what is known of each row beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dckt_core import MEDIA, DataError, DatasetContext, Medium, Pair, PairSet, Split, UsageError, is_features
+from dckt_plugins.datasets.catalogue import FeaturesOptions
+
+if TYPE_CHECKING:  # torch stays out as long as no such file is read
+    from dckt_core import FeatureTable
+
+NAME = "features"
+UNKNOWN = ("", "-1")
+"""What stands for a label that nobody knows, beside a missing one."""
+
+
+def detect(path: Path) -> bool:
+    """True for a file whose first bytes are those of a file of features."""
+    return path.is_file() and is_features(path)
+
+
+def load(location: Path | None, options: FeaturesOptions, context: DatasetContext) -> PairSet:
+    """The pairs of a file: row i of the images and row i of the texts belong together.
+
+    Raises:
+        DataError: it has not as many images as texts, or does not say what its rows are for.
+    """
+    from dckt_core import read_features
+
+    if location is None:
+        raise UsageError(f"data set '{NAME}' needs a path: a file with features of images and of texts")
+    tables: dict[Medium, FeatureTable] = {medium: read_features(location, medium=medium) for medium in MEDIA}
+    images, texts = tables["image"], tables["text"]
+    if images.array == texts.array or len(images) != len(texts):
+        counted = "one array of features" if images.array == texts.array else f"{len(images)} and {len(texts)} rows"
+        raise DataError(f"{location}: {counted}, where a row of each medium is expected for each pair: images, texts")
+    splits = _splits(location, images, options)
+    names = images.facts.get("image") or _names_of_equal(images.ids, images.rows)
+    spoken = images.facts.get("text") or _names_of_equal(images.ids, texts.rows)
+    labels: Sequence[str | None] = images.facts.get("label", [None] * len(images))
+    pairs = [
+        Pair(key, images.root / (name or key), text or "", None if label in UNKNOWN else label, split)
+        for key, name, text, label, split in zip(images.ids, names, spoken, labels, splits, strict=True)
+    ]
+    return PairSet(location.stem, str(location), pairs)
+
+
+def _splits(location: Path, table: FeatureTable, options: FeaturesOptions) -> Iterable[Split]:
+    if "split" not in table.facts:
+        if options.split is None:
+            raise DataError(
+                f"{location}: no array 'split' says which rows are for train, val and test; one that all are for can "
+                "be said: split=train (--set source.split=train)"
+            )
+        return [options.split] * len(table)
+    splits: list[Split] = []
+    for number, said in enumerate(table.facts["split"]):
+        if said not in ("train", "val", "test"):
+            raise DataError(f"{location}: row {number}: its split is {said!r}, and neither train, val nor test")
+        splits.append(said)  # type: ignore[arg-type]  # looked at just now
+    return splits
+
+
+def _names_of_equal(ids: Sequence[str], rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> list[str]:
+    """For each row the first id of an equal one: one picture in several pairs, one text of several pictures."""
+    first: dict[bytes, str] = {}
+    return [first.setdefault(row.tobytes(), key) for key, row in zip(ids, rows, strict=True)]

@@ -1,0 +1,133 @@
+"""The one reader of files of features: what is in them, whose rows they are, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from dckt_core.base.errors import DataError
+from dckt_core.io.feature_files import FeatureTable, features_digest, read_features
+from dckt_core.io.feature_kinds import is_features
+from tests.support.needs import part
+
+IDS = ["one", "zwei", "三"]
+ROWS = np.arange(12, dtype=np.float32).reshape(3, 4) / 8
+
+
+def write_npy(file: Path) -> None:
+    np.save(file, ROWS)
+
+
+def write_npz(file: Path) -> None:
+    np.savez(file, vectors=ROWS.astype(np.float64), ids=np.array(IDS), labels=np.array([3, 1, -1]))
+
+
+def write_safetensors(file: Path) -> None:
+    save_file({"vectors": torch.tensor(ROWS, dtype=torch.bfloat16)}, file)
+
+
+def write_parquet(file: Path) -> None:
+    pa = part("pyarrow")
+    import pyarrow.parquet as pq
+
+    columns = {"id": IDS, "vector": ROWS.tolist(), "text": ["a dog", None, "a cat"], "label": [3, 1, None]}
+    pq.write_table(pa.table(columns), file)
+
+
+@pytest.mark.parametrize("write", [write_npy, write_npz, write_safetensors, write_parquet])
+def test_every_kind_is_known_by_its_first_bytes(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    written = tmp_path / f"made.{write.__name__.removeprefix('write_')}"
+    write(written)
+    file = written.rename(tmp_path / "features.of.something")
+    assert is_features(file)
+    table = read_features(file)
+    assert torch.equal(table.take(slice(None)), torch.tensor(ROWS))
+    named = write in (write_npz, write_parquet)
+    assert table.ids == (IDS if named else ["0", "1", "2"])
+    assert torch.equal(table.of([table.ids[2], table.ids[0]]), torch.tensor(ROWS[[2, 0]]))
+
+
+def test_what_is_told_of_rows_besides(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "f.parquet")
+    table = read_features(tmp_path / "f.parquet")
+    assert [table.known(number) for number in range(3)] == [
+        {"text": "a dog", "label": "3"},
+        {"label": "1"},
+        {"text": "a cat"},
+    ]
+
+
+@pytest.mark.parametrize("shape", ["list", "fixed", "chunks"])
+def test_columns_of_parquet(tmp_path: Path, shape: str) -> None:
+    pa = part("pyarrow")
+    import pyarrow.parquet as pq
+
+    kind = pa.list_(pa.float32(), 4) if shape == "fixed" else pa.list_(pa.float32())
+    table = pa.table({"vector": pa.array(ROWS.tolist(), kind)})
+    pq.write_table(table, tmp_path / "f.parquet", row_group_size=1 if shape == "chunks" else 10)
+    found = read_features(tmp_path / "f.parquet")
+    assert found.rows.dtype == np.float32
+    assert torch.equal(found.take([1]), torch.tensor(ROWS[[1]]))
+
+
+def test_rows_of_parquet_that_do_not_do(tmp_path: Path) -> None:
+    pa = part("pyarrow")
+    import pyarrow.parquet as pq
+
+    for column, says in (([[1.0], [1.0, 2.0]], "are of 2 lengths, such as 1 and 2$"), ([[1.0], None], "has 1 empty")):
+        pq.write_table(pa.table({"v": column}), tmp_path / "f.parquet")
+        with pytest.raises(DataError, match=f"f.parquet: not a whole file of features: .* ?column 'v'.*{says}|{says}"):
+            read_features(tmp_path / "f.parquet")
+
+
+def test_a_file_of_both_media(tmp_path: Path) -> None:
+    np.savez(tmp_path / "f.npz", image_vectors=ROWS, text_vectors=ROWS[:, :2])
+    assert read_features(tmp_path / "f.npz", medium="image").dim == 4
+    assert read_features(tmp_path / "f.npz", medium="text").dim == 2
+    with pytest.raises(DataError, match=r"which array holds the features\? say key=NAME"):
+        read_features(tmp_path / "f.npz")
+
+
+def test_rows_are_mapped_and_not_read(tmp_path: Path) -> None:
+    write_npy(tmp_path / "f.npy")
+    assert isinstance(read_features(tmp_path / "f.npy").rows, np.memmap)
+
+
+def table_of(ids: list[str | None], rows: np.ndarray = ROWS) -> FeatureTable:
+    return FeatureTable(Path("made"), rows, {"id": ids})
+
+
+def test_ids_that_do_not_do() -> None:
+    with pytest.raises(DataError, match=r"^made: id 'a' \(and 1 more\) names more than one row$"):
+        _ = table_of(["a", "a", "a"]).ids
+    with pytest.raises(DataError, match=r"^made: row 1 has no id$"):
+        _ = table_of(["a", None, "b"]).ids
+    with pytest.raises(DataError, match=r"^made: 3 rows for 2 ids \(here\)$"):
+        table_of(["a", "b", "c"]).named(["a", "b"], "here")
+
+
+def test_missing_items_are_counted() -> None:
+    with pytest.raises(DataError, match=r"^made: no features of 5 of 6 items: 'd', 'e', 'f', ... \(it has 3 ids, "):
+        table_of(["a", "b", "c"]).of(["a", "d", "e", "f", "g", "h"])
+
+
+def test_rows_that_are_not_finite_are_counted(tmp_path: Path) -> None:
+    rows = ROWS.copy()
+    rows[1:, 0] = np.nan
+    np.save(tmp_path / "f.npy", rows)
+    with pytest.raises(DataError, match=r"f.npy: the features of 'row 1' \(and of 1 more of 3\) are not finite"):
+        read_features(tmp_path / "f.npy")
+
+
+def test_the_digest_is_that_of_what_is_there(tmp_path: Path) -> None:
+    write_npy(tmp_path / "f.npy")
+    before = features_digest(tmp_path / "f.npy")
+    (tmp_path / "f.npy").rename(tmp_path / "g.npy")
+    assert features_digest(tmp_path / "g.npy") == before
+    np.save(tmp_path / "g.npy", ROWS + 1)
+    assert features_digest(tmp_path / "g.npy") != before

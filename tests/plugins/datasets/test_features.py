@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dckt_core import DataError, DatasetContext, PairSet, UsageError
+from dckt_plugins.datasets import features
+from dckt_plugins.datasets.catalogue import FeaturesOptions
+
+ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+def load(file: Path, split: Any = None, **arrays: Any) -> PairSet:
+    np.savez(file, **arrays)
+    assert features.detect(file)
+    return features.load(file, FeaturesOptions(split=split), DatasetContext(cache_dir=file.parent))
+
+
+def test_pairs_of_a_file(tmp_path: Path) -> None:
+    found = load(
+        tmp_path / "set.npz",
+        images=ROWS[[0, 1, 0, 2]],
+        texts=ROWS[[0, 0, 1, 2], :2],
+        labels=np.array(["dog", "", "cat", "dog"]),
+        splits=np.array(["train", "train", "val", "test"]),
+    )
+    assert (found.name, found.origin) == ("set", str(tmp_path / "set.npz"))
+    assert [pair.id for pair in found.pairs] == ["0", "1", "2", "3"]
+    assert [pair.label for pair in found.pairs] == ["dog", None, "cat", "dog"]
+    assert [pair.split for pair in found.pairs] == ["train", "train", "val", "test"]
+    assert [pair.image and pair.image.name for pair in found.pairs] == ["0", "1", "0", "3"], "equal rows, one picture"
+    assert [pair.text for pair in found.pairs] == ["0", "0", "2", "3"]
+
+
+def test_what_a_file_tells_besides(tmp_path: Path) -> None:
+    found = load(
+        tmp_path / "set.npz",
+        "train",
+        image_rows=ROWS,
+        text_rows=ROWS[:, :2],
+        id=np.array(["a", "b", "c", "d"]),
+        image=np.array([f"{n}.jpg" for n in range(4)]),
+        text=np.array(["one", "two", "", "four"]),
+        label=np.array([0, 1, -1, 10]),
+    )
+    assert [(pair.id, pair.image, pair.text, pair.label) for pair in found.pairs[1:3]] == [
+        ("b", tmp_path / "1.jpg", "two", "1"),
+        ("c", tmp_path / "2.jpg", "", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"images": ROWS}, "one array of features, where a row of each medium is expected"),
+        ({"images": ROWS, "texts": ROWS[:3]}, "4 and 3 rows, where a row of each medium is expected for each pair"),
+        ({"images": ROWS, "texts": ROWS}, "no array 'split' says which rows are for train, val and test"),
+        (
+            {"images": ROWS, "texts": ROWS, "splits": np.array(["train", "dev", "", "test"])},
+            "row 1: its split is 'dev'",
+        ),
+        ({"images": ROWS, "texts": ROWS, "label": np.array(["a"])}, r"4 rows for 1 labels \(array 'label'\)"),
+    ],
+)
+def test_files_that_do_not_do(tmp_path: Path, arrays: dict[str, Any], says: str) -> None:
+    with pytest.raises(DataError, match=f"^{tmp_path / 'set.npz'}: {says}"):
+        load(tmp_path / "set.npz", **arrays)
+
+
+def test_it_needs_a_path(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="data set 'features' needs a path"):
+        features.load(None, FeaturesOptions(), DatasetContext(cache_dir=tmp_path))
