@@ -5,6 +5,7 @@ interpreter.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,8 +23,10 @@ pytestmark = [
 ]
 
 BACKEND: Any = "triton" if INTERPRETED else "closed_form"
-EXPONENTS = [-126, -100, -67, -50, 0, 50, 63, 100, 123]
+EXPONENTS = [-126, -67, 0, 63, 123] if INTERPRETED else [-126, -100, -67, -50, 0, 50, 63, 100, 123]
 """Of powers of two, which scale exactly: 1e-38, 8e-31, 7e-21, ..., 1e19, 1e30, 1e37."""
+
+in_torch = partial(pytest.param, marks=pytest.mark.skipif(INTERPRETED, reason="no Triton kernel takes part"))
 
 
 def bounded(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -40,9 +43,9 @@ def bounded(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         {"estimator": "unbiased", "bandwidth_grad": True},
         {"weights_x": torch.linspace(0, 1, 20)},
         {"sigma": 100.0},
-        {"estimator": "linear"},
-        {"estimator": "linear", "sigma": 100.0},
-        {"backend": "reference"},
+        in_torch({"estimator": "linear"}),
+        in_torch({"estimator": "linear", "sigma": 100.0}),
+        in_torch({"backend": "reference"}),
     ],
     ids=str,
 )
