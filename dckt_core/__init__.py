@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from dckt_core.base.rng import seeded_construction as seeded_construction
     from dckt_core.base.rng import undrawn_linear as undrawn_linear
     from dckt_core.config import Config as Config
+    from dckt_core.contract.formula import Formula as Formula
+    from dckt_core.contract.formula import Value as Value
     from dckt_core.contract.pairs import MEDIA as MEDIA
     from dckt_core.contract.pairs import ROLES as ROLES
     from dckt_core.contract.pairs import SPLITS as SPLITS
@@ -107,6 +109,7 @@ _HOMES = {
     "base.progress": ("logger",),
     "base.rng": ("seed_for", "seeded_construction", "undrawn_linear"),
     "config": ("Config",),
+    "contract.formula": ("Formula", "Value"),
     "contract.pairs": (
         "MEDIA",
         "ROLES",

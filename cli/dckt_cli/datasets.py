@@ -62,10 +62,8 @@ def check(ctx: click.Context, /, path: Path, layout: str, layout_opt: tuple[str,
     from dckt_core.data.inspection import inspect_dataset
     from dckt_core.data.sources import find_layout
 
-    registry = ctx.obj.registry
-    registered = find_layout(path, registry, layout)
-    encoder = registered.spec.settings.get("encoder")  # what suits the data set may look at no picture
-    pictures = not (flags["no_pictures"] or (encoder and registry.find("encoder", encoder["name"]).spec.by_id))
+    registered = find_layout(path, ctx.obj.registry, layout)
+    pictures = registered.spec.pictures and not flags["no_pictures"]
     said = split_assignments(layout_opt, option="--layout-opt")
     options = parse_options(registered.spec, said, where=f"layout '{registered.name}'")
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dckt_core.base.errors import DataError, PluginError, describe, one_line
 from dckt_core.contract.discovery import Registered, blame
+from dckt_core.contract.formula import Formula, Value
 from dckt_core.contract.pairs import Medium
 from dckt_core.contract.protocols import (
     Discrepancy,
@@ -150,6 +151,19 @@ class GuardedPart:
             if not bool(torch.isfinite(rows).all()):
                 raise PluginError(f"its rows of {medium}s are not all finite")
         return rows.float()
+
+    def formula(self, medium: Medium, features: Value, before: Mapping[str, Value], note: Formula) -> Value | None:
+        """What the part's rows are made of, noted down; None where it does not say.
+
+        Raises:
+            PluginError: it gives anything else than a value.
+        """
+        with blame(self.plugin):
+            say = getattr(self._part, "formula", None)
+            value = say(medium, features, before, note) if callable(say) else None
+            if value is not None and not isinstance(value, Value):
+                raise PluginError(f"formula must give a Value or None, not {type(value).__name__}")
+        return value
 
     def state_dict(self) -> dict[str, Tensor]:
         """What the part learnt, named tensors.

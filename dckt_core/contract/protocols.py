@@ -419,7 +419,12 @@ class Material(Protocol):
 
 
 class Part(Protocol):
-    """Turns feature rows of either medium into rows in which images and texts are compared by cosine."""
+    """Turns feature rows of either medium into rows in which images and texts are compared by cosine.
+
+    One that can be exported has, besides, `formula(medium, features, before, note)`: it notes down what `rows`
+    computes, by the methods of `note`, a `Formula`, and returns the `Value` of its rows. `before` has those of the
+    parts before it. None says that its rows cannot be said so.
+    """
 
     def fit(self, material: Material, /) -> None:
         """Learns from what is known; called once.

@@ -180,6 +180,7 @@ class DatasetSpec(Spec[OptionsT]):
         detect: True where the layout is recognised at a path; must be cheap and not read the whole set.
         settings: configuration that suits this data set, laid over the preset when it is the target. Anything
             that the user says wins over it.
+        pictures: False for a layout of features, whose pictures need not be there.
     """
 
     kind: ClassVar[str] = "dataset"
@@ -187,6 +188,7 @@ class DatasetSpec(Spec[OptionsT]):
     load: Callable[[Path | None, OptionsT, DatasetContext], PairSet] | str
     detect: Callable[[Path], bool] | str = lambda path: False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    pictures: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 from dckt_core.base.rng import undrawn_linear
 from dckt_core.config import NetworkConfig
+from dckt_core.contract.formula import Formula, Value
+from dckt_core.contract.pairs import Medium
 from dckt_core.contract.protocols import Encoder, Representation
 
 BATCH_NORM_EPS = 1e-5
@@ -127,6 +129,18 @@ class DomainNetwork(nn.Module):
         logits = self.fc10(common_fc9)
         return Outputs(image_fc6, image_fc7, text_fc6, text_fc7, common_fc8, common_fc9, logits)
 
+    def formula(self, medium: Medium, features: Value, note: Formula) -> Value | None:
+        """What `represent` computes in eval mode, noted down; None where the medium's encoder trains along."""
+        encoder = self.image_encoder if medium == "image" else self.text_encoder
+        if not isinstance(encoder, nn.Identity):
+            return None
+        own = (self.image_fc6, self.image_fc7) if medium == "image" else (self.text_norm, self.text_fc6, self.text_fc7)
+        value = features
+        for block in (*own, self.fc8, self.fc9, self.fc10):
+            for layer in block if isinstance(block, nn.Sequential) else (block,):
+                value = _noted(layer, value, note)
+        return note.softmax(value)
+
     def start_from(self, other: DomainNetwork) -> None:
         """Takes over all of another domain's weights and statistics but the classifier's."""
         state = {name: value for name, value in other.state_dict().items() if not name.startswith("fc10.")}
@@ -154,6 +168,21 @@ class DomainNetwork(nn.Module):
             nothing if images is None else self(images, None).logits.float().softmax(dim=1),
             nothing if texts is None else self(None, texts).logits.float().softmax(dim=1),
         )
+
+
+def _noted(layer: nn.Module, value: Value, note: Formula) -> Value:
+    match layer:
+        case nn.Linear():
+            return note.linear(value, layer.weight.T, layer.bias)
+        case Normalisation():
+            mean, variance = layer._running()
+            factor = (variance + layer.eps).rsqrt()
+            value = note.standardise(value, mean, factor if layer.weight is None else factor * layer.weight)
+            return value if layer.bias is None else note.standardise(value, -layer.bias, torch.ones_like(layer.bias))
+        case nn.ReLU():
+            return note.relu(value)
+        case _:
+            return value  # the identity
 
 
 def _fully_connected(inputs: int, outputs: int, norm: bool) -> nn.Sequential:

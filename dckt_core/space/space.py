@@ -22,6 +22,7 @@ from torch import Tensor
 
 from dckt_core.base.errors import DataError, NothingToLearnError, PluginError, UsageError
 from dckt_core.base.progress import logger
+from dckt_core.contract.formula import Formula, Value
 from dckt_core.contract.guards import GuardedPart
 from dckt_core.contract.pairs import MEDIA, Medium
 from dckt_core.contract.protocols import PartContext, Representation
@@ -211,6 +212,21 @@ class Space:
             raise UsageError("no part of the common space knows the target's classes, so that none can be predicted")
         return Rows(self.parts, medium, inputs)[telling[-1]]
 
+    def formula(self, medium: Medium) -> tuple[Formula, Value, Value | None]:
+        """What `encode` computes for features of one medium, noted down: the formula, the value of the common
+        representations [n, D], and that of the probabilities [n, C], where a part tells classes apart.
+
+        Raises:
+            UsageError: a part does not say what its rows are made of.
+        """
+        note, weights = Formula(), self.description.weights
+        values = _Noted(self.parts, medium, note)
+        telling = [name for name in weights if self.parts[name].spec.classes]
+        common = values[next(iter(weights))]
+        if len(weights) > 1:
+            common = note.join([note.sum([note.unit(values[name])], [weights[name] ** 0.5]) for name in weights])
+        return note, common, values[telling[-1]] if telling else None
+
     # --- there and back -------------------------------------------------------------------------------------
 
     def tensors(self) -> dict[str, Tensor]:
@@ -254,6 +270,28 @@ class Space:
         if missing := [name for name in description.widths if name not in parts]:
             raise DataError(f"{file}: part '{missing[0]}' of the common space is not in the configuration")
         return cls(parts, description)
+
+
+class _Noted(Mapping[str, Value]):
+    """The values of parts in a formula, each noted down once, when it is first asked for."""
+
+    def __init__(self, parts: Mapping[str, GuardedPart], medium: Medium, note: Formula) -> None:
+        self._parts, self._medium, self._note = parts, medium, note
+        self._values: dict[str, Value] = {}
+
+    def __getitem__(self, name: str) -> Value:
+        if name not in self._values:
+            value = self._parts[name].formula(self._medium, self._note.features, self, self._note)
+            if value is None:
+                raise UsageError(f"part '{name}' cannot be exported: it does not say what its rows are made of")
+            self._values[name] = value
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
 
 
 def _description(file: Path, facts: Mapping[str, Any]) -> Description:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dckt_core.base.rng import generator_for
+from dckt_core.contract.formula import Formula, Value
 from dckt_core.contract.guards import GuardedPart
 from dckt_core.contract.pairs import MEDIA, ROLES, Medium
 from dckt_core.contract.protocols import Known, PartContext, Representation, Selection
@@ -84,6 +85,7 @@ class _Check:
             pieces = [self.give(part, medium, piece, material) for piece in (features[:1], features[1:])]
             same = close(whole, torch.cat(pieces), terms=TERMS)
             self.require(same, "an item's row must not depend on the others of its batch")
+            self.formula(part, medium, features, whole, material)
             nothing = self.give(part, medium, features[:0], material)
             self.require(nothing.shape == (0, whole.shape[1]), "it must give [0, k] for no items")
             if self.subject.spec.target_network:
@@ -98,6 +100,28 @@ class _Check:
                     f"classes = True promises probabilities of the target's {classes} classes",
                 )
         self.require(len(widths) == 1, "its rows of images and of texts must have one width")
+
+    def formula(self, part: GuardedPart, medium: Medium, features: Tensor, whole: Tensor, material: _Material) -> None:
+        """What it says of its arithmetic, if it does, is what it computes."""
+        before, note = _Earlier(medium, features, material), Formula()
+        given, values = [features], {}
+        for name in before:  # their rows stand beside the features here
+            start = sum(rows.shape[1] for rows in given)
+            given.append(before[name])
+            values[name] = (start, before[name].shape[1])
+        everything = torch.cat(given, dim=1)
+
+        def columns(start: int, width: int) -> Value:
+            chosen = torch.zeros(everything.shape[1], width)
+            chosen[start : start + width] = torch.eye(width)
+            return note.linear(note.features, chosen)
+
+        earlier = {name: columns(*where) for name, where in values.items()}
+        with self.subject.blamed(f"formula, for {medium}s,"):
+            value = part.formula(medium, columns(0, features.shape[1]), earlier, note)
+        if value is not None:
+            same = close(whole, note.rows(everything)[value.number], terms=TERMS)
+            self.require(same, "its formula must give what its rows are")
 
     def repeats(self, part: GuardedPart, material: _Material, offer: str) -> None:
         again = self.fit(_materials()[offer], offer)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -37,9 +38,18 @@ def write_jsonl(folder: Path) -> Path:
     return folder
 
 
+def write_features(folder: Path) -> Path:
+    labels = np.tile([0, 1], 6)
+    rows = np.random.default_rng(0).normal(size=(12, 5))
+    splits = np.repeat(["train", "val", "test"], 4)
+    np.savez(folder / "set.npz", images=rows, texts=rows[:, :3], labels=labels, splits=splits)
+    return folder / "set.npz"
+
+
 LOCATIONS: dict[str, Callable[[Path], Path]] = {
     "jsonl": write_jsonl,
     "image-folder-csv": folders.write_image_folder_csv,
+    "features": write_features,
     "wikipedia": folders.write_wikipedia,
     "pascal-sentences": folders.write_pascal_sentences,
     "nus-wide-10k": folders.write_nus_wide,

@@ -129,6 +129,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
             load="dckt_plugins.datasets.features:load",
             detect="dckt_plugins.datasets.features:detect",
             settings=FEATURES_SETTINGS,
+            pictures=False,
             api="1.0",
         ),
         DatasetSpec(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from torch import Tensor
 
 from dckt_core import Known, Material, Medium, StepAsideError
+
+Rows = TypeVar("Rows")
 
 PLACES = ("transport", "media-mmd", "correlation")
 """Parts that place both media in one space; the first that is there is the one to build on."""
@@ -28,8 +31,8 @@ def placing_part(material: Material) -> str:
     raise StepAsideError(f"it builds on one of the parts {', '.join(PLACES)}, and none is there")
 
 
-def place(before: Mapping[str, Tensor]) -> Tensor:
-    """That part's rows, where items are encoded."""
+def place(before: Mapping[str, Rows]) -> Rows:
+    """That part's rows, where items are encoded; or the value that stands for them in a formula."""
     return before[next(name for name in PLACES if name in before)]
 
 

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_core import MEDIA, Medium
+from dckt_core import MEDIA, Formula, Medium, Value
 
 TINY = 1e-12
 """Of a feature's largest value: one that varies less never changes, and has no weight."""
@@ -93,6 +93,11 @@ class Correlation:
         """Features [n, d] to unit rows [n, k], float32."""
         return F.normalize((self.scales[medium](features) @ self.axes[medium]).float(), dim=1)
 
+    def formula(self, medium: Medium, features: Value, note: Formula) -> Value:
+        """What `place` computes."""
+        scale = self.scales[medium]
+        return note.unit(note.linear(note.standardise(features, scale.mean, scale.factor), self.axes[medium]))
+
     def state_dict(self) -> dict[str, Tensor]:
         return {
             f"{medium}.{name}": value
@@ -120,6 +125,11 @@ class CorrelatedPart:
         """Features [n, d], on any device, to unit rows [n, k]."""
         assert self._maps is not None
         return self._maps.place(medium, features.cpu())
+
+    def formula(self, medium: Medium, features: Value, before: Mapping[str, Value], note: Formula) -> Value:
+        """What `place` computes."""
+        assert self._maps is not None
+        return self._maps.formula(medium, features, note)
 
     def state_dict(self) -> dict[str, Tensor]:
         assert self._maps is not None

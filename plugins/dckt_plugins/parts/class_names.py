@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_core import Material, Medium, PartContext, StepAsideError
+from dckt_core import Formula, Material, Medium, PartContext, StepAsideError, Value
 from dckt_plugins.parts.base import by_medium, place, placing_part
 from dckt_plugins.parts.catalogue import ClassNameOptions
 from dckt_plugins.sinkhorn import shares, sinkhorn
@@ -66,6 +66,11 @@ class ClassNamesPart:
         """Features [n, d] to class probabilities [n, C]; a class of which no name is known has probability 0."""
         cosines = F.normalize(place(before), dim=1) @ self._anchors.T
         return (cosines / self._options.temperature).masked_fill(~self._known, -torch.inf).softmax(dim=1)
+
+    def formula(self, medium: Medium, features: Value, before: Mapping[str, Value], note: Formula) -> Value:
+        """What `rows` computes."""
+        unknown = torch.zeros(len(self._known)).masked_fill(~self._known, -torch.inf)
+        return note.softmax(note.linear(note.unit(place(before)), self._anchors.T / self._options.temperature, unknown))
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"anchors": self._anchors, "known": self._known}

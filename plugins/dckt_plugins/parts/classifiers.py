@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from dckt_core import MEDIA, Material, Medium, PartContext, Role, StepAsideError
+from dckt_core import MEDIA, Formula, Material, Medium, PartContext, Role, StepAsideError, Value
 from dckt_plugins.parts.base import by_medium
 from dckt_plugins.parts.catalogue import ClassifierOptions
 from dckt_plugins.parts.cca import Scale
@@ -36,6 +36,10 @@ class MediumClassifier:
 
     def __call__(self, features: Tensor) -> Tensor:
         return self.logistic(self.scale(features))
+
+    def formula(self, features: Value, note: Formula) -> Value:
+        """What calling it computes."""
+        return self.logistic.formula(note.standardise(features, self.scale.mean, self.scale.factor), note)
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"mean": self.scale.mean, "factor": self.scale.factor, **named({"of": self.logistic.state_dict()})}
@@ -70,6 +74,10 @@ class ClassifierPart:
     def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
         """Features [n, d] to class probabilities [n, C]."""
         return self._of[medium](features.cpu())
+
+    def formula(self, medium: Medium, features: Value, before: Mapping[str, Value], note: Formula) -> Value:
+        """What `rows` computes."""
+        return self._of[medium].formula(features, note)
 
     def state_dict(self) -> dict[str, Tensor]:
         return named({medium: self._of[medium].state_dict() for medium in MEDIA})

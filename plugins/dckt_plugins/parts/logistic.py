@@ -10,6 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from dckt_core import Formula, Value
+
 ITERATIONS = 200
 TOLERANCE = 1e-3
 """Of the gradient: probabilities have settled long before the last digit of a weight."""
@@ -49,6 +51,11 @@ class Logistic:
         spread = probabilities.new_zeros(len(rows), self.classes)
         spread[:, self.taught] = probabilities
         return spread
+
+    def formula(self, rows: Value, note: Formula) -> Value:
+        """What calling it computes."""
+        spread = torch.eye(self.classes)[self.taught]
+        return note.linear(note.softmax(note.linear(rows, self.weight.T, self.bias)), spread)
 
     def state_dict(self) -> dict[str, Tensor]:
         return {

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_core import MEDIA, Material, Medium, PartContext, StepAsideError
+from dckt_core import MEDIA, Formula, Material, Medium, PartContext, StepAsideError, Value
 from dckt_plugins.parts.base import by_medium, place, placing_part
 from dckt_plugins.parts.catalogue import NeighbourOptions
 
@@ -51,6 +51,14 @@ class NeighboursPart:
         other: Medium = "text" if medium == "image" else "image"
         values = self._keys[other if self._paired else medium]
         return expand(places, self._keys[medium], values, self._options.count, self._options.power)
+
+    def formula(self, medium: Medium, features: Value, before: Mapping[str, Value], note: Formula) -> Value:
+        """What `rows` computes."""
+        places = note.unit(place(before))
+        other: Medium = "text" if medium == "image" else "image"
+        values, options = self._keys[other if self._paired else medium], self._options
+        found = note.nearest(places, self._keys[medium], values, count=options.count, power=options.power)
+        return note.unit(note.sum([places, note.unit(found)], [1, 1]))
 
     def state_dict(self) -> dict[str, Tensor]:
         return {medium: self._keys[medium] for medium in MEDIA} | {"paired": torch.tensor(self._paired)}

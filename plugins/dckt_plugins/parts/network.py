@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from dckt_core import Material, Medium, PartContext, Role
+from dckt_core import Formula, Material, Medium, PartContext, Role, Value
 
 
 class NetworkPart:
@@ -27,6 +27,12 @@ class NetworkPart:
         if medium == "image":
             return self._network.represent(features, None).image
         return self._network.represent(None, features).text
+
+    def formula(self, medium: Medium, features: Value, before: Mapping[str, Value], note: Formula) -> Value | None:
+        """What the network says of itself."""
+        say = getattr(self._network, "formula", None)
+        value: Value | None = say(medium, features, note) if callable(say) else None
+        return value
 
     def state_dict(self) -> dict[str, Tensor]:
         """Networks have files of their own."""

@@ -18,7 +18,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_core import MEDIA, Material, Medium, PartContext, Representation, StepAsideError, UsageError
+from dckt_core import (
+    MEDIA,
+    Formula,
+    Material,
+    Medium,
+    PartContext,
+    Representation,
+    StepAsideError,
+    UsageError,
+    Value,
+)
 from dckt_plugins.parts.base import by_medium, place, placing_part
 from dckt_plugins.parts.catalogue import StudentOptions
 from dckt_plugins.parts.cca import Scale
@@ -161,6 +171,17 @@ class StudentsPart:
         return self._mixed(
             self._both(medium, places, features.cpu()), before["class-names"] if self._by_names else None
         )
+
+    def formula(self, medium: Medium, features: Value, before: Mapping[str, Value], note: Formula) -> Value:
+        """What `rows` computes."""
+        assert self._common is not None
+        said = [self._common.formula(note.unit(place(before)), note)]
+        if medium in self._own:
+            said.append(self._own[medium].formula(features, note))
+        students = note.sum(said, [1 / len(said)] * len(said))
+        if not self._by_names:
+            return students
+        return note.sum([students, before["class-names"]], [1 - self._options.names, self._options.names])
 
     def state_dict(self) -> dict[str, Tensor]:
         own = named({medium: classifier.state_dict() for medium, classifier in self._own.items()})

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_core import Known, Material, Medium, StepAsideError
+from dckt_core import Formula, Known, Material, Medium, StepAsideError, Value
 from dckt_plugins.parts.cca import CorrelatedPart, Correlation, Scale, correlate, principal_axes
 from dckt_plugins.parts.classifiers import MediumClassifier
 from dckt_plugins.sinkhorn import shares, sinkhorn
@@ -116,6 +116,11 @@ class AlignedPart(CorrelatedPart):
         """Features [n, d] to unit rows [n, k + l]: k places by the maps, and l by the source alone."""
         source_alone = self._floor**0.5 * F.normalize(before["correlation"], dim=1)
         return F.normalize(torch.cat([self.place(medium, features), source_alone], dim=1), dim=1)
+
+    def formula(self, medium: Medium, features: Value, before: Mapping[str, Value], note: Formula) -> Value:
+        """What `rows` computes."""
+        source_alone = note.sum([note.unit(before["correlation"])], [self._floor**0.5])
+        return note.unit(note.join([super().formula(medium, features, before, note), source_alone]))
 
 
 def relatedness(
