@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +18,7 @@ from dckt_core.contract.guards import GuardedPart
 from dckt_core.contract.pairs import MEDIA, ROLES, Medium
 from dckt_core.contract.protocols import Known, PartContext, Representation, Selection
 from dckt_core.contract.specs import PartSpec
+from dckt_core.io.tensors import load_tensors, save_tensors
 from dckt_core.testing.rules import Subject, close
 
 IMAGE_DIM, TEXT_DIM = 40, 36
@@ -33,6 +37,8 @@ def assert_part_ok(spec: PartSpec[Any], options: Any = None) -> None:
     batch; the same seed gives the same rows; what it learnt comes back from `state_dict` as tensors; probabilities are
     ones where it says so; it leaves what it is shown and everything global alone.
 
+    A part with `same_space` sees images and texts in one space.
+
     Args:
         options: an instance of `spec.options`; its defaults by default.
 
@@ -41,10 +47,11 @@ def assert_part_ok(spec: PartSpec[Any], options: Any = None) -> None:
     """
     subject = Subject(spec, "part", options)
     check = _Check(subject)
+    materials = check.materials
     with subject.leaves_alone(first_build=True):
         check.build()
     fitted = []
-    for offer, material in _materials().items():
+    for offer, material in materials().items():
         with subject.leaves_alone():
             part = check.fit(material, offer)
         if part is not None:
@@ -52,13 +59,14 @@ def assert_part_ok(spec: PartSpec[Any], options: Any = None) -> None:
                 check.rows(part, material)
                 check.repeats(part, material, offer)
             fitted.append(offer)
-    subject.require(fitted, "it must learn from one of: " + ", ".join(_materials()))
+    subject.require(fitted, "it must learn from one of: " + ", ".join(materials()))
 
 
 class _Check:
     def __init__(self, subject: Subject) -> None:
         self.subject, self.require = subject, subject.require
 
+        self.materials = partial(_materials, text_dim=IMAGE_DIM if subject.spec.same_space else TEXT_DIM)
         self.networks = {role: _Network(classes) for role, classes in zip(ROLES, (4, 3), strict=True)}
 
     def build(self) -> GuardedPart:
@@ -124,13 +132,18 @@ class _Check:
             self.require(same, "its formula must give what its rows are")
 
     def repeats(self, part: GuardedPart, material: _Material, offer: str) -> None:
-        again = self.fit(_materials()[offer], offer)
+        again = self.fit(self.materials()[offer], offer)
         assert again is not None
         kept = self.build()
         with self.subject.blamed("state_dict"):
             state = part.state_dict()
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "state.safetensors"
+            with self.subject.blamed("saving its state_dict"):
+                save_tensors(file, state, {}, kind="part", format=1)
+            saved, _ = load_tensors(file, kind="part", format=1)
         with self.subject.blamed("load_state_dict"):
-            kept.load_state_dict({name: value.clone() for name, value in state.items()})
+            kept.load_state_dict(saved)
         for medium in MEDIA:
             features = material.features(medium)
             rows = self.give(part, medium, features, material)
@@ -213,9 +226,9 @@ class _Earlier(Mapping[str, Tensor]):
         return len(EARLIER)
 
 
-def _materials() -> dict[str, _Material]:
+def _materials(text_dim: int) -> dict[str, _Material]:
     """Targets by what they offer; the same source for all."""
-    source, whole = _domain("source", 4, PER_CLASS), _domain("target", 3, PER_CLASS)
+    source, whole = _domain("source", 4, PER_CLASS, text_dim), _domain("target", 3, PER_CLASS, text_dim)
     unknown = torch.full_like(whole.image_labels, -1)
     some = whole.image_labels.clone()
     some[len(some) // 2 :] = -1
@@ -242,20 +255,21 @@ def _materials() -> dict[str, _Material]:
             text_labels=nothing,
         ),
     }
-    return {offer: _Material(source, target, _domain("validation", 3, 3)) for offer, target in targets.items()}
+    validation = _domain("validation", 3, 3, text_dim)
+    return {offer: _Material(source, target, validation) for offer, target in targets.items()}
 
 
-def _domain(role: str, classes: int, per_class: int) -> Known:
+def _domain(role: str, classes: int, per_class: int, text_dim: int) -> Known:
     """Points around a centre for each class; image and text of a pair share what the first features say."""
     generator = generator_for(0, f"part {role}")
     labels = torch.arange(classes).repeat(per_class)
     shared = 2 * torch.randn(classes, 8, generator=generator)
-    noise = torch.randn(len(labels), IMAGE_DIM + TEXT_DIM, generator=generator)
+    noise = torch.randn(len(labels), IMAGE_DIM + text_dim, generator=generator)
     images, texts = noise[:, :IMAGE_DIM].clone(), noise[:, IMAGE_DIM:].clone()
     own = torch.randn(len(labels), 8, generator=generator)
     images[:, :8] += shared[labels] + own
     texts[:, :8] += shared[labels] + own
-    names = torch.randn(classes, TEXT_DIM, generator=generator)
+    names = torch.randn(classes, text_dim, generator=generator)
     names[:, :8] += shared
     return Known(
         images=images,

@@ -23,7 +23,18 @@ FORMAT = 2
 CHANGES_NO_RESULT = ("preset", "observers", "checkpoint_minutes", "checkpoints_kept")
 """Keys of the configuration that are no part of a cell's key. A preset is what it says, whatever it is called."""
 
-OF_BASELINES = ("seed", "source", "target", "shots", "offer", "encoder", "text_encoder", "on_error", "device")
+OF_BASELINES = (
+    "seed",
+    "source",
+    "target",
+    "shots",
+    "offer",
+    "encoder",
+    "text_encoder",
+    "prompts",
+    "on_error",
+    "device",
+)
 """Keys that a baseline's outcome depends on. The source is one: an encoder may learn its vocabulary from its texts."""
 
 KEY_LENGTH = 16

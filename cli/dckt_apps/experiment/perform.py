@@ -86,6 +86,7 @@ def _fit(name: str, task: Task, run_dir: Path, context: Context) -> None:
             source=known(setup.domain("source")),
             judge=judge,
             generator=generator_for(config.seed, f"baseline {name}"),
+            same_space=setup.same_space,
         )
     )
     test = _judge(splits["test"])

@@ -88,6 +88,22 @@ class ClassifierOptions:
     c: Penalty = 0.01
 
 
+@dataclass(frozen=True)
+class ZeroShotOptions:
+    """What `zero-shot` takes."""
+
+    centre: Annotated[bool, "take each medium's mean over training items off its features"] = True
+    known: Annotated[float, "standard deviations by which images must lie nearer to their own texts"] = 4.0
+
+
+@dataclass(frozen=True)
+class CacheOptions:
+    """What `cache` takes."""
+
+    temperature: Annotated[float, Gt(0), Le(1e3), "of the cosines to names, where no labels choose it"] = 0.01
+    known: Annotated[float, "standard deviations by which names must lie nearer than shuffled ones"] = 4.0
+
+
 @hookimpl
 def dckt_parts() -> list[PartSpec[Any]]:
     return [
@@ -169,6 +185,23 @@ def dckt_parts() -> list[PartSpec[Any]]:
             api="1.0",
             classes=True,
             supersedes=("neighbours", "class-names", "source-classes"),
+        ),
+        PartSpec(
+            name="zero-shot",
+            summary="features themselves, of encoders that share a space",
+            options=ZeroShotOptions,
+            build="dckt_plugins.parts.zero_shot:build",
+            api="1.0",
+            same_space=True,
+        ),
+        PartSpec(
+            name="cache",
+            summary="classes by their names in a shared space, and by labelled items near by (Tip-Adapter)",
+            options=CacheOptions,
+            build="dckt_plugins.parts.cache:build",
+            api="1.0",
+            classes=True,
+            same_space=True,
         ),
         PartSpec(
             name="class-correlation",

@@ -37,9 +37,8 @@ def test_the_ladders_have_the_same_rungs_in_the_same_order(file: Path) -> None:
     plan = read_plan(file)
     rungs = [rung for rung in plan.rungs if not rung.startswith("one")]
     assert rungs == list(read_plan(LADDERS[0]).rungs)
-    assert [arm for arm in plan.arms if plan.rungs_of(arm) != list(plan.rungs)] == [
-        *("dscmr", "paper", "paper-alone", "authors")
-    ], "they learn from labelled pairs alone"
+    slow = [] if file.stem == "ladder-minilm" else ["dscmr", "paper", "paper-alone", "authors"]
+    assert [arm for arm in plan.arms if plan.rungs_of(arm) != list(plan.rungs)] == slow, "of labelled pairs alone"
     assert ("all", "ten") in plan.steps
 
 

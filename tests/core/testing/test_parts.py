@@ -168,6 +168,10 @@ BROKEN: dict[str, tuple[PartSpec[Any], str]] = {
         spec(giving(lambda medium, features: features[:, :WIDTH] if len(features) else torch.zeros(0, 1))),
         r"it must give \[0, k\] for no items",
     ),
+    "one memory": (
+        spec(changed(state_dict=lambda self: {"a": self.means["image"], "b": self.means["image"]})),
+        "saving its state_dict raised RuntimeError: Some tensors share memory",
+    ),
     "no probabilities": (
         spec(Centred, classes=True),
         "classes = True promises probabilities of the target's 3 classes",

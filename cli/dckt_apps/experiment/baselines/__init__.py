@@ -45,6 +45,12 @@ BASELINES = {
         "cosine to each class's name by way of `cca-both`, as class probabilities",
         "the classes' names and pairs of either domain",
     ),
+    "zero-shot": Entry("zero_shot:fit", "cosine of the features of encoders that share a space", "nothing"),
+    "zero-shot-names": Entry(
+        "zero_shot:fit_names",
+        "cosine to each class's name in a space that encoders share, as class probabilities",
+        "the classes' names",
+    ),
     "cca": Entry("cca:fit", "canonical correlation analysis of principal components", "the target's pairs"),
     "cca-both": Entry("cca:fit_both", "the same over the pairs of both domains", "pairs of either domain"),
     "pls": Entry("pls:fit", "canonical partial least squares", "the target's pairs"),

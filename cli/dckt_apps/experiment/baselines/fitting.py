@@ -70,12 +70,14 @@ class Material:
     Attributes:
         judge: for choices alone.
         generator: for every draw.
+        same_space: whether features of images and of texts compare with one another as they are.
     """
 
     target: Known
     source: Known
     judge: Judge
     generator: torch.Generator
+    same_space: bool = False
 
     def labelled(self, medium: Medium) -> tuple[Tensor, Tensor]:
         """Features and labels of the target's items of one medium that have a label, lone ones included.
