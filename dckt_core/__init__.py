@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from dckt_core.data.manifest import load_manifest as load_manifest
     from dckt_core.evaluation.instances import mean_reciprocal_rank as mean_reciprocal_rank
     from dckt_core.evaluation.ranking import average_precisions as average_precisions
+    from dckt_core.exports.exporting import export as export
     from dckt_core.io.feature_files import FeatureTable as FeatureTable
     from dckt_core.io.feature_files import features_digest as features_digest
     from dckt_core.io.feature_files import read_features as read_features
@@ -148,6 +149,7 @@ _HOMES = {
     "data.collector": ("PairCollector",),
     "data.context": ("Context",),
     "data.manifest": ("MANIFEST_NAME", "load_manifest"),
+    "exports.exporting": ("export",),
     "evaluation.instances": ("mean_reciprocal_rank",),
     "evaluation.ranking": ("average_precisions",),
     "io.feature_files": ("FeatureTable", "features_digest", "read_features"),

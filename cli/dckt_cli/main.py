@@ -22,6 +22,7 @@ COMMANDS = {
     "experiment": ("dckt_cli.experiment:experiment", "Compare ways of training over seeds, with intervals."),
     "gap": ("dckt_cli.gap:gap", "Measure how far apart a run's domains lie, layer by layer."),
     "extract": ("dckt_cli.extract:extract", "Write the features of images or texts into files."),
+    "export": ("dckt_cli.export:export", "Write a common space or embeddings for use without dckt."),
     "index": ("dckt_cli.index:index", "Make a gallery of images or texts searchable, or change one."),
     "search": ("dckt_cli.search:search", "Find texts by image and images by text."),
     "serve": ("dckt_cli.serve:serve", "Search on a page in the browser, on this machine."),

@@ -40,6 +40,7 @@ from dckt_core.data.context import Context
 from dckt_core.data.rows import as_rows
 from dckt_core.evaluation.directions import DIRECTIONS
 from dckt_core.evaluation.tasks import Evaluation, evaluate
+from dckt_core.exports.exporting import FORMS, Form, write_card, write_space
 from dckt_core.io.json import read_record, write_json
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.model import TrainedModel
@@ -367,6 +368,20 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             "notes": list(self.notes_),
         }
         write_json(folder / ESTIMATOR, record)
+
+    def export(self, path: Path | str, *, to: Form) -> list[Path]:
+        """Writes the space into a folder for use without dckt, or its model card; see `dckt_core.export`.
+
+        Returns:
+            The files.
+        """
+        check_is_fitted(self)
+        if to not in FORMS:
+            raise ArgumentError(f"to: {to!r} is none of {', '.join(FORMS)}")
+        with _as_value_errors():
+            if to == "card":
+                return write_card(Path(path).absolute().name, self.model_.config, self.summary_, Path(path))
+            return write_space(self.model_, Path(path), to=to)
 
     @classmethod
     def load(cls, path: Path | str, *, text_encoder: TextEncoder | None = None, device: str | None = None) -> Self:

@@ -284,7 +284,10 @@ class IndexContext:
 
 
 class Index(Protocol):
-    """Nearest neighbours by cosine."""
+    """Nearest neighbours by cosine.
+
+    One whose vectors can be exported has, besides, `stored()`: all ids, and their vectors [n, dim] of unit length.
+    """
 
     def add(self, ids: Sequence[str], vectors: Tensor, /) -> None:
         """Adds vectors [n, dim]; an id that is there already is replaced."""

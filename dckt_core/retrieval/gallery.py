@@ -86,6 +86,19 @@ class Gallery:
         rows = zip(ids, cosines.tolist(), strict=True)
         return [[Hit(self.items[id_], cosine) for id_, cosine in zip(*row, strict=True)] for row in rows]
 
+    def stored(self) -> tuple[list[Item], Tensor]:
+        """All items and their vectors [n, dim], of unit length.
+
+        Raises:
+            UsageError: the index does not give its vectors.
+        """
+        with blame(self._plugin):
+            give = getattr(self._index, "stored", None)
+            if not callable(give):
+                raise UsageError(f"index '{self._plugin.name}' does not give its vectors")
+            ids, vectors = give()
+            return [self.items[id_] for id_ in ids], vectors
+
     def save(self, folder: Path) -> None:
         """Writes itself into a folder, which is made: the items, and what the index writes."""
         (folder / VECTORS).mkdir(parents=True)

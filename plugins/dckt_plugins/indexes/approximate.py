@@ -96,6 +96,10 @@ class ApproximateIndex:
             (names[query],), cosines[query : query + 1] = self._stored.search(queries[query : query + 1], width)
         return names, cosines
 
+    def stored(self) -> tuple[list[str], Tensor]:
+        """As `ExactIndex.stored`."""
+        return self._stored.stored()
+
     def save(self, path: Path, /) -> None:
         """As `ExactIndex.save`, and the structure beside it."""
         self._stored.save(path)

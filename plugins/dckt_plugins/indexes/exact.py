@@ -99,6 +99,10 @@ class ExactIndex:
             cosines.append(exact[order])
         return names, torch.stack(cosines) if cosines else unit.new_empty(0, k)
 
+    def stored(self) -> tuple[list[str], Tensor]:
+        """All ids and their unit vectors [n, dim], as inserted."""
+        return list(self._ids), self.vectors
+
     def save(self, path: Path, /) -> None:
         """Writes `vectors.safetensors` into a folder, which is made if need be."""
         path.mkdir(parents=True, exist_ok=True)
