@@ -104,7 +104,8 @@ def open_clip_transform(model: str, network: nn.Module, size: int) -> Transform:
 
 
 def open_clip_features(network: Any, inputs: Tensor) -> Tensor:
-    embedding: Tensor = network.encode_image(inputs)
+    """In the space that both halves share, of length one."""
+    embedding: Tensor = network.encode_image(inputs, normalize=True)
     return embedding
 
 
