@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from dckt_kernels import derivatives, operator, reference, subsampled
+from dckt_kernels.backend import resolve_backend
 from dckt_kernels.closed_form import ClosedForm
 from dckt_kernels.options import (
-    BACKENDS,
     PRECISIONS,
     Backend,
     Estimator,
@@ -155,31 +155,6 @@ def mk_mmd_many(
 
         call = gpu.call(options, rest, precision)
     return derivatives.mmd(call, [z for layer in layers for z in (layer.x, layer.y)])
-
-
-def resolve_backend(x: Tensor, backend: Backend | None = None) -> Backend:
-    """The backend that answers a "biased" or "unbiased" call on rows like `x`: the one named, or the first that can.
-
-    Order: "triton" (CUDA or ROCm, not float64), "closed_form". Raises ValueError if the one named cannot serve `x`.
-    """
-    if backend is not None and backend not in BACKENDS:
-        raise ValueError(f"unknown backend {backend!r} (known: {', '.join(BACKENDS)})")
-    if backend == "triton":
-        if x.dtype == torch.float64:
-            raise ValueError("backend 'triton' has no float64: use 'closed_form' or 'reference'")
-        from dckt_kernels import gpu
-
-        if not gpu.is_available(x.device):
-            raise ValueError(f"backend 'triton' cannot run on {x.device}: use 'closed_form' or 'reference'")
-        return "triton"
-    if backend is not None:
-        return backend
-    if x.is_cuda and x.dtype != torch.float64:
-        from dckt_kernels import gpu
-
-        if gpu.is_available(x.device):
-            return "triton"
-    return "closed_form"
 
 
 def _subsampled(layers: Sequence[Layer], options: Options, generator: torch.Generator | None) -> Tensor:

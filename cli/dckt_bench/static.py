@@ -89,6 +89,8 @@ def cases(target: str) -> Iterator[Case]:
         ladder = {"K": 5, "DOUBLING": True}
         yield Case("pair_tile", precision, {"GRADIENT": True, **ladder, **dot}, configs.tile(product))
         yield Case("panel_gradient", precision, {"PRECISION": product}, configs.panel_gradient(product))
+        if not half:
+            yield Case("log_sums", precision, {"PRECISION": product}, configs.log_sums(product))
     constants = {"K": 5, "DOUBLING": True, "GRADIENT": True, "BANDWIDTH_GRAD": True, "BLOCK_P": 16}
     yield Case("ladder", "float32", constants, configs.ladder())
 
@@ -103,15 +105,16 @@ def compile_case(case: Case, target: str) -> KernelReport:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from dckt_kernels.gpu import large_kernels, small_kernels
+    from dckt_kernels.gpu import large_kernels, small_kernels, transport_kernels
 
-    function = getattr(small_kernels if hasattr(small_kernels, case.kernel) else large_kernels, case.kernel)
+    modules = (small_kernels, large_kernels, transport_kernels)
+    function = next(getattr(module, case.kernel) for module in modules if hasattr(module, case.kernel))
     constants = {**case.constants, **case.launch.blocks}
     signature = {name: "constexpr" if name in constants else _type(name, case.precision) for name in function.arg_names}
     aligned = {
         (position,): [["tt.divisibility", 16]]
         for position, (name, kind) in enumerate(signature.items())
-        if kind.startswith("*") or name in ("d", "total")
+        if kind.startswith("*") or name in ("d", "total", "share", "stride")
     }
     amd = _is_amd(target)
     chip = GPUTarget("hip", target, 64) if amd else GPUTarget("cuda", int(target.removeprefix("sm_")), 32)
@@ -207,7 +210,7 @@ def _type(name: str, precision: str) -> str:
         return "*i32"
     if name in ("widest", "xx", "xy", "yy"):
         return "fp32"
-    if name in ("n", "total", "d", "begin", "end"):
+    if name in ("n", "total", "d", "begin", "end", "share", "stride"):
         return "i32"
     return "*bf16" if name == "z" and precision == "bf16" else "*fp32"
 

@@ -67,3 +67,10 @@ def panel_gradient(precision: str) -> Launch:
     if precision == "tf32":
         return Launch({"BLOCK_M": 128, "BLOCK_D": 64, "BLOCK_K": 32}, 8, 3)
     return Launch({"BLOCK_M": 64, "BLOCK_D": 64, "BLOCK_K": 32}, 8, 2)
+
+
+def log_sums(precision: str) -> Launch:
+    """For the walks of a transport."""
+    if precision == "tf32":
+        return Launch({"BLOCK_M": 128, "BLOCK_N": 64, "BLOCK_D": 32}, 8, 3)
+    return Launch({"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_D": 32}, 8, 2)

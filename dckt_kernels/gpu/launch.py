@@ -31,7 +31,7 @@ class Triton:
     precision: Precision
 
     def compute(self, rows: Sequence[Tensor], gradient: bool) -> tuple[Tensor, list[Tensor]]:
-        with _on(rows[0].device):
+        with on_device(rows[0].device):
             small, large = _sorted(rows)
             values: dict[int, Tensor] = {}
             kept: list[Tensor] = []
@@ -48,7 +48,7 @@ class Triton:
 
     def gradients(self, asked: Asked) -> list[Tensor | None]:
         rows, incoming = asked.rows, asked.incoming
-        with _on(rows[0].device):
+        with on_device(rows[0].device):
             small, large = _sorted(rows)
             grads: list[Tensor | None] = [None] * len(rows)
             if small:
@@ -82,6 +82,6 @@ def _of(layers: Sequence[int], rows: Sequence[Tensor]) -> list[Tensor]:
     return [rows[2 * n + side] for n in layers for side in (0, 1)]
 
 
-def _on(device: torch.device) -> AbstractContextManager[object]:
+def on_device(device: torch.device) -> AbstractContextManager[object]:
     """Triton launches on the current device, which need not be that of the rows."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()

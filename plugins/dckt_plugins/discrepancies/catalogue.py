@@ -62,8 +62,8 @@ class SinkhornOptions:
 
     eps: Annotated[float, Ge(1e-3), Le(1e3), "entropy of the plan: the smaller, the finer and the slower"] = 1.0
     rho: Annotated[float | None, Ge(1e-3), Le(1e3), "how firmly the plan's marginals hold; by default exactly"] = None
-    rounds: Annotated[int, Ge(1), Le(1_000_000), "at most so many updates of the potentials"] = 500
-    tolerance: Annotated[float, Gt(0), Le(1), "change of the potentials at which it is enough, in units of eps"] = 1e-3
+    sweeps: Annotated[int, Ge(2), Le(1_000_000), "at most so many walks over all pairs"] = 500
+    tolerance: Annotated[float, Gt(0), Le(1), "error of the plan's marginals at which it is enough, L1"] = 1e-4
 
 
 @hookimpl

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from dckt_core import DiscrepancyContext, logger
-from dckt_kernels import mean_distance_bandwidth
+from dckt_kernels import mean_distance_bandwidth, sinkhorn_divergence
 from dckt_plugins.discrepancies.catalogue import SinkhornOptions
-from dckt_plugins.sinkhorn import sinkhorn_divergence
 
 
 class Sinkhorn:
@@ -35,16 +34,17 @@ class Sinkhorn:
             target / root,
             eps=options.eps,
             rho=options.rho,
-            rounds=options.rounds,
             tolerance=options.tolerance,
+            max_sweeps=options.sweeps,
+            warn=False,
         )
-        if found.change >= options.tolerance and not self._warned:
+        if found.error > options.tolerance and not self._warned:
             self._warned = True
             logger.warning(
-                "discrepancy 'sinkhorn': after %d rounds a potential still moved by %.1g eps, more than its tolerance "
-                "of %.1g, and values are about as exact; a larger eps or more rounds would mend it (said once)",
-                options.rounds,
-                found.change,
+                "discrepancy 'sinkhorn': after %d sweeps the marginals are off by %.1g, more than the tolerance of "
+                "%.1g, and values are about as exact; a larger eps or more sweeps would mend it (said once)",
+                options.sweeps,
+                found.error,
                 options.tolerance,
             )
         return found.value

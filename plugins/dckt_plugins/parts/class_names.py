@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dckt_core import Formula, Material, Medium, PartContext, StepAsideError, Value
+from dckt_kernels import sinkhorn_of_costs
 from dckt_plugins.parts.base import by_medium, place, placing_part
 from dckt_plugins.parts.catalogue import ClassNameOptions
-from dckt_plugins.sinkhorn import shares, sinkhorn
 
 Anchors = Callable[[Tensor], Tensor]
 DRAWS = 20
@@ -106,7 +106,8 @@ def nearness(
         found = []
         for items in places:
             cosines = (items @ targets.T).double()
-            found.append((shares(sinkhorn(cosines, temperature)) * cosines).sum(dim=1).mean())
+            shares = sinkhorn_of_costs(-cosines, eps=temperature).shares()
+            found.append((shares * cosines).sum(dim=1).mean())
         return torch.stack(found)
 
     shuffled = [cost(names[:, torch.randperm(names.shape[1], generator=generator)]) for _ in range(DRAWS)]

@@ -19,11 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dckt_core import Material, PartContext, StepAsideError, advising, mean_reciprocal_rank
-from dckt_kernels import mean_distance_bandwidth, mk_mmd
+from dckt_kernels import mean_distance_bandwidth, mk_mmd, sinkhorn_divergence
 from dckt_plugins.parts.catalogue import MediaMMDOptions
 from dckt_plugins.parts.cca import correlate
 from dckt_plugins.parts.unpaired import AlignedPart, Unpaired, meet
-from dckt_plugins.sinkhorn import sinkhorn_divergence
 
 HELD_OUT = 0.1
 """Share of the source's pairs by which a collapse is seen."""
@@ -31,7 +30,7 @@ COLLAPSED = 0.5
 """A mean reciprocal rank of held-out source pairs that has fallen below so much of what it was."""
 FEWEST_OF_CLASS = 1.0
 """Items in a batch, by their probabilities, of a class that is compared."""
-SINKHORN_EPS = 0.1
+SINKHORN_EPS, SINKHORN_TOLERANCE = 0.1, 1e-3
 """In mean squared distances."""
 
 Between = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -136,7 +135,7 @@ def class_wise_mmd(images: Tensor, texts: Tensor, p: Tensor, q: Tensor) -> Tenso
 
 def _sinkhorn(images: Tensor, texts: Tensor) -> Tensor:
     root = _unit(images, texts).sqrt()
-    return sinkhorn_divergence(images / root, texts / root, eps=SINKHORN_EPS, rounds=200).value
+    return sinkhorn_divergence(images / root, texts / root, eps=SINKHORN_EPS, tolerance=SINKHORN_TOLERANCE).value
 
 
 def _unit(images: Tensor, texts: Tensor) -> Tensor:

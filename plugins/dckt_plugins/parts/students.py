@@ -29,12 +29,12 @@ from dckt_core import (
     UsageError,
     Value,
 )
+from dckt_kernels import sinkhorn_of_costs
 from dckt_plugins.parts.base import by_medium, place, placing_part
 from dckt_plugins.parts.catalogue import StudentOptions
 from dckt_plugins.parts.cca import Scale
 from dckt_plugins.parts.classifiers import MediumClassifier
 from dckt_plugins.parts.logistic import Logistic, named, under
-from dckt_plugins.sinkhorn import shares, sinkhorn
 
 LEAST = 1e-9
 
@@ -207,7 +207,7 @@ def agree(said: dict[Medium, Tensor], pools: dict[Medium, Pool], pairs: int) -> 
         if (
             len(alone) > 1
         ):  # shared out evenly: nothing else keeps one class from eating the others where no pair agrees
-            alone = shares(sinkhorn((alone + LEAST).log(), 1.0)).to(alone.dtype)
+            alone = sinkhorn_of_costs(-(alone + LEAST).log(), eps=1.0).shares()
         belief = torch.cat([both, alone])
         known = pool.labels >= 0
         belief[known] = F.one_hot(pool.labels[known], belief.shape[1]).to(belief.dtype)

@@ -21,10 +21,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dckt_core import Material, PartContext, advising
+from dckt_kernels import sinkhorn
 from dckt_plugins.parts.catalogue import TransportOptions
 from dckt_plugins.parts.cca import correlate
 from dckt_plugins.parts.unpaired import AlignedPart, Unpaired, evenly, meet
-from dckt_plugins.sinkhorn import shares, sinkhorn
 
 ENTROPIES = (0.05, 0.07, 0.1, 0.14, 0.2)
 """Of the plan, to choose from."""
@@ -33,7 +33,7 @@ CHOOSES, NEIGHBOURS = 1000, 10
 
 
 Axes = tuple[Tensor, Tensor]
-"""Of images [d_i, k] and of texts [d_t, k]."""
+"""Of images [d_i, k] and of texts [d_t, k], or rows of both."""
 
 
 @dataclass(frozen=True)
@@ -58,32 +58,36 @@ class TransportPart(AlignedPart):
         options = self._options
         with advising(lambda: "in the transport between images and texts", "leave the part 'transport' out"):
             met = meet(material, ridge=options.ridge, related=options.related)
-            hint = self._hint(met)
+            hints = self._hints(met)
             start = correlate(met.source_images, met.source_texts, width=options.width, ridge=options.ridge)
-            eps = options.eps or self._choose_eps(met, start, hint, material)
-            aligned = self._align(met, met.images, met.texts, start, hint, eps)
+            eps = options.eps or self._choose_eps(met, start, hints, material)
+            aligned = self._align(met, met.images, met.texts, start, hints, eps)
             self._maps = met.maps(aligned.of_images, aligned.of_texts)
         material.note(
             f"{len(met.images)} images and {len(met.texts)} texts in {options.rounds} rounds; the source says more "
             f"about them than a shuffled one by {met.judged:.0f} standard deviations"
         )
 
-    def _align(self, met: Unpaired, u: Tensor, v: Tensor, start: Axes, hint: Tensor, eps: float) -> _Aligned:
+    def _align(self, met: Unpaired, u: Tensor, v: Tensor, start: Axes, hints: Axes, eps: float) -> _Aligned:
         """Images u [n, d_i] and texts v [m, d_t], beside the source's pairs, from the axes of these alone."""
         options, x, y, (a, b) = self._options, met.source_images, met.source_texts, start
         for _ in range(options.rounds):
-            similarity = F.normalize(u @ a, dim=1) @ F.normalize(v @ b, dim=1).T + options.hint * hint
-            plan = sinkhorn(similarity, eps, rho=options.rho or None)
-            given_texts, given_images = shares(plan) @ v, shares(plan.T) @ u
+            # Half the squared distance of such rows is a constant less the cosine and the weighted hint.
+            images, texts = (
+                torch.cat([F.normalize(places, dim=1), hint], dim=1).float()
+                for places, hint in zip((u @ a, v @ b), hints, strict=True)
+            )
+            plan = sinkhorn(images, texts, eps=2 * eps, rho=2 * options.rho or None)
+            given_texts, given_images = plan.project(v).double(), plan.project_transposed(u).double()
             images, texts = torch.cat([x, u, given_images]), torch.cat([y, given_texts, v])
             a, b = correlate(images, texts, width=options.width, ridge=options.ridge)
         return _Aligned(a, b, given_texts, given_images)
 
-    def _choose_eps(self, met: Unpaired, start: Axes, hint: Tensor, material: Material) -> float:
+    def _choose_eps(self, met: Unpaired, start: Axes, hints: Axes, material: Material) -> float:
         """Where most neighbours within a medium are neighbours still by what the plan gives them of the other one."""
         rows, columns = evenly(len(met.images), CHOOSES), evenly(len(met.texts), CHOOSES)
         u, v = met.images[rows], met.texts[columns]
-        some = hint[rows][:, columns]
+        some = hints[0][rows], hints[1][columns]
         agreement = {}
         for eps in ENTROPIES:
             aligned = self._align(met, u, v, start, some, eps)
@@ -93,14 +97,15 @@ class TransportPart(AlignedPart):
         material.note(f"eps is {best:g}: share of neighbours within a medium that the plan keeps: {told}")
         return best
 
-    @staticmethod
-    def _hint(met: Unpaired) -> Tensor:
-        """Cosines of the roots of what classifiers of the source's classes say of target images and texts [n, m]."""
+    def _hints(self, met: Unpaired) -> Axes:
+        """Rows of images [n, C] and of texts [m, C] whose products are the weighted hint: the cosine of the roots of
+        what classifiers of the source's classes say of both. Without such classifiers they have no columns.
+        """
         said = met.among_source_classes()
         if said is None:
-            return torch.zeros(len(met.images), len(met.texts), dtype=torch.float64)
-        of_images, of_texts = (F.normalize(probabilities.sqrt(), dim=1) for probabilities in said)
-        return of_images @ of_texts.T
+            return met.images.new_zeros(len(met.images), 0), met.texts.new_zeros(len(met.texts), 0)
+        of_images, of_texts = (self._options.hint**0.5 * F.normalize(p.sqrt(), dim=1) for p in said)
+        return of_images, of_texts
 
 
 def kept_neighbours(items: Tensor, given: Tensor, count: int = NEIGHBOURS) -> float:

@@ -14,15 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dckt_core import Formula, Known, Material, Medium, StepAsideError, Value
+from dckt_kernels import sinkhorn_of_costs
 from dckt_plugins.parts.cca import CorrelatedPart, Correlation, Scale, correlate, principal_axes
 from dckt_plugins.parts.classifiers import MediumClassifier
-from dckt_plugins.sinkhorn import shares, sinkhorn
 
 FEWEST = 64
 """Images, and texts; fewer say too little."""
 MOST = 4000
 """Images, and texts, evenly spaced where there are more: all of one are compared with all of the other."""
-DRAWS, JUDGED, JUDGES_EPS, JUDGES_ROUNDS = 10, 400, 0.6, 50
+DRAWS, JUDGED, JUDGES_EPS, JUDGES_TOLERANCE = 10, 400, 0.6, 1e-3
 """Of the guard: shuffled sources, items a medium, and a plan of standardised cosines that is good enough to judge by.
 """
 SOURCE_C = 0.01
@@ -142,8 +142,8 @@ def relatedness(
         a, b = correlate(x, texts, width=width, ridge=ridge)
         cosines = F.normalize(u @ a, dim=1) @ F.normalize(v @ b, dim=1).T
         standard = (cosines - cosines.mean()) / cosines.std().clamp_min(1e-12)
-        given = shares(sinkhorn(standard, JUDGES_EPS, rounds=JUDGES_ROUNDS))
-        carried = _centred(given @ among_texts @ given.T)
+        plan = sinkhorn_of_costs(-standard, eps=JUDGES_EPS, tolerance=JUDGES_TOLERANCE)
+        carried = _centred(plan.project(plan.project(among_texts).T))
         return torch.corrcoef(torch.stack([among_images[above[0], above[1]], carried[above[0], above[1]]]))[0, 1]
 
     shuffled = [score(y[torch.randperm(len(y), generator=generator)]) for _ in range(DRAWS)]

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from dckt_kernels import mk_mmd, mk_mmd_many
-from dckt_kernels.gpu import configs, large_launch
+from dckt_kernels import mk_mmd, mk_mmd_many, sinkhorn_divergence
+from dckt_kernels.gpu import configs, large_launch, transport_launch
+from dckt_kernels.transport import exponentials
 from tests.support.tolerance import rounding
 from tests.support.yardstick import PROMISED
 
@@ -200,3 +201,24 @@ def test_six_layers_take_three_launches(launches: list[str]) -> None:
     leaves = [(x.requires_grad_(), y) for x, y in pairs]
     mk_mmd_many(leaves, backend="triton").sum().backward()
     assert launches == ["partial_gram", "ladder", "gradient"]
+
+
+# --- transport ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(70, 130, 33), (1, 3, 40), (64, 64, 16)])
+@pytest.mark.parametrize("rho", [None, 0.5])
+def test_transport(shape: Shape, rho: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several tiles of rows, several shares of the columns, several panels of what is applied."""
+    monkeypatch.setattr(transport_launch, "PROGRAMS", 6)
+    monkeypatch.setattr(exponentials, "PANEL", 1)
+    x, y = made(shape)
+    found, exact = [], []
+    for numbers, backend in ((found, "triton"), (exact, "reference")):
+        u, v = x.clone().requires_grad_(), y.clone().requires_grad_()
+        value = sinkhorn_divergence(u, v, eps=10.0, rho=rho, tolerance=1e-6, max_sweeps=5000, backend=backend).value
+        numbers += [value.detach(), *torch.autograd.grad(value, (u, v))]
+    terms, distance = sum(shape[:2]) ** 2 * shape[2], float(exact[0].abs().max()) + 2 * shape[2]
+    torch.testing.assert_close(found[0], exact[0], rtol=0, atol=rounding(torch.float32, terms) * distance)
+    for ours, theirs in zip(found[1:], exact[1:], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=rounding(torch.float32, terms))
