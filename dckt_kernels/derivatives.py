@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
+from dckt_kernels.eager import eager
 from dckt_kernels.product import full_precision
 
 NO_SECOND_DERIVATIVE = "this MMD backend has no second derivatives: pass backend='reference', which has them"
@@ -80,14 +81,14 @@ def has_tangents(tensors: Sequence[Tensor]) -> bool:
     return any(unpack_dual(z).tangent is not None for z in tensors)  # type: ignore[no-untyped-call]
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@eager
 def _compute(call: Call, rows: Sequence[Tensor], gradient: bool) -> tuple[Tensor, list[Tensor]]:
     """Not for a compiler to look into, which has the operator."""
     with full_precision(rows[0].device.type):
         return call.compute(rows, gradient)
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@eager
 def _gradients(call: Call, asked: Asked) -> list[Tensor | None]:
     """The same of the gradients."""
     with full_precision(asked.incoming.device.type):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from dckt_kernels.backend import resolve_backend
+from dckt_kernels.eager import eager
 from dckt_kernels.options import Backend
 from dckt_kernels.product import full_precision
 from dckt_kernels.transport import reference
@@ -27,10 +27,6 @@ from dckt_kernels.transport.problem import (
     fine_enough,
     weights_of,
 )
-
-F = TypeVar("F", bound=Callable[..., Any])
-_eager = cast(Callable[[F], F], torch.compiler.disable)
-"""How far iterations go depends on the numbers: nothing for a compiler to look into."""
 
 
 class UnsettledWarning(UserWarning):
@@ -125,7 +121,7 @@ class Divergence(NamedTuple):
     sweeps: int
 
 
-@_eager
+@eager
 def sinkhorn(
     x: Tensor,
     y: Tensor,
@@ -209,7 +205,7 @@ def sinkhorn_of_costs(
     return _transport(value, plan, found, sides, settings, warn)
 
 
-@_eager
+@eager
 def sinkhorn_divergence(
     x: Tensor,
     y: Tensor,

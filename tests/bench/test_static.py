@@ -40,7 +40,9 @@ def test_every_kernel_is_compiled_in_every_precision_that_a_chip_has() -> None:
         ("gfx942", {"ieee", "tf32", "bf16"}),
     ):
         compiled = {(case.kernel, case.precision) for case in static.cases(target)}
-        assert compiled == {(name, precision) for name in names for precision in precisions} | {("ladder", "float32")}
+        expected = {(name, precision) for name in names for precision in precisions}
+        expected |= {("log_sums", precision) for precision in precisions - {"bf16"}}  # its rows are float32 always
+        assert compiled == expected | {("ladder", "float32")}
 
 
 def test_a_bar_that_is_missed_shows(monkeypatch: pytest.MonkeyPatch) -> None:

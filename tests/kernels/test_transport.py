@@ -266,6 +266,19 @@ def test_a_second_derivative_is_refused() -> None:
         torch.autograd.grad(first.sum(), x)
 
 
+def test_inside_a_compiled_function() -> None:
+    """The compiler leaves it as it is, and goes on behind it."""
+    x, y = rows(9, 3).float().requires_grad_(), rows(8, 3, seed=1).float()
+
+    def loss(x: Tensor) -> Tensor:
+        return 3 * sinkhorn(2 * x, y, eps=1.0).value + 1
+
+    (plain,) = torch.autograd.grad(loss(x), x)
+    compiled = torch.compile(loss, backend="aot_eager")(x)
+    assert_same(compiled, loss(x), terms=100)
+    assert_same(torch.autograd.grad(compiled, x)[0], plain, terms=100)
+
+
 # --- how far the iterations came ----------------------------------------------------------------------------
 
 
