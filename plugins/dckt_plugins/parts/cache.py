@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_core import MEDIA, Material, Medium, PartContext, StepAsideError
+from dckt_core import MEDIA, Formula, Material, Medium, PartContext, StepAsideError, Value
 from dckt_plugins.parts.base import by_medium
 from dckt_plugins.parts.catalogue import CacheOptions
 from dckt_plugins.parts.class_names import class_rows, nearness
@@ -83,6 +83,18 @@ class Cache:
         rows = F.normalize(features.float(), dim=1)
         logits = self.scales.logits(self.by_name(rows), rows @ self.keys.T, self.one_hot)
         return logits.masked_fill(~self.told, -torch.inf).softmax(dim=1)
+
+    def formula(self, features: Value, note: Formula) -> Value:
+        """What calling it computes."""
+        rows, scales, names = note.unit(features), self.scales, self.names
+        if bool(self.named.any()):
+            names = torch.where(self.named[:, None], names, names[self.named].mean(dim=0))
+        untold = torch.zeros(len(names)).masked_fill(~self.told, -torch.inf)
+        logits = note.linear(rows, names.T / scales.temperature, untold)
+        if len(self.keys) and scales.alpha:
+            near = note.exp(note.linear(rows, scales.beta * self.keys.T, torch.full((len(self.keys),), -scales.beta)))
+            logits = note.sum([logits, note.linear(near, scales.alpha * self.one_hot)], [1, 1])
+        return note.softmax(logits)
 
     def chosen(self) -> tuple[Cache, float, float]:
         """With the scales under which labelled items are told best by the names and by the others.
@@ -170,6 +182,10 @@ class CachePart:
     def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
         """Features [n, d] to class probabilities [n, C]."""
         return self._of[medium](features.cpu())
+
+    def formula(self, medium: Medium, features: Value, before: Mapping[str, Value], note: Formula) -> Value:
+        """What `rows` computes."""
+        return self._of[medium].formula(features, note)
 
     def state_dict(self) -> dict[str, Tensor]:
         return named({medium: self._of[medium].state_dict() for medium in MEDIA})

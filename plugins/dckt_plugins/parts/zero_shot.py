@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_core import MEDIA, Known, Material, Medium, PartContext, StepAsideError
+from dckt_core import MEDIA, Formula, Known, Material, Medium, PartContext, StepAsideError, Value
 from dckt_plugins.parts.base import by_medium
 from dckt_plugins.parts.catalogue import ZeroShotOptions
 
@@ -58,6 +58,11 @@ class ZeroShotPart:
     def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
         """Features [n, d] to unit rows [n, d]."""
         return self._place(medium, features.cpu())
+
+    def formula(self, medium: Medium, features: Value, before: Mapping[str, Value], note: Formula) -> Value:
+        """What `rows` computes."""
+        middle = self._middle[medium]
+        return note.unit(note.standardise(note.unit(features), middle, torch.ones_like(middle)))
 
     def state_dict(self) -> dict[str, Tensor]:
         return {medium: self._middle[medium] for medium in MEDIA}

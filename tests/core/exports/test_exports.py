@@ -16,7 +16,7 @@ from dckt_core.exports.card import plain
 from dckt_core.exports.noted import Noted
 from dckt_core.exports.onnx import write_onnx
 from tests.support.needs import part
-from tests.support.rows import SOURCE, TEST, TRAIN
+from tests.support.rows import SOURCE, TEST, TINY, TRAIN, VALIDATION
 
 NO_NETWORKS = {"space.parts.target-network.weight": 0, "space.parts.source-network.weight": 0}
 
@@ -124,3 +124,18 @@ def test_strangers_words_do_nothing_in_a_card() -> None:
     assert plain("a\n\n# <script>|x|</script> [b](javascript:c) `d`") == (
         "a \\# &lt;script&gt;\\|x\\|&lt;/script&gt; \\[b\\](javascript:c) \\`d\\`"
     )
+
+
+def test_the_methods_networks(tmp_path: Path) -> None:
+    part("onnx")
+    space = CommonSpace("paper", settings=TINY).fit(
+        TRAIN.images,
+        TRAIN.texts,
+        TRAIN.labels,
+        source=(SOURCE.images, SOURCE.texts, SOURCE.labels),
+        validation=(VALIDATION.images, VALIDATION.texts, VALIDATION.labels),
+    )
+    images, _ = space.export(tmp_path / "space", to="onnx")
+    found, probabilities = under_onnx(images, TEST.images)
+    np.testing.assert_allclose(found, space.transform_images(TEST.images), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(probabilities, space.predict_proba(TEST.images), rtol=0, atol=1e-5)
