@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dckt_core.base.errors import UsageError as UsageError
     from dckt_core.base.errors import did_you_mean as did_you_mean
     from dckt_core.base.memory import advising as advising
+    from dckt_core.base.progress import bars as bars
     from dckt_core.base.progress import logger as logger
     from dckt_core.base.rng import seed_for as seed_for
     from dckt_core.base.rng import seeded_construction as seeded_construction
@@ -107,7 +108,7 @@ _HOMES = {
     "arrays.common_space": ("CommonSpace",),
     "base.errors": ("ArgumentError", "DataError", "PluginError", "StorageError", "UsageError", "did_you_mean"),
     "base.memory": ("advising",),
-    "base.progress": ("logger",),
+    "base.progress": ("bars", "logger"),
     "base.rng": ("seed_for", "seeded_construction", "undrawn_linear"),
     "config": ("Config",),
     "contract.formula": ("Formula", "Value"),

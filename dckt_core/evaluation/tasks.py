@@ -19,10 +19,12 @@ import torch
 from torch import Tensor
 
 from dckt_core.base.errors import DataError
+from dckt_core.base.html import curve, table
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.pairs import MEDIA
 from dckt_core.contract.protocols import Representation
-from dckt_core.evaluation.directions import DIRECTIONS, MEAN, TASKS
+from dckt_core.evaluation.directions import COLUMNS, DIRECTIONS, MEAN, TASKS, TITLES
+from dckt_core.evaluation.figures import FIGURES
 from dckt_core.evaluation.instances import Instances, InstanceSummary, by_instance, summarise
 from dckt_core.evaluation.intervals import bootstrap_interval
 from dckt_core.evaluation.items import alike, equal_items, first_of_each
@@ -89,7 +91,7 @@ class TaskSummary:
     """The pairs' items that were left out, being copies of others or of the query: a sum over the queries."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """All tasks on one set of pairs.
 
@@ -159,6 +161,26 @@ class Evaluation:
             "tasks": {name: asdict(row) for name, row in self.summary(seed).items()},
             "instances": {name: asdict(row) for name, row in self.instance_summary(seed).items()},
         }
+
+    def __repr__(self) -> str:
+        return f"<Evaluation of {len(self.ids)} pairs, {len(self.labelled)} with a label; summary() has the figures>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: both tables, and the curve of precision by recall where there are labels."""
+        summary, found = self.summary(), self.instance_summary()
+        shown = f"<p>{len(self.ids)} pairs, of which {len(self.labelled)} have a label</p>"
+        if summary:
+            rows = [[TITLES[name], *_shown(row)] for name, row in summary.items()]
+            shown += table(["mean average precision", "value (95 % interval)", "chance"], rows)
+        columns = [name for name in COLUMNS if name in found]
+        rows = [
+            [title, *(f"{found[name].figures[figure].value:.3f}" for name in columns)]
+            for figure, title in FIGURES.items()
+        ]
+        shown += table(["own partners", *(TITLES[name] for name in columns)], rows)
+        if MEAN in summary and summary[MEAN].curve is not None:
+            shown += curve(LEVELS, summary[MEAN].curve or (), x="recall", y="precision")
+        return shown
 
     def _summarise(self, tasks: Sequence[TaskResult], seed: int) -> TaskSummary:
         rankings = [task.ranking for task in tasks]
@@ -287,3 +309,10 @@ def _once(numbers: Tensor, labels: Tensor) -> Tensor:
     """One row of each item under each of its labels, out of what pairs show [n] and are [n]: int64, ascending."""
     items = torch.unique(torch.stack([numbers, labels]), dim=1, return_inverse=True)[1]
     return first_of_each(items).sort().values
+
+
+def _shown(row: TaskSummary) -> tuple[str, str]:
+    """The mAP with its interval, and that of chance."""
+    if row.map is None or row.interval is None or row.chance is None:
+        return "-", "-"
+    return f"{row.map:.3f} ({row.interval[0]:.3f}-{row.interval[1]:.3f})", f"{row.chance:.3f}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import threading
 import warnings
@@ -167,3 +169,14 @@ class _PillowIsQuiet:
 
 
 _pillow_is_quiet = _PillowIsQuiet()
+
+
+def as_data_uri(path: Path, side: int, quality: int = 78) -> str:
+    """A picture file as a `data:` URI of a small JPEG, whose longer side has so many pixels at most; raises as
+    `open_image`.
+    """
+    image = open_image(path)
+    image.thumbnail((side, side))
+    stream = io.BytesIO()
+    image.save(stream, format="JPEG", quality=quality, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

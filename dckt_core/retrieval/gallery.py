@@ -10,16 +10,20 @@ from typing import Any
 from torch import Tensor
 
 from dckt_core.base.errors import DataError, PluginError, UsageError
+from dckt_core.base.html import escape
 from dckt_core.contract.discovery import Registry, blame
 from dckt_core.contract.guards import INDEX_METHODS, require_methods
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import Medium
 from dckt_core.contract.protocols import Index, IndexContext
 from dckt_core.contract.registry import Registered
+from dckt_core.io.images import as_data_uri
 from dckt_core.io.json import read_lines, write_lines
 from dckt_core.retrieval.shards import ITEMS
 
 VECTORS = "vectors"
+SIDE = 128
+"""Pixels of a picture's longer side in a notebook."""
 
 Item = Mapping[str, str]
 """What is known of an item: its `id`; `image` (a path) or `text`, `label` and `split` where they are known."""
@@ -39,6 +43,33 @@ class Hit:
     @property
     def id(self) -> str:
         return self.item["id"]
+
+
+class Hits(list[Hit]):
+    """What was found for one query, best first. A notebook shows its pictures and texts."""
+
+    def __repr__(self) -> str:
+        return f"Hits({', '.join(f'{hit.id!r} {hit.cosine:.3f}' for hit in self)})"
+
+    def _repr_html_(self) -> str:
+        cells = []
+        for hit in self:
+            known = [hit.item[key] for key in ("text", "label") if key in hit.item]
+            lines = [*known, f"{hit.cosine:.3f}", hit.id]
+            caption = f"<figcaption>{'<br>'.join(map(escape, lines))}</figcaption>"
+            cells.append(f'<figure style="margin:0;width:{SIDE}px">{_picture(hit.item)}{caption}</figure>')
+        return f'<div style="display:flex;flex-wrap:wrap;gap:12px;overflow-wrap:anywhere">{"".join(cells)}</div>'
+
+
+def _picture(item: Item) -> str:
+    """The picture of an item, small, within the page; nothing where there is none that can be shown."""
+    if "image" not in item:
+        return ""
+    try:
+        address = as_data_uri(Path(item["image"]), SIDE)
+    except DataError:
+        return ""
+    return f'<img src="{address}" alt="{escape(item.get("label", item["id"]))}">'
 
 
 class Gallery:
@@ -76,7 +107,7 @@ class Gallery:
         for id_ in gone:
             del self.items[id_]
 
-    def search(self, queries: Tensor, k: int) -> list[list[Hit]]:
+    def search(self, queries: Tensor, k: int) -> list[Hits]:
         """The min(k, size) nearest items of each query [q, dim], best first."""
         with blame(self._plugin):
             ids, cosines = self._index.search(queries, k)
@@ -84,7 +115,7 @@ class Gallery:
             if strangers:
                 raise PluginError(f"search found '{min(strangers)}', which was never added")
         rows = zip(ids, cosines.tolist(), strict=True)
-        return [[Hit(self.items[id_], cosine) for id_, cosine in zip(*row, strict=True)] for row in rows]
+        return [Hits(Hit(self.items[id_], cosine) for id_, cosine in zip(*row, strict=True)) for row in rows]
 
     def stored(self) -> tuple[list[Item], Tensor]:
         """All items and their vectors [n, dim], of unit length.

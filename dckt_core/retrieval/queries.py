@@ -14,7 +14,7 @@ from dckt_core.contract.pairs import MEDIA, Medium
 from dckt_core.io.feature_files import read_features
 from dckt_core.io.files import opened
 from dckt_core.io.text import decode_line, is_unicode, numbered_lines, parse_json
-from dckt_core.retrieval.gallery import Hit
+from dckt_core.retrieval.gallery import Hits
 from dckt_core.retrieval.searcher import Searcher, Wanted
 
 
@@ -75,11 +75,11 @@ def read_queries(file: Path) -> list[Query]:
     return queries
 
 
-def answer(searcher: Searcher, queries: Sequence[Query], k: int, medium: Wanted = "other") -> list[list[Hit]]:
+def answer(searcher: Searcher, queries: Sequence[Query], k: int, medium: Wanted = "other") -> list[Hits]:
     """What is found for each query; texts are encoded together, and so are images."""
     texts = {row: query.text for row, query in enumerate(queries) if query.text is not None}
     images = {row: query.image for row, query in enumerate(queries) if query.image is not None}
-    answers: dict[int, list[Hit]] = {}
+    answers: dict[int, Hits] = {}
     for of in MEDIA:
         asked = [(row, query.features) for row, query in enumerate(queries) if query.of == of]
         rows = {row: features for row, features in asked if features is not None}

@@ -14,7 +14,7 @@ from dckt_core.base.errors import DataError, UsageError
 from dckt_core.contract.pairs import MEDIA, SPLITS, Medium, Split
 from dckt_core.contract.protocols import IndexContext
 from dckt_core.data.coverage import Coverage, cover
-from dckt_core.retrieval.gallery import Gallery, Hit, new_gallery
+from dckt_core.retrieval.gallery import Gallery, Hits, new_gallery
 from dckt_core.retrieval.listing import of_pairs
 from dckt_core.runs.model import TrainedModel
 
@@ -39,7 +39,7 @@ class Searcher:
     galleries: Mapping[Medium, Gallery]
     origin: str
 
-    def search_texts(self, texts: Sequence[str], k: int = 10, *, medium: Wanted = "other") -> list[list[Hit]]:
+    def search_texts(self, texts: Sequence[str], k: int = 10, *, medium: Wanted = "other") -> list[Hits]:
         """The k nearest items of each text, best first; equal cosines in the order of the gallery.
 
         Raises:
@@ -52,7 +52,7 @@ class Searcher:
                 raise UsageError("the text to look for is empty" + f" (text {number})" * (len(texts) > 1))
         return gallery.search(self.model.encode_texts(texts), k)
 
-    def search_images(self, images: Sequence[Path | str], k: int = 10, *, medium: Wanted = "other") -> list[list[Hit]]:
+    def search_images(self, images: Sequence[Path | str], k: int = 10, *, medium: Wanted = "other") -> list[Hits]:
         """The k nearest items of each image file, as for texts.
 
         Raises:
@@ -61,9 +61,7 @@ class Searcher:
         gallery = self.gallery("image", medium)
         return gallery.search(self.model.encode_images(images), k)
 
-    def search_features(
-        self, features: Tensor, of: Medium, k: int = 10, *, medium: Wanted = "other"
-    ) -> list[list[Hit]]:
+    def search_features(self, features: Tensor, of: Medium, k: int = 10, *, medium: Wanted = "other") -> list[Hits]:
         """The k nearest items of each row [q, d] of images or texts, as the run's frozen encoder gives them.
 
         Raises:
@@ -74,7 +72,7 @@ class Searcher:
         encode = self.model.encode_images if of == "image" else self.model.encode_texts
         return gallery.search(encode(features), k)
 
-    def search(self, queries: Tensor, medium: Medium, k: int = 10) -> list[list[Hit]]:
+    def search(self, queries: Tensor, medium: Medium, k: int = 10) -> list[Hits]:
         """The k nearest items of a medium for common representations [q, D]."""
         return self.gallery(medium, medium).search(queries, k)
 

@@ -24,7 +24,7 @@ from dckt_core.contract.pairs import MEDIA, Medium
 from dckt_core.data.coverage import Coverage
 from dckt_core.io.complaint import complaint
 from dckt_core.io.feature_files import read_features
-from dckt_core.retrieval.gallery import Hit
+from dckt_core.retrieval.gallery import Hit, Hits
 from dckt_core.retrieval.searcher import Searcher, Wanted
 
 MAX_RESULTS = 50
@@ -90,7 +90,7 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
     async def refused(request: Request, error: AnyHTTPException) -> JSONResponse:
         return JSONResponse({"error": error.detail}, error.status_code)
 
-    async def answer(find: Callable[[], list[list[Hit]]]) -> dict[str, Any]:
+    async def answer(find: Callable[[], list[Hits]]) -> dict[str, Any]:
         try:
             async with one_at_a_time:
                 (hits,) = await run_in_threadpool(find)
@@ -142,7 +142,7 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
     return app
 
 
-def _search_features(searcher: Searcher, body: bytes, of: Medium, k: int, wanted: Wanted) -> list[list[Hit]]:
+def _search_features(searcher: Searcher, body: bytes, of: Medium, k: int, wanted: Wanted) -> list[Hits]:
     """Searches by the only row of a file of features that came as bytes."""
     with tempfile.TemporaryDirectory(prefix="dckt-serve-") as folder:
         file = Path(folder) / "features"
@@ -156,7 +156,7 @@ def _search_features(searcher: Searcher, body: bytes, of: Medium, k: int, wanted
             raise DataError(str(error).replace(f"{file}: ", "").replace(str(folder), "")) from None
 
 
-def _search_upload(searcher: Searcher, body: bytes, k: int, medium: Wanted, pixels: int) -> list[list[Hit]]:
+def _search_upload(searcher: Searcher, body: bytes, k: int, medium: Wanted, pixels: int) -> list[Hits]:
     """Searches by a picture that came as bytes; its file is gone afterwards, and no error tells where it was."""
     if not body:
         raise DataError("no picture was sent")
