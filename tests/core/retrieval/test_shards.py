@@ -65,7 +65,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         ({"complete": False}, "not a finished extraction; the same dckt extract once more goes on with it"),
         ({"complete": "yes"}, "not the header of an extraction"),
         ({"shards": [{"file": "../elsewhere.safetensors", "count": 1}]}, "its shards are no files of the folder"),
-        ({"shards": [{}]}, "not the header of an extraction: shards.0.file: Field required"),
+        ({"shards": [{}]}, "not the header of an extraction: shards.0.file: missing"),
         ({"medium": "sound"}, "not the header of an extraction"),
         ({"input": {}}, "not the header of an extraction"),
         ({"dim": None}, "not the header of an extraction"),
