@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,11 +102,13 @@ def _as_json(path: Path, layout: str, inspection: Inspection) -> dict[str, Any]:
         ],
         "unfit": inspection.unfit,
         "doubts": inspection.doubts,
+        "repeats": inspection.repeats,
     }
 
 
 def _show(path: Path, inspection: Inspection) -> None:
-    from dckt_core.data.rungs import RUNGS, holdings, rung_of
+    from dckt_core.contract.pairs import MEDIA
+    from dckt_core.data.rungs import MIN_ALONE, RUNGS, holdings, rung_of
 
     for problem in inspection.problems:
         click.echo(one_line(str(problem)))
@@ -120,6 +122,8 @@ def _show(path: Path, inspection: Inspection) -> None:
     if pair_set.names:
         few = "" if pair_set.names.keys() >= set(pair_set.classes) else "; the others are called by their labels"
         click.echo(f"{len(pair_set.names)} of {len(pair_set.classes)} classes have names of their own{few}")
+    for line in _of_repeats(inspection):
+        click.echo(line)
     for doubt in inspection.doubts:
         click.echo(f"is that meant? {doubt}")
     for role, reason in inspection.unfit.items():
@@ -127,10 +131,30 @@ def _show(path: Path, inspection: Inspection) -> None:
     if "target" not in inspection.unfit:
         rung = rung_of(pair_set)
         click.echo(f"as a target it offers {RUNGS[rung]}: rung {rung} of {len(RUNGS) - 1}")
+        lone = {medium: len(pair_set.lone(medium)) for medium in MEDIA}
+        if rung == 0 and any(lone.values()):
+            counts = " and ".join(f"{count} {medium}s" for medium, count in lone.items())
+            click.echo(f"{counts} alone are too few to be matched: {MIN_ALONE} of each are needed")
     alone = sum(not pair.complete for pair in pair_set.pairs)
     count = f"{len(pair_set.pairs) - alone} pairs" + (f" and {alone} items alone" if alone else "")
     found = len(inspection.problems)
     click.echo(f"{path}: {count} read, {len(labels)} labels, {found} problem{'s' * (found != 1)}")
+
+
+def _of_repeats(inspection: Inspection) -> Iterator[str]:
+    """What is empty or there more than once, where anything is."""
+    from dckt_core.contract.pairs import MEDIA
+
+    pairs, found = inspection.pair_set.pairs, inspection.repeats
+    texts, pictures = (sum(pair.has(medium) for pair in pairs) for medium in MEDIA[::-1])
+    told = (
+        ("empty texts", texts, "texts are empty"),
+        ("equal texts", texts, "texts are equal to an earlier one"),
+        ("equal pictures", pictures, "pictures are equal to an earlier one"),
+    )
+    for kind, total, what in told:
+        if found.get(kind):
+            yield f"{found[kind]} of {total} {what}"
 
 
 def _show_counts(title: str, rows: Mapping[str, Mapping[Split, int]]) -> None:

@@ -131,6 +131,8 @@ def _of_pairs(evaluation: Evaluation) -> Iterator[str]:
     pairs, items, equal = len(evaluation.ids), evaluation.items, evaluation.equal
     if len(evaluation.labelled) < pairs:
         yield f"{pairs - len(evaluation.labelled)} of {pairs} pairs have no label: they are in no figure by class"
+    if items["image"] == 1:
+        yield "there is one picture, so there are no intervals: one says nothing of others"
     if any(count < pairs for count in items.values()):
         counts = [f"{count} different {name}{'' if count == 1 else 's'}"
                   for name, count in (("picture", items["image"]), ("text", items["text"]))]  # fmt: skip
@@ -201,13 +203,15 @@ def _titles(summary: Mapping[str, TaskSummary]) -> list[tuple[str, str]]:
 
 
 def _estimate(figure: Figure, form: str) -> str:
+    if figure.interval is None:
+        return f"{figure.value:{form}}"
     low, high = figure.interval
     return f"{figure.value:{form}} ({low:{form}}-{high:{form}})"
 
 
 def _interval(row: TaskSummary) -> str:
     if row.map is None or row.interval is None:
-        return "-"
+        return _figure(row.map)
     return f"{row.map:.3f} ({row.interval[0]:.3f}-{row.interval[1]:.3f})"
 
 

@@ -53,6 +53,9 @@ def of_result(results: Results) -> Iterator[str]:
     result = results.result
     if result is None:
         return
+    reached = results.figure_of(result)
+    if reached is not None and reached.interval is None:
+        yield "the test pairs show one picture, so there are no intervals: one says nothing of others"
     for name in ("before", "control", "after"):
         gain = results.gain_over(name)
         if gain is not None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from dckt_core.contract.pairs import Pair
-from dckt_core.io.files import content_digest
+from dckt_core.data.sameness import picture_names, text_name
 
 
 class Contents(NamedTuple):
@@ -29,26 +25,11 @@ def contents_of(pairs: Sequence[Pair]) -> Contents:
     Pictures are the same where path or bytes are, texts where they are but for white space and Unicode's ways to write
     a letter. Only files of equal size are read, once a process.
     """
-    names = _picture_names(dict.fromkeys(pair.image_item.path for pair in pairs))
+    names = picture_names(pair.image_item.path for pair in pairs)
     return Contents(
         _numbers(names[pair.image_item.path] for pair in pairs),
-        _numbers(" ".join(unicodedata.normalize("NFC", pair.text_item.text).split()) for pair in pairs),
+        _numbers(text_name(pair.text_item.text) for pair in pairs),
     )
-
-
-def _picture_names(paths: Iterable[Path]) -> dict[Path, Hashable]:
-    """Something for each file that equal files share; a file that cannot be looked at is its path."""
-    paths, size = list(paths), {}
-    for path in paths:
-        with suppress(OSError):
-            size[path] = path.stat().st_size
-    sizes = Counter(size.values())
-    names: dict[Path, Hashable] = {path: path for path in paths}
-    for path in paths:
-        if path in size and sizes[size[path]] > 1:
-            with suppress(OSError):
-                names[path] = content_digest(path)
-    return names
 
 
 def _numbers(names: Iterable[Hashable]) -> Tensor:

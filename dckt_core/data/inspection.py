@@ -14,6 +14,7 @@ from dckt_core.contract.pairs import Pair, PairSet, Split
 from dckt_core.data.checks import check_source, check_target, doubts
 from dckt_core.data.leaks import leaks
 from dckt_core.data.manifest import ManifestError, Problem
+from dckt_core.data.sameness import picture_names, text_name
 from dckt_core.io.images import open_image
 
 THREADS = 4
@@ -28,12 +29,14 @@ class Inspection:
         problems: each bad line, then each bad image file, with the reason.
         unfit: why it cannot serve in a role, by role (`source`, `target`); a role that it fits is not there.
         doubts: what is no error, but seldom meant.
+        repeats: how many are empty, or equal to an earlier one: see `repeats`.
     """
 
     pair_set: PairSet
     problems: list[Problem]
     unfit: dict[str, str] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
+    repeats: dict[str, int] = field(default_factory=dict)
 
     @property
     def labels(self) -> dict[str, dict[Split, int]]:
@@ -68,7 +71,22 @@ def inspect_dataset(
             check(pair_set)
         except DataError as error:
             unfit[role] = str(error).removeprefix(f"{role} data set {pair_set.origin}: ")
-    return Inspection(pair_set, problems, unfit, [*doubts(pair_set), *leaks(pair_set)])
+    return Inspection(pair_set, problems, unfit, [*doubts(pair_set), *leaks(pair_set)], repeats(pair_set.pairs))
+
+
+def repeats(pairs: Sequence[Pair]) -> dict[str, int]:
+    """How many texts are `empty texts`; `equal texts` and `equal pictures`, those that an earlier item has, too.
+
+    Texts are equal but for white space and Unicode's ways to write a letter, pictures by file or by bytes.
+    """
+    texts = [text_name(pair.text) for pair in pairs if pair.text is not None]
+    images = [pair.image for pair in pairs if pair.image is not None]
+    names, words = picture_names(images), [text for text in texts if text]
+    return {
+        "empty texts": len(texts) - len(words),
+        "equal texts": len(words) - len(set(words)),
+        "equal pictures": len(images) - len({names[path] for path in images}),
+    }
 
 
 def images_of(pairs: Iterable[Pair]) -> list[Path]:

@@ -1,12 +1,16 @@
-"""Pictures that are learnt from and tested on, found before a test tells of them. No torch here."""
+"""What is learnt from and tested on, found before a test tells of it. No torch here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dckt_core.contract.pairs import Pair, PairSet
+from dckt_core.contract.pairs import Pair, PairSet, Split
+from dckt_core.data.sameness import text_name
 from dckt_core.io.files import content_digest
+
+HELD: tuple[Split, ...] = ("val", "test")
+"""Splits that nothing is learnt from."""
 
 
 def leaks(pair_set: PairSet) -> list[str]:
@@ -15,11 +19,30 @@ def leaks(pair_set: PairSet) -> list[str]:
     A figure on such pairs tells what was memorised.
     """
     said = []
-    for split in ("val", "test"):
+    for split in HELD:
         held = pair_set.split(split)
         if count := len(seen(held, pair_set.training)):
             said.append(f"{count} of {len(held)} {split} pairs have a picture that is in split 'train', too")
     return said
+
+
+def leaks_from(source: PairSet, target: PairSet) -> list[str]:
+    """A line for each of the target's val and test some of whose pictures or texts the source is learnt from, too."""
+    said = []
+    for split in HELD:
+        held = target.split(split)
+        for what, found in (("picture", seen(held, source.training)), ("text", read(held, source.training))):
+            if found:
+                said.append(
+                    f"{len(found)} of {len(held)} {split} pairs have a {what} that is learnt from in the source"
+                )
+    return said
+
+
+def read(held: Sequence[Pair], training: Iterable[Pair]) -> list[Pair]:
+    """The pairs whose text, if it has words at all, is one of the training items'."""
+    learnt = {text_name(pair.text) for pair in training if pair.text is not None} - {""}
+    return [pair for pair in held if pair.text is not None and text_name(pair.text) in learnt]
 
 
 def seen(held: Sequence[Pair], training: Iterable[Pair]) -> list[Pair]:

@@ -17,6 +17,12 @@ RUNGS = (
 )
 """What a target offers on each rung; each allows what those before it do."""
 
+MIN_ALONE = 64
+"""Images alone, and texts alone, from which on they can be matched: of fewer what they have in common is noise."""
+
+MIN_NAMED = 8
+"""Pairs from which on it can be judged whether the classes' names say anything about them."""
+
 HOLDINGS = ("labelled pairs", "unlabelled pairs", "images alone", "texts alone")
 NAMES = "class names"
 
@@ -37,12 +43,13 @@ def rung_of(pair_set: PairSet) -> int:
     """The highest rung that a target allows, a number of `RUNGS`, by what it has for training."""
     train = {kind: counts.get("train", 0) for kind, counts in holdings(pair_set).items()}
     labels = {pair.label for pair in pair_set.training if pair.label is not None}
-    if sum(train[kind] for kind in ("labelled pairs", "unlabelled pairs")) >= MIN_PAIRS:
+    pairs = sum(train[kind] for kind in ("labelled pairs", "unlabelled pairs"))
+    if pairs >= MIN_PAIRS:
         if len(labels) >= MIN_CLASSES:
             return 5 if train["labelled pairs"] == len(pair_set.training) else 4
         named = [label for label in pair_set.classes if pair_set.names_of(label)]
-        return 3 if len(named) >= MIN_CLASSES else 2
-    return 1 if min(train["images alone"], train["texts alone"]) >= MIN_PAIRS else 0
+        return 3 if len(named) >= MIN_CLASSES and pairs >= MIN_NAMED else 2
+    return 1 if min(train["images alone"], train["texts alone"]) >= MIN_ALONE else 0
 
 
 def _kind(pair: Pair) -> str:

@@ -28,7 +28,7 @@ from dckt_core.contract.protocols import Representation
 from dckt_core.evaluation.cosines import Gallery, check_rows, chunk_size, codes, in_threads, unit
 from dckt_core.evaluation.directions import DIRECTIONS, MEAN, TASKS, Task
 from dckt_core.evaluation.figures import FIGURES, MEDIAN_RANK, MRR, RECALLS_AT
-from dckt_core.evaluation.intervals import interval, resampled_sums
+from dckt_core.evaluation.intervals import Span, as_estimate, interval, resampled_sums
 from dckt_core.evaluation.items import first_of_each
 from dckt_core.evaluation.ranking import harmonic_numbers
 
@@ -108,10 +108,10 @@ class Instances:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: its 95 % bootstrap interval over pictures, and that of random rankings."""
+    """One figure: its 95 % bootstrap interval over pictures, None where there is but one; that of random rankings."""
 
     value: float
-    interval: tuple[float, float]
+    interval: Span | None
     chance: float
 
 
@@ -129,7 +129,7 @@ class InstanceSummary:
 
     def estimates(self) -> dict[str, dict[str, Any]]:
         """Value and interval of each figure, for `json.dumps`."""
-        return {name: {"value": one.value, "interval": list(one.interval)} for name, one in self.figures.items()}
+        return {name: as_estimate(one.value, one.interval) for name, one in self.figures.items()}
 
     def chances(self) -> dict[str, float]:
         """Each figure of random rankings."""
@@ -229,7 +229,9 @@ def summarise(results: Mapping[str, Instances], generator: torch.Generator) -> d
     shares: dict[str, Measure] = {f"found by {middle}": found_by(middle) for middle in middles.values()}
     samples = _samples(results, measures | shares, generator)
 
-    def span(name: str, measure: str) -> tuple[float, float]:
+    def span(name: str, measure: str) -> Span | None:
+        if not _several(results):
+            return None
         return interval(torch.stack([samples[one, measure] for one in DIRECTIONS if name in (one, MEAN)]).mean(dim=0))
 
     def summary(name: str, row: Sequence[Instances]) -> InstanceSummary:
@@ -248,7 +250,7 @@ def summarise(results: Mapping[str, Instances], generator: torch.Generator) -> d
 
 def mrr_gain(
     after: Mapping[str, Instances], before: Mapping[str, Instances], generator: torch.Generator
-) -> tuple[float, tuple[float, float]]:
+) -> tuple[float, Span | None]:
     """What the MRR, the mean of both directions, of one network has more than that of another, on the same pairs, and
     the 95 % bootstrap interval of the difference over pictures.
     """
@@ -258,7 +260,12 @@ def mrr_gain(
     other = _samples(before, {MRR: Standings.reciprocal_rank}, generator)
     gains = torch.stack([one[name, MRR] - other[name, MRR] for name in DIRECTIONS])
     had, has = (_mean(Standings.reciprocal_rank, list(found.values())) for found in (before, after))
-    return has - had, interval(gains.mean(dim=0))
+    return has - had, interval(gains.mean(dim=0)) if _several(after) else None
+
+
+def _several(results: Mapping[str, Instances]) -> bool:
+    """Whether there is more than one picture, so that there is something to resample."""
+    return any(int(one.shares[1].max()) > 0 for one in results.values())
 
 
 def found_by(k: int) -> Measure:
@@ -297,12 +304,14 @@ def _median(row: Sequence[Instances], *, chance: bool = False) -> float:
     return sum(_rank_of(HALF + sign * ROUNDING, row, chance=chance) for sign in (-1, 1)) / 2
 
 
-def _span_of_median(row: Sequence[Instances], share: float, span: tuple[float, float]) -> tuple[float, float]:
+def _span_of_median(row: Sequence[Instances], share: float, span: Span | None) -> Span | None:
     """Where the share is one half, give or take what it varies by at the median (Woodruff, "Confidence intervals for
     medians and other position measures", JASA 1952).
 
     Args:
         share, span: that has found a partner by the median, and its interval.
     """
+    if span is None:
+        return None
     low, high = span
     return _rank_of(HALF - (high - share) - ROUNDING, row), _rank_of(HALF + (share - low) - ROUNDING, row)

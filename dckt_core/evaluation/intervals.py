@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+
+Span = tuple[float, float]
+"""Both ends of an interval."""
 
 DRAWS = 2000
 COVERAGE = 0.95
@@ -18,10 +23,11 @@ def bootstrap_interval(
     clusters: Tensor | None = None,
     draws: int = DRAWS,
     coverage: float = COVERAGE,
-) -> tuple[float, float]:
+) -> Span | None:
     """Percentile bootstrap interval of the mean of values [q] or [q, ...], of which whole clusters are resampled.
 
-    With further dimensions the values of a row are averaged, so that a pair's image and text stay together.
+    With further dimensions the values of a row are averaged, so that a pair's image and text stay together. Of one
+    cluster there is no interval: what varies among several cannot be seen.
 
     Args:
         clusters: numbers [q], int64, that rows of one cluster share; by default each row is one. The five captions of
@@ -37,6 +43,8 @@ def bootstrap_interval(
     if clusters is not None:
         number = torch.unique(clusters.cpu(), return_inverse=True)[1]
         table = table.new_zeros(int(number.max()) + 1, 2).index_add(0, number, table)
+    if len(table) == 1:
+        return None
     sums, weights = resampled_sums(table, generator, draws=draws).unbind(dim=1)
     return interval(sums / weights, coverage)
 
@@ -58,8 +66,13 @@ def resampled_sums(table: Tensor, generator: torch.Generator, *, draws: int = DR
     return sums
 
 
-def interval(samples: Tensor, coverage: float = COVERAGE) -> tuple[float, float]:
+def interval(samples: Tensor, coverage: float = COVERAGE) -> Span:
     """The middle share of samples [n]."""
     tail = (1 - coverage) / 2
     low, high = torch.quantile(samples, torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
     return low, high
+
+
+def as_estimate(value: float, span: Span | None) -> dict[str, Any]:
+    """A figure with its interval, None where there is none, for `json.dumps`."""
+    return {"value": value, "interval": None if span is None else list(span)}

@@ -17,7 +17,7 @@ from dckt_core.data.domain import SplitData
 from dckt_core.evaluation.directions import COLUMNS, DIRECTIONS, MEAN
 from dckt_core.evaluation.figures import MRR
 from dckt_core.evaluation.instances import Instances, by_instance, mrr_gain, summarise
-from dckt_core.evaluation.intervals import bootstrap_interval
+from dckt_core.evaluation.intervals import as_estimate, bootstrap_interval
 from dckt_core.evaluation.items import alike
 from dckt_core.evaluation.ranking import average_precisions, chance_ap
 from dckt_core.evaluation.views import represent
@@ -110,8 +110,8 @@ class Comparison:
     """Representations of one split beside one another, for `json.dumps`.
 
     By class, over the labelled pairs, where there are any; by partner, over all of them. Intervals are 95 % bootstrap
-    intervals over the split's pictures; a gain's is paired, on the pictures' differences. All come from the same
-    resamples, which are the generator's first: `dckt evaluate` draws them again.
+    intervals over the split's pictures, and None where there is but one; a gain's is paired, on the pictures'
+    differences. All come from the same resamples, which are the generator's first: `dckt evaluate` draws them again.
 
     Args:
         labels: classes [N], int64; -1 where there is none.
@@ -148,14 +148,13 @@ class Comparison:
         if self.kind == "map":
             return self._estimate(one.aps)
         figure = summarise(one.instances, self._resamples())[MEAN].figures[MRR]
-        return {"value": figure.value, "interval": list(figure.interval)}
+        return as_estimate(figure.value, figure.interval)
 
     def gain(self, one: Found, other: Found) -> dict[str, Any]:
         """What the `figure` of one is above that of another, paired."""
         if self.kind == "map":
             return self._estimate(one.aps - other.aps)
-        value, span = mrr_gain(one.instances, other.instances, self._resamples())
-        return {"value": value, "interval": list(span)}
+        return as_estimate(*mrr_gain(one.instances, other.instances, self._resamples()))
 
     def _by_class(self, rows: Mapping[str, Found]) -> dict[str, Any]:
         labels = self.labels[self.labels >= 0]
@@ -169,7 +168,7 @@ class Comparison:
     def _estimate(self, values: Tensor) -> dict[str, Any]:
         pictures = self.contents.pictures[self.labels >= 0]
         span = bootstrap_interval(values, self._resamples(), clusters=pictures)
-        return {"value": float(values.mean()), "interval": list(span)}
+        return as_estimate(float(values.mean()), span)
 
     def _resamples(self) -> torch.Generator:
         again = torch.Generator()

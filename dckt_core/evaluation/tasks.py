@@ -74,7 +74,7 @@ class TaskSummary:
 
     map: float | None
     interval: tuple[float, float] | None
-    """95 % bootstrap interval of the mAP over pictures."""
+    """95 % bootstrap interval of the mAP over pictures; None where there is but one."""
     chance: float | None
     """Expected mAP of random rankings."""
     at: tuple[SummaryAtK, ...]

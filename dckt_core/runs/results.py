@@ -207,6 +207,8 @@ class Results:
         if value is None:
             return None
         try:
+            if value["interval"] is None:  # of one picture
+                return Estimate(float(value["value"]))
             low, high = value["interval"]
             return Estimate(float(value["value"]), (float(low), float(high)))
         except (KeyError, TypeError, ValueError):

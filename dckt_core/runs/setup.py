@@ -28,6 +28,7 @@ from dckt_core.data.checks import check_networks, check_trainable
 from dckt_core.data.context import Context
 from dckt_core.data.coverage import Coverage, Words, cover, tell
 from dckt_core.data.domain import Domain, make_domain
+from dckt_core.data.leaks import leaks_from
 from dckt_core.data.screening import Screened, refuse_bad_images
 from dckt_core.data.sources import find_dataset, load_screened, places_of, splits_used, training_texts
 from dckt_core.evaluation.scoring import MIN_RANKED, Score
@@ -215,6 +216,9 @@ class Setup:
         for role, pair_set in self.pair_sets.items():
             counts = ", ".join(f"{len(pair_set.split(split))} {split}" for split in SPLITS)
             logger.info("%s: %s, %d classes, pairs: %s", role, pair_set.origin, len(pair_set.classes), counts)
+        if not self.at_hand:
+            for leak in leaks_from(self.pairs("source"), self.pairs("target")):
+                logger.warning("%s: %s", self.pairs("target").origin, leak)
         self._check_words()
         for role, count in self.cut_texts.items():
             if count:

@@ -53,6 +53,7 @@ def test_a_good_data_set(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
         "all        2    1     1",
         "holds           train  val  test",
         "labelled pairs      2    1     1",
+        "3 of 4 texts are equal to an earlier one",
         "as a target it offers all labels: rung 5 of 5",
         f"{folder}: 4 pairs read, 2 labels, 0 problems",
     ]
@@ -77,6 +78,7 @@ def test_json_stands_alone_on_stdout(folder: Path, capsys: pytest.CaptureFixture
     assert told["pairs"] == 4
     assert told["labels"] == {"cat": {"train": 1}, "dog": {"train": 1, "val": 1, "test": 1}}
     assert (told["unfit"], told["doubts"], told["named"]) == ({}, [], [])
+    assert told["repeats"] == {"empty texts": 0, "equal texts": 3, "equal pictures": 0}
     assert told["holds"]["labelled pairs"] == {"train": 2, "val": 1, "test": 1}
     assert told["holds"]["texts alone"] == {}
     assert told["classes"] == {"cat": ["cat"], "dog": ["dog"]}
@@ -112,6 +114,8 @@ def test_how_much_there_is_of_each_and_what_it_allows(folder: Path, capsys: pyte
         "images alone          1    0     0",
         "texts alone           2    0     0",
         "2 of 4 classes have names of their own; the others are called by their labels",
+        "5 of 7 texts are equal to an earlier one",
+        "2 of 6 pictures are equal to an earlier one",
         "is that meant? labels 'Dog' and 'dog' differ by case, blanks or hyphens alone, and are two classes",
         "as a target it offers some labels, the rest without: rung 4 of 5",
         f"{folder}: 5 pairs and 3 items alone read, 3 labels, 0 problems",
@@ -190,3 +194,13 @@ def test_real_data_pass(name: str, pairs: int, labels: int, capsys: pytest.Captu
     assert main(["datasets", "check", str(folder), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["pairs"], len(told["labels"]), told["problems"], told["unfit"]) == (pairs, labels, [], {})
+
+
+def test_too_few_items_alone_are_no_rung(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (folder / "pairs.jsonl").read_text().splitlines()[2:]
+    alone = [{"image": "0.png", "split": "train"}] * 20 + [{"text": "words", "split": "train"}] * 20
+    (folder / "pairs.jsonl").write_text("\n".join([*lines, *map(json.dumps, alone)]))
+    assert main(["datasets", "check", str(folder)]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert "as a target it offers nothing but the source: rung 0 of 5" in out
+    assert "20 images and 20 texts alone are too few to be matched: 64 of each are needed" in out

@@ -172,7 +172,8 @@ def _verdict(gain: Gain, measure: str) -> str:
     who, what, value = f"The {gain.of}", f"the {gain.over}", gain.value
     size = f"{abs(value.value):.3f} {measure}"
     if value.interval is None:
-        return f"{who} is {'above' if value.value > 0 else 'below'} {what} by {size}."
+        side = "above" if value.value > 0 else "below"
+        return f"{who} is {side} {what} by {size}; of one test picture there is no interval."
     low, high = value.interval
     span = f"95 % interval {signed(low)} to {signed(high)}"
     if low > 0:

@@ -24,12 +24,15 @@ def test_what_is_held() -> None:
         ("", "ab", "nothing but the source"),
         ("III", "", "nothing but the source"),
         ("II-T", "", "nothing but the source"),
-        ("IITT", "ab", "images, and texts of other pairs"),
+        ("I" * 64 + "T" * 64, "ab", "images, and texts of other pairs"),
+        ("I" * 64 + "T" * 63, "ab", "nothing but the source"),
+        ("I" * 20 + "T" * 20, "ab", "nothing but the source"),
         ("--IT", "", "pairs without labels"),
         ("--", "a", "pairs without labels"),
         ("aa--", "", "pairs without labels"),
-        ("--", "ab", "pairs without labels, and class names"),
-        ("a--", "b", "pairs without labels, and class names"),
+        ("--", "ab", "pairs without labels"),
+        ("-" * 8, "ab", "pairs without labels, and class names"),
+        ("a" + "-" * 7, "b", "pairs without labels, and class names"),
         ("ab-", "", "some labels, the rest without"),
         ("abIT", "", "some labels, the rest without"),
         ("aabb", "", "all labels"),
@@ -41,6 +44,6 @@ def test_the_highest_rung_that_is_allowed(train: str, names: str, offers: str) -
 
 
 def test_classes_whose_names_nobody_knows_do_not_count() -> None:
-    data = pair_set("T", train="--")
+    data = pair_set("T", train="-" * 8)
     assert rung_of(replace(data, names={"a": ("a",), "b": ("b",)})) == 3
     assert rung_of(replace(data, names={"a": ("a",), "b": ()})) == 2

@@ -269,6 +269,15 @@ def test_captions_of_a_picture_are_resampled_together() -> None:
     assert many["text_to_image"].figures["mrr"].interval == pytest.approx(one.interval)
 
 
+def test_of_one_picture_there_is_no_interval() -> None:
+    view = Representation(torch.ones(3, 4), torch.randn(3, 4, generator=drawn(1)))
+    found = by_instance(view, torch.zeros(3).long(), each(3))
+    for row in summarise(found, drawn()).values():
+        assert {figure.interval for figure in row.figures.values()} == {None}
+        assert row.estimates()["mrr"]["interval"] is None
+    assert mrr_gain(found, found, drawn()) == (0.0, None)
+
+
 def test_a_text_of_several_pictures_counts_once() -> None:
     view = Representation(torch.randn(6, 4, generator=drawn(1)), torch.ones(6, 4))
     found: Instances = by_instance(view, each(6), torch.zeros(6).long())["text_to_image"]

@@ -46,6 +46,14 @@ def test_no_interval_without_values() -> None:
         bootstrap_interval(torch.empty(0), torch.Generator())
 
 
+def test_no_interval_of_one_cluster() -> None:
+    """It would have width zero, as if nothing could vary."""
+    assert bootstrap_interval(torch.tensor([0.5]), torch.Generator()) is None
+    values = torch.rand(5, generator=torch.Generator().manual_seed(1))
+    assert bootstrap_interval(values, torch.Generator(), clusters=torch.full((5,), 3)) is None
+    assert bootstrap_interval(values, torch.Generator(), clusters=torch.tensor([3, 3, 3, 3, 4])) is not None
+
+
 def test_clusters_of_copies_count_as_one_each() -> None:
     """Five copies of every value say no more than the value."""
     generator = torch.Generator().manual_seed(1)

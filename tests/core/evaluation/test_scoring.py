@@ -99,6 +99,20 @@ def test_a_comparison_tells_what_an_evaluation_tells_of_each() -> None:
     check_gain(comparison, rows)
 
 
+@pytest.mark.parametrize("labels", [[0, 0, 1], [-1, -1, -1]])
+def test_of_one_picture_there_is_no_interval(labels: list[int]) -> None:
+    data = split(labels)
+    contents = Contents(torch.zeros(3).long(), torch.arange(3))
+    comparison = Comparison(data.labels, generator_for(3, "bootstrap"), contents)
+    rows = {name: comparison.look(view) for name, view in views(data).items()}
+    told = comparison.tables(rows)
+    assert told["instances"]["after"]["mean"]["mrr"]["interval"] is None
+    assert (told["kind"] == "mrr") == (told["map"] == {})
+    assert all(figure["interval"] is None for figure in told["map"].get("after", {}).values())
+    assert comparison.figure(rows["after"])["interval"] is None
+    assert comparison.gain(rows["after"], rows["before"])["interval"] is None
+
+
 def check_gain(comparison: Comparison, rows: dict[str, Found]) -> None:
     gain = comparison.gain(rows["after"], rows["before"])
     after, before = (comparison.figure(rows[name]) for name in ("after", "before"))

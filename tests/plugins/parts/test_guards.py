@@ -13,9 +13,11 @@ from torch import Tensor
 from dckt_core import Known, PartContext, Sampler, SamplerState, Selection, StepAsideError, UsageError
 from dckt_core.base.rng import generator_for
 from dckt_core.contract.discovery import load_registry
+from dckt_core.data.rungs import MIN_ALONE, MIN_NAMED
 from dckt_core.space.material import FittingMaterial
 from dckt_core.space.parts import ChosenPart
 from dckt_core.space.space import Space
+from dckt_plugins.parts import class_names, unpaired
 from dckt_plugins.parts.cca import Scale
 from dckt_plugins.parts.students import Pool, agree
 from dckt_plugins.parts.transport import ENTROPIES, kept_neighbours
@@ -277,3 +279,8 @@ def test_a_part_says_why_in_the_error_of_its_own() -> None:
 
     with pytest.raises(StepAsideError, match="the target's images have labels of fewer than two classes"):
         part.fit(Nothing())
+
+
+def test_the_ladder_promises_what_the_parts_can_use() -> None:
+    assert unpaired.FEWEST == MIN_ALONE
+    assert class_names.FEWEST == MIN_NAMED
