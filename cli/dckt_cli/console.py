@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dckt_core.base.errors import one_line
+from dckt_core.base.errors import one_line, printable
 from dckt_core.base.progress import Progress, logger, silent
 
 if TYPE_CHECKING:
@@ -71,6 +71,11 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right:
     for row in rows:
         table.add_row(*row)
     Screen().print(table)
+
+
+def say(text: str) -> None:
+    """Lines on stdout, with a blank for what could steer the terminal or turn its letters round."""
+    click.echo("\n".join(map(printable, text.split("\n"))))
 
 
 class _OneLine(logging.Formatter):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
-from dckt_cli.console import show_table
+from dckt_cli.console import say, show_table
 from dckt_core.base.errors import ExitCode, one_line
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _show(path: Path, inspection: Inspection) -> None:
     from dckt_core.data.rungs import MIN_ALONE, RUNGS, holdings, rung_of
 
     for problem in inspection.problems:
-        click.echo(one_line(str(problem)))
+        say(one_line(str(problem)))
     pair_set, labels = inspection.pair_set, inspection.labels
     if labels:
         total = Counter(pair.split for pair in pair_set.pairs if pair.label is not None)
@@ -121,24 +121,24 @@ def _show(path: Path, inspection: Inspection) -> None:
         _show_counts("holds", held)
     if pair_set.names:
         few = "" if pair_set.names.keys() >= set(pair_set.classes) else "; the others are called by their labels"
-        click.echo(f"{len(pair_set.names)} of {len(pair_set.classes)} classes have names of their own{few}")
+        say(f"{len(pair_set.names)} of {len(pair_set.classes)} classes have names of their own{few}")
     for line in _of_repeats(inspection):
-        click.echo(line)
+        say(line)
     for doubt in inspection.doubts:
-        click.echo(f"is that meant? {doubt}")
+        say(one_line(f"is that meant? {doubt}"))
     for role, reason in inspection.unfit.items():
-        click.echo(f"cannot serve as a {role}: {reason}")
+        say(one_line(f"cannot serve as a {role}: {reason}"))
     if "target" not in inspection.unfit:
         rung = rung_of(pair_set)
-        click.echo(f"as a target it offers {RUNGS[rung]}: rung {rung} of {len(RUNGS) - 1}")
+        say(f"as a target it offers {RUNGS[rung]}: rung {rung} of {len(RUNGS) - 1}")
         lone = {medium: len(pair_set.lone(medium)) for medium in MEDIA}
         if rung == 0 and any(lone.values()):
             counts = " and ".join(f"{count} {medium}s" for medium, count in lone.items())
-            click.echo(f"{counts} alone are too few to be matched: {MIN_ALONE} of each are needed")
+            say(f"{counts} alone are too few to be matched: {MIN_ALONE} of each are needed")
     alone = sum(not pair.complete for pair in pair_set.pairs)
     count = f"{len(pair_set.pairs) - alone} pairs" + (f" and {alone} items alone" if alone else "")
     found = len(inspection.problems)
-    click.echo(f"{path}: {count} read, {len(labels)} labels, {found} problem{'s' * (found != 1)}")
+    say(f"{path}: {count} read, {len(labels)} labels, {found} problem{'s' * (found != 1)}")
 
 
 def _of_repeats(inspection: Inspection) -> Iterator[str]:

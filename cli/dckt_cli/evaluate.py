@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
+from dckt_cli.console import say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -102,9 +103,9 @@ def _show(title: str, evaluation: Evaluation, *, per_class: bool) -> None:
     from dckt_core.evaluation.directions import MEAN, TITLES
 
     console, summary = Screen(), evaluation.summary()
-    click.echo(title)
+    say(title)
     for line in _of_pairs(evaluation):
-        click.echo(line)
+        say(line)
     if summary:
         console.print(_by_task(summary))
         if evaluation.ks:
@@ -115,15 +116,13 @@ def _show(title: str, evaluation: Evaluation, *, per_class: bool) -> None:
     for name, row in ((name, summary[name]) for name in TITLES if name in summary and name != MEAN):
         if row.left_out:
             mean = row.left_out / len(evaluation.labelled)
-            click.echo(
-                f"{TITLES[name]}: what is in several pairs counts once, which leaves out {mean:.1f} items a query"
-            )
+            say(f"{TITLES[name]}: what is in several pairs counts once, which leaves out {mean:.1f} items a query")
         ids = row.unanswerable
         if ids:
             more = f" and {len(ids) - NAMED_AT_MOST} more" if len(ids) > NAMED_AT_MOST else ""
             found = f"{len(ids)} {'query has' if len(ids) == 1 else 'queries have'}"
             named = ", ".join(ids[:NAMED_AT_MOST])
-            click.echo(f"{TITLES[name]}: {found} no relevant item, left out of the means: {named}{more}")
+            say(f"{TITLES[name]}: {found} no relevant item, left out of the means: {named}{more}")
 
 
 def _of_pairs(evaluation: Evaluation) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
+from dckt_cli.console import say
 from dckt_core.base.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -83,20 +84,20 @@ def _show(plan: Plan, now: Standing, *, dry_run: bool) -> None:
         for arm in plan.arms:
             of_arm = [cell for cell in now.cells if cell.arm == arm]
             left = {cell.task.key for cell in of_arm if id(cell) not in done}
-            click.echo(f"{arm}: {len(of_arm)} cells, {len(left)} to be trained")
+            say(f"{arm}: {len(of_arm)} cells, {len(left)} to be trained")
         total = {cell.task.key for cell in now.cells} - now.summaries.keys()
-        click.echo(f"{len(now.done)} of {len(now.cells)} cells are done; {len(total)} trainings are left")
+        say(f"{len(now.done)} of {len(now.cells)} cells are done; {len(total)} trainings are left")
         return
     for cell, fault in now.failed:
-        click.echo(f"failed: {cell}: {fault}")
+        say(f"failed: {cell}: {fault}")
     found = steps(plan, now.rows)
     if found and len(plan.rungs) > 1:
-        click.echo(f"\n{bars(found)}")
+        say(f"\n{bars(found)}")
         for arm, baseline in ((name, arm.baseline) for name, arm in plan.arms.items() if arm.baseline):
             about = BASELINES[baseline]
-            click.echo(f"{arm}: a baseline, {about.summary}; learns from {about.learns_from}")
-        click.echo("")
+            say(f"{arm}: a baseline, {about.summary}; learns from {about.learns_from}")
+        say("")
         draw(found, now.folder / PICTURE)
-        click.echo(f"picture: {now.folder / PICTURE}")
-    click.echo(f"{len(now.done)} of {len(now.cells)} cells are done")
-    click.echo(f"report: {now.folder / 'report.md'}\ntables: {now.folder / 'results.csv'}, {now.folder / 'parts.csv'}")
+        say(f"picture: {now.folder / PICTURE}")
+    say(f"{len(now.done)} of {len(now.cells)} cells are done")
+    say(f"report: {now.folder / 'report.md'}\ntables: {now.folder / 'results.csv'}, {now.folder / 'parts.csv'}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
+from dckt_cli.console import say
 
 if TYPE_CHECKING:
     pass
@@ -78,9 +79,9 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
     if flags["as_json"]:
         click.echo(json.dumps({"path": str(extraction.path), **asdict(header)}, ensure_ascii=False))
     else:
-        click.echo(
+        say(
             f"{extraction.path}: {len(extraction)} {extraction.medium}s, {extraction.dim} values each, "
             f"in {len(header.shards)} {'file' if len(header.shards) == 1 else 'files'}"
         )
         if header.dropped:
-            click.echo(f"left out: {header.dropped}; see {extraction.path / 'dropped.jsonl'}")
+            say(f"left out: {header.dropped}; see {extraction.path / 'dropped.jsonl'}")

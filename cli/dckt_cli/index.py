@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
+from dckt_cli.console import say
 
 if TYPE_CHECKING:
     from dckt_core.data.context import Context
@@ -71,16 +72,16 @@ def index(ctx: click.Context, /, place: Path, **flags: Any) -> None:
         click.echo(json.dumps({"path": str(out), **asdict(header)}, ensure_ascii=False))
         return
     for line in told:
-        click.echo(line)
+        say(line)
     counts = " and ".join(f"{count} {medium}{'s' * (count != 1)}" for medium, count in header.counts.items())
-    click.echo(f"{out}: {counts}, {header.dim} values each, index '{header.index}'")
+    say(f"{out}: {counts}, {header.dim} values each, index '{header.index}'")
     for medium, found in header.history[-1].get("added", {}).items():
         if found["dropped"]:
-            click.echo(f"left out: {found['dropped']}; see {out / header.contents / medium / DROPPED}")
+            say(f"left out: {found['dropped']}; see {out / header.contents / medium / DROPPED}")
     if not changes:
         for medium, found in header.history[-1].get("recall_at_10", {}).items():
             asked = f"{found['queries']} {found['of']} as queries"
-            click.echo(f"recall@10 of {medium}s against exact: {found['value']:.4f} ({asked})")
+            say(f"recall@10 of {medium}s against exact: {found['value']:.4f} ({asked})")
 
 
 def _check_flags(ctx: click.Context, place: Path, flags: Mapping[str, Any], *, changes: bool) -> None:

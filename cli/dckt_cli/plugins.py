@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from dckt_cli.app import App
-from dckt_cli.console import show_table
+from dckt_cli.console import say, show_table
 from dckt_core.base.errors import ExitCode, PluginError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -77,14 +77,14 @@ def show(app: App, /, *, name: str, as_json: bool) -> None:
         if number:
             click.echo()
         modality = f" ({entry.spec.modality})" if entry.spec.kind == "encoder" else ""
-        click.echo(f"{entry.spec.kind}{modality} {typed_name(entry, app.registry)}: {entry.spec.summary}")
-        click.echo(f"from {entry.distribution} {entry.version}, entry point {entry.entry_point}")
+        say(f"{entry.spec.kind}{modality} {typed_name(entry, app.registry)}: {entry.spec.summary}")
+        say(f"from {entry.distribution} {entry.version}, entry point {entry.entry_point}")
         if options:
             click.echo()
             rows = [[option.name, option.type, word(option.default), option.help] for option in options]
             show_table(["option", "takes", "default", "meaning"], rows)
         else:
-            click.echo("takes no options")
+            say("takes no options")
 
 
 @plugins.command()
@@ -109,9 +109,9 @@ def check(ctx: click.Context, /, *, as_json: bool) -> None:
         echo_json({"ok": not failures, "checked": len(entries), "failures": failures})
     else:
         for failure in failures:
-            click.echo(failure)
+            say(failure)
         distributions = {entry.distribution for entry in entries}
-        click.echo(f"plugins: {len(entries)}, distributions: {len(distributions)}, failures: {len(failures)}")
+        say(f"plugins: {len(entries)}, distributions: {len(distributions)}, failures: {len(failures)}")
     ctx.exit(ExitCode.FAILURE if failures else ExitCode.OK)
 
 

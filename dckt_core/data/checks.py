@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from dckt_core.base.errors import DataError
-from dckt_core.contract.pairs import PairSet
+from dckt_core.base.errors import DataError, NothingToLearnError
+from dckt_core.contract.pairs import MEDIA, PairSet
 
 MIN_PAIRS = 2
 """Of one pair there are no batch statistics and no ranking."""
@@ -21,11 +21,33 @@ def check_trainable(source: PairSet | None, target: PairSet, *, scored: bool = T
     The label spaces of source and target need not have anything in common. A source that is withheld is None.
 
     Raises:
+        NothingToLearnError: as `check_something_to_learn`.
         DataError: one line that names the data set, the split and the label.
     """
     if source is not None:
         check_source(source)
     check_target(target, scored=scored)
+    check_something_to_learn(source, target)
+
+
+def check_something_to_learn(source: PairSet | None, target: PairSet) -> None:
+    """Passes where anything says which images and texts belong together: pairs of either domain, or classes of both
+    media of the target.
+
+    Raises:
+        NothingToLearnError: nothing does.
+    """
+    if (source is not None and source.split("train")) or target.split("train"):
+        return
+    classes = {medium: {pair.label for pair in target.lone(medium) if pair.label is not None} for medium in MEDIA}
+    classes["text"] |= {label for label in target.classes if target.names_of(label)}
+    if len(classes["image"] & classes["text"]) >= MIN_CLASSES:
+        return
+    withheld = "the source is withheld, and " if source is None else ""
+    raise NothingToLearnError(
+        f"target data set {target.origin}: nothing says which images and texts belong together: {withheld}the target "
+        "offers no pair for training and no classes of its images"
+    )
 
 
 def check_source(source: PairSet) -> None:

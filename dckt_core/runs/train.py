@@ -242,8 +242,6 @@ class _Job:
         scores: dict[str, Any] = {}
         if len(test):
             scores = score_test(trained, beyond, test, setup.device, generator_for(setup.config.seed, "bootstrap"))
-        if outcome is not None and outcome.harmed:
-            logger.warning("negative transfer: on validation the target network scores below its target-only control")
         return summarise(
             setup, outcome, space, reached=reached if beyond else None, test=scores, seconds=round(self._seconds(), 1)
         )

@@ -21,7 +21,6 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from dckt_core.base.errors import DataError, NothingToLearnError, PluginError, UsageError
-from dckt_core.base.progress import logger
 from dckt_core.contract.formula import Formula, Value
 from dckt_core.contract.guards import GuardedPart
 from dckt_core.contract.pairs import MEDIA, Medium
@@ -90,7 +89,6 @@ class Space:
             reason = made.fit(material.beginning(part.name)) if made else aside[part.name]
             if made is None or reason is not None:
                 aside[part.name] = str(reason)
-                logger.info("part '%s' steps aside: %s", part.name, reason)
                 continue
             material.parts[part.name] = made
             given = {medium: Rows(material.parts, medium, material.probe(medium))[part.name] for medium in MEDIA}

@@ -204,3 +204,16 @@ def test_too_few_items_alone_are_no_rung(folder: Path, capsys: pytest.CaptureFix
     out = capsys.readouterr().out.splitlines()
     assert "as a target it offers nothing but the source: rung 0 of 5" in out
     assert "20 images and 20 texts alone are too few to be matched: 64 of each are needed" in out
+
+
+def test_labels_cannot_steer_a_terminal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = "do\u202eg"
+    with (folder / "pairs.jsonl").open("a") as manifest:
+        for label in (odd, odd.upper()):
+            manifest.write(json.dumps({"image": "0.png", "text": "t", "label": label, "split": "train"}) + "\n")
+        manifest.write(json.dumps({"image": "0.png", "text": "t", "label": f"{odd}s", "split": "test"}) + "\n")
+    assert main(["datasets", "check", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "is that meant? labels" in out
+    assert "cannot serve as a target: label" in out
+    assert all(letter.isprintable() or letter == "\n" for letter in out)

@@ -28,7 +28,7 @@ def steps(plan: Plan, rows: Sequence[Row]) -> list[Step]:
     """The rungs from the lowest to the highest, as far as there are numbers."""
     found = []
     for data in plan.data:
-        for name, rung in plan.rungs.items():
+        for name in plan.rungs:
             of_rung = [row for row in rows if (row.data, row.rung) == (data, name) and row.map_mean is not None]
             by_arm: dict[str, list[float]] = {arm: [] for arm in plan.arms}
             for row in of_rung:
@@ -36,7 +36,7 @@ def steps(plan: Plan, rows: Sequence[Row]) -> list[Step]:
             scores = {arm: fmean(values) for arm, values in by_arm.items() if values}
             chance = [row.map_chance for row in of_rung if row.map_chance is not None]
             if scores and chance:
-                found.append(Step(data, rung.title or name, scores, fmean(chance)))
+                found.append(Step(data, plan.title(name), scores, fmean(chance)))
     return found
 
 

@@ -43,7 +43,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dckt_core.base.errors import UsageError, did_you_mean
+from dckt_core.base.errors import UsageError, did_you_mean, one_line
 from dckt_core.config import Section, merge, read_toml
 from dckt_core.contract.pairs import ROLES
 from dckt_core.data.folds import FOLDS
@@ -161,7 +161,8 @@ class Plan:
         return steps
 
     def title(self, rung: str) -> str:
-        return self.rungs[rung].title or rung
+        """What people read, on one line."""
+        return one_line(self.rungs[rung].title) or rung
 
 
 def read_plan(file: Path, changes: Mapping[str, Any] | None = None) -> Plan:

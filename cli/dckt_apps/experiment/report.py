@@ -9,6 +9,7 @@ from dckt_apps.experiment.cells import Cell
 from dckt_apps.experiment.plan import Plan
 from dckt_apps.experiment.results import PartRow, Row, select
 from dckt_apps.experiment.statistics import Estimate, estimate, paired_difference
+from dckt_core.base.errors import one_line, printable
 from dckt_core.evaluation.figures import FIGURES, MEDIAN_RANK
 
 HOW_TO_READ = """\
@@ -48,7 +49,7 @@ def report(
     """
     how = f"{HOW_TO_READ} {OF_SPLIT[plan.folds is not None]}"
     said = [f"# Experiment {plan.name}", f"{len(rows)} of {len(cells)} cells are done.", how]
-    failed = [f"- {cell}: {failures[cell.task.key]}" for cell in cells if cell.task.key in failures]
+    failed = [f"- {cell}: {one_line(failures[cell.task.key])}" for cell in cells if cell.task.key in failures]
     if failed:
         said += ["## Failed", "\n".join(failed)]
     for data in plan.data:
@@ -60,7 +61,8 @@ def report(
         for rung in plan.rungs:
             of_rung = [part for part in parts if (part.data, part.rung) == (data, rung)]
             said += [*_setting(plan, here, data, rung, column), *_parts(plan, of_rung, TITLES[column])]
-    return "\n\n".join(one for one in said if one) + "\n"
+    lines = "\n\n".join(one for one in said if one).split("\n")
+    return "\n".join(map(printable, lines)) + "\n"  # reasons of failures have labels and names of files in them
 
 
 def _overview(plan: Plan, rows: Sequence[Row], data: str, column: str) -> str:
@@ -122,7 +124,7 @@ def _arms(plan: Plan, rows: Sequence[Row], data: str, rung: str) -> str:
 
         chosen, test = _estimate(figures("val_mean")), _estimate(figures("map_mean"))
         reasons = {row.not_applicable: None for row in rows if row.arm == arm and row.not_applicable}
-        without += [f"- {arm}: {reason}" for reason in reasons]
+        without += [f"- {arm}: {one_line(reason)}" for reason in reasons]
         if not figures("mrr"):
             lines.append([arm, "n/a" if reasons else "0", *["-"] * 5])
             continue
@@ -222,6 +224,7 @@ def _with_interval(found: Estimate | None, style: str = ".3f") -> str:
 
 def _table(lines: Sequence[Sequence[str]]) -> str:
     """A Markdown table whose columns line up in plain text, too."""
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in lines]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     padded = [" | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
     rule = " | ".join("-" * width for width in widths)

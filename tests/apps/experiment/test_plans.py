@@ -73,5 +73,5 @@ def test_a_small_version_runs(tiny: Plan, run: Run) -> None:
         "paper": set(),
         "paper-alone": set(),
     }
-    assert "no part that could be fitted" in reasons["tuned-alone", "nothing"]
+    assert "nothing says which images and texts belong together" in reasons["tuned-alone", "nothing"]
     assert {rung for arm, rung in reasons if arm == "paper"} == {"one-only", "all"}

@@ -188,6 +188,20 @@ def test_arms_are_compared_by_partner_where_no_test_pair_has_a_label(plan: Plan)
     assert any(line.startswith("| 5 labels a class | 0.300 (") for line in lines)
 
 
+def test_what_a_plan_and_its_data_say_cannot_steer_a_terminal_or_break_a_table(tmp_path: Path) -> None:
+    file = tmp_path / "plan.toml"
+    file.write_text(PLAN + '[rungs.odd]\ntitle = "\\u202Eno\\u001b[31m\\nlabels | at all"\n')
+    plan = read_plan(file)
+    failures = {cells(plan)[0].task.key: "class 'a\x1b]0;\u202e' is\nbad"}
+    text = report(plan, cells(plan), gathered(plan), failures)
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
+    assert plan.title("odd") == "no [31m labels | at all"
+    assert "### photos, no [31m labels | at all" in text
+    [row] = [line for line in text.splitlines() if line.startswith("| no")]
+    assert row.replace("\\|", "").count("|") == 5
+    assert "class 'a ]0; ' is bad" in text
+
+
 def test_what_a_seed_decides_is_said(plan: Plan) -> None:
     assert "other seeds on the same test pairs" in report(plan, [], [], {})
     assert "which fold of the target's pairs is tested" in report(replace(plan, folds=5), [], [], {})

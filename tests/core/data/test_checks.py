@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from dckt_core.base.errors import DataError
+from dckt_core.base.errors import DataError, NothingToLearnError
 from dckt_core.data.checks import check_networks, check_trainable, doubts
 from tests.support.pair_sets import pair_set
 
@@ -115,3 +115,34 @@ def test_what_is_seldom_meant_is_asked_about() -> None:
     ]
     assert doubts(pair_set("T", train="a" * 8 + "bb---------")) == []
     assert doubts(pair_set("T", train="aaaa--")) == []
+
+
+@pytest.mark.parametrize(
+    ("train", "names", "enough"),
+    [
+        ("", "", False),
+        ("", "ab", False),
+        ("IITT", "ab", False),
+        ("--", "", True),
+        ("ab", "", True),
+    ],
+)
+def test_without_a_source_the_target_must_say_what_belongs_together(train: str, names: str, enough: bool) -> None:
+    target = replace(pair_set("T", train=train, test="a"), names={label: (label,) for label in names})
+    if enough:
+        check_trainable(None, target)
+    else:
+        with pytest.raises(NothingToLearnError, match="the source is withheld, and the target offers no pair"):
+            check_trainable(None, target)
+    check_trainable(SOURCE, target)
+
+
+def test_images_alone_whose_classes_are_known_say_it_too() -> None:
+    alone = pair_set("T", train="IITT", test="a")
+    labels = iter(["a", "b", "b", "a"])
+    pairs = [replace(pair, label=next(labels)) if pair.split == "train" else pair for pair in alone.pairs]
+    check_trainable(None, replace(alone, pairs=pairs))
+    images = [pair if pair.image or pair.split != "train" else replace(pair, label=None) for pair in pairs]
+    check_trainable(None, replace(alone, pairs=images))
+    with pytest.raises(NothingToLearnError):
+        check_trainable(None, replace(alone, pairs=images, names={"a": (), "b": ()}))

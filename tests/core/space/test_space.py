@@ -112,12 +112,10 @@ def test_a_part_builds_on_one_before_it() -> None:
         fitted(part("b", lambda: Columns(after="a")), part("a"))
 
 
-def test_what_steps_aside_is_told_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "dckt")
+def test_what_steps_aside_is_told_with_its_reason() -> None:
     space = fitted(part("a"), part("b", lambda: Columns(reason="no\nnames")), part("c"), aside={"c": "not trained"})
     assert space.description.aside == {"b": "no names", "c": "not trained"}
     assert list(space.description.weights) == ["a"]
-    assert "part 'b' steps aside: no names" in caplog.text
     assert space.description.notes == (("a", "counted"),)
 
 

@@ -17,7 +17,8 @@ from dckt_core.data.rungs import MIN_ALONE, MIN_NAMED
 from dckt_core.space.material import FittingMaterial
 from dckt_core.space.parts import ChosenPart
 from dckt_core.space.space import Space
-from dckt_plugins.parts import class_names, unpaired
+from dckt_plugins.parts import class_names
+from dckt_plugins.parts import unpaired as unpaired_items
 from dckt_plugins.parts.cca import Scale
 from dckt_plugins.parts.students import Pool, agree
 from dckt_plugins.parts.transport import ENTROPIES, kept_neighbours
@@ -282,5 +283,5 @@ def test_a_part_says_why_in_the_error_of_its_own() -> None:
 
 
 def test_the_ladder_promises_what_the_parts_can_use() -> None:
-    assert unpaired.FEWEST == MIN_ALONE
+    assert unpaired_items.FEWEST == MIN_ALONE
     assert class_names.FEWEST == MIN_NAMED
