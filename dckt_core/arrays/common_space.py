@@ -23,11 +23,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from dckt_core.arrays.domains import as_domain, equal_numbers, notes
-from dckt_core.arrays.given import Widths, as_source, as_target
+from dckt_core.arrays.domains import as_domain, equal_numbers, leaks, notes
+from dckt_core.arrays.given import Widths, as_given
 from dckt_core.arrays.labels import Label, as_labels
 from dckt_core.base.device import find_device
-from dckt_core.base.errors import ArgumentError, DataError, UsageError
+from dckt_core.base.errors import ArgumentError, DataError, DcktError, StorageError, UsageError, describe, one_line
 from dckt_core.base.progress import Progress, silent
 from dckt_core.config import DEFAULT_PRESET, Config, merge
 from dckt_core.contract.discovery import Registry, load_registry
@@ -41,6 +41,7 @@ from dckt_core.data.rows import as_rows
 from dckt_core.evaluation.directions import DIRECTIONS
 from dckt_core.evaluation.tasks import Evaluation, evaluate
 from dckt_core.exports.exporting import FORMS, Form, write_card, write_space
+from dckt_core.io.files import opened
 from dckt_core.io.json import read_record, write_json
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.model import TrainedModel
@@ -153,12 +154,12 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         with _as_value_errors():
             seed = _seed(self.random_state)
             widths: Widths = dict.fromkeys(MEDIA)
-            of_source = as_source(source, widths)
-            target = as_target(
+            of_source, target = as_given(
                 widths,
                 images=images,
                 texts=self._encoded(texts),
                 labels=labels,
+                source=source,
                 unpaired_images=unpaired_images,
                 unpaired_texts=self._encoded(unpaired_texts),
                 class_names=class_names,
@@ -176,7 +177,8 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
                 self._take(_read_files(Path(folder)), context.registry)
         self._seed, self._of_rows = seed, True
         self.classes_ = np.array(target.classes)
-        said = (*notes("source", of_source), *notes("target", target), *_notes_of_training(result.summary))
+        said = (*notes("source", of_source), *notes("target", target), *leaks(of_source, target))
+        said = (*said, *_notes_of_training(result.summary))
         self.notes_ = said
         return self
 
@@ -345,7 +347,7 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
 
         Raises:
             ArgumentError: it is there already, or the settings are no JSON.
-            StorageError: it cannot be written.
+            StorageError: it cannot be written; the message names it and says why.
         """
         check_is_fitted(self)
         folder = Path(path)
@@ -353,11 +355,12 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             settings = json.loads(json.dumps(dict(self.settings or {})))
         except (TypeError, ValueError) as error:
             raise ArgumentError(f"settings: cannot be saved: {error}") from None
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            raise ArgumentError(f"{folder}: is there already") from None
-        _write_files(folder, self._files)
+        with _as_storage_error(folder):
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                raise ArgumentError(f"{folder}: is there already") from None
+            _write_files(folder, self._files)
         record = {
             "format": FORMAT,
             "preset": self.preset,
@@ -410,7 +413,11 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             settings=said.settings or None,
             device=device or said.device,
         )
-        space._take(_read_files(folder), registry)
+        try:
+            space._take(_read_files(folder), registry)
+        except (DataError, ValueError, KeyError, TypeError) as error:
+            reason = error if isinstance(error, DataError) else f"summary.json: {describe(error)}"
+            raise DataError(f"{folder}: not a whole saved space: {reason}") from None
         space._seed, space._of_rows, space.notes_ = said.seed, True, said.notes
         space.classes_ = np.array(said.classes)
         return space
@@ -418,16 +425,19 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     def _take(self, files: Mapping[str, bytes], registry: Registry, model: TrainedModel | None = None) -> None:
         """Becomes what a run's files hold."""
         self._files = dict(files)
+        self.model_ = model or self._read_back(registry)
         self.summary_ = json.loads(self._files["summary.json"])
         self.parts_ = dict(self.summary_["space"]["weights"])
-        self.model_ = model or self._read_back(registry)
         for medium in MEDIA:
             setattr(self, f"n_{medium}_features_in_", self.model_.encoder(medium).dim)
 
     def _read_back(self, registry: Registry) -> TrainedModel:
         with tempfile.TemporaryDirectory(prefix="dckt-") as folder:
             _write_files(Path(folder), self._files)
-            return load_run(folder, device=str(find_device(self.device)), registry=registry)
+            try:
+                return load_run(folder, device=str(find_device(self.device)), registry=registry)
+            except DataError as error:  # the folder that is read is gone when the message is
+                raise DataError(str(error).replace(f"{folder}/", "").replace(f"{folder}: ", "")) from None
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the model, which is made anew from the files of its run."""
@@ -484,13 +494,29 @@ def _read_files(folder: Path) -> dict[str, bytes]:
     """What of a run's folder the common space needs, by path in it."""
     files = Layout(folder)
     needed = [files.config, files.environment, files.model, files.summary, *map(files.checkpoint, CHECKPOINTS)]
-    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in needed if file.exists()}
+    found = {}
+    for file in needed:
+        if file.exists():
+            with opened(file) as stream:
+                found[file.relative_to(folder).as_posix()] = stream.read()
+    return found
 
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
+
+
+@contextmanager
+def _as_storage_error(folder: Path) -> Iterator[None]:
+    """Turns what the system says of a folder that is written into the error of this package."""
+    try:
+        yield
+    except DcktError:
+        raise
+    except OSError as error:
+        raise StorageError(folder, error.strerror or one_line(str(error))) from error
 
 
 @contextmanager

@@ -19,11 +19,12 @@ from dckt_core.data.inputs import Inputs
 def equal_numbers(rows: Tensor) -> list[int]:
     """For rows [n, d] the number of the first one that is equal to each."""
     first: dict[bytes, int] = {}
+    return [first.setdefault(digest, number) for number, digest in enumerate(_digests(rows))]
+
+
+def _digests(rows: Tensor) -> list[bytes]:
     array = (rows + 0.0).numpy()  # negative zeros become zeros
-    return [
-        first.setdefault(hashlib.blake2b(row.tobytes(), digest_size=16).digest(), number)
-        for number, row in enumerate(array)
-    ]
+    return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in array]
 
 
 def as_domain(role: Role, given: Given, widths: Mapping[Medium, int]) -> Domain:
@@ -52,6 +53,20 @@ def notes(role: Role, given: Given) -> Iterator[str]:
     if given.names:
         count = sum(map(len, given.names.values()))
         yield f"{role}: {count} name{'s' * (count != 1)} of {len(given.names)} classes"
+
+
+def leaks(source: Given, target: Given) -> Iterator[str]:
+    """How many of the validation pairs' rows are learnt from, too, by either domain."""
+    if target.validation is None:
+        return
+    for medium in MEDIA:
+        held = _digests(target.validation.rows(medium))
+        for role, given in (("target", target), ("source", source)):
+            learnt = [given.pairs.rows(medium)] if given.pairs is not None else []
+            learnt += [rows for of, rows in given.lone.items() if of == medium]
+            known = {digest for rows in learnt for digest in _digests(rows)}
+            if count := sum(digest in known for digest in held):
+                yield f"validation {medium}s: {count} of {len(held)} rows are learnt from in the {role}, too"
 
 
 def _equal(what: str, rows: Tensor) -> Iterator[str]:

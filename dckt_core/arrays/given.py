@@ -29,6 +29,10 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def rows(self, medium: Medium) -> Tensor:
+        """Those of one medium."""
+        return self.images if medium == "image" else self.texts
+
     @property
     def known(self) -> list[Label]:
         """The labels that are known."""
@@ -63,10 +67,13 @@ def as_pairs(images: Any, texts: Any, labels: Any, widths: Widths, *, of: str = 
     for name, rows in (("images", images), ("texts", texts)):
         if rows is None:
             raise ArgumentError(f"{of}{name}: missing; what has no partner goes into unpaired_images, unpaired_texts")
-    rows = as_rows(images, f"{of}images", width=widths["image"]), as_rows(texts, f"{of}texts", width=widths["text"])
+    rows = tuple(
+        as_rows(value, f"{of}{medium}s", width=widths[medium], like=f"the other {medium}s" if of else "")
+        for medium, value in zip(MEDIA, (images, texts), strict=True)
+    )
     if len(rows[0]) != len(rows[1]):
         raise ArgumentError(f"{of}images, {of}texts: {len(rows[0])} and {len(rows[1])} rows, which do not pair up")
-    return Pairs(*rows, as_labels(labels, len(rows[0]), f"{of}labels"))
+    return Pairs(rows[0], rows[1], as_labels(labels, len(rows[0]), f"{of}labels"))
 
 
 def check_training(pairs: Pairs, *, of: str = "") -> None:
@@ -88,43 +95,42 @@ def check_different(rows: Tensor, name: str) -> None:
         raise ArgumentError(f"{name}: all {len(rows)} rows are equal")
 
 
-def as_source(value: Any, widths: Widths) -> Given:
-    """What is known of the source, from a tuple of images, texts and labels, or None; `widths` learns theirs."""
-    if value is None:
-        return Given()
-    pairs = as_pairs(*_three(value, "source"), widths, of="source ")
-    check_training(pairs, of="source ")
-    widths["image"], widths["text"] = pairs.images.shape[1], pairs.texts.shape[1]
-    return Given(pairs)
-
-
-def as_target(
+def as_given(
     widths: Widths,
     *,
     images: Any,
     texts: Any,
     labels: Any,
+    source: Any,
     unpaired_images: Any,
     unpaired_texts: Any,
     class_names: Any,
     validation: Any,
     encode: Encode,
-) -> Given:
-    """What is known of the target, as the arguments of `CommonSpace.fit` have it; `widths` learns that of its rows."""
+) -> tuple[Given, Given]:
+    """What is known of source and target, as the arguments of `CommonSpace.fit` have it; `widths` learns those of rows.
+
+    The target's rows say how wide rows are, and the source's only where there are none.
+    """
     pairs = None
     if images is not None or texts is not None:
         pairs = as_pairs(images, texts, labels, widths)
         check_training(pairs)
-        widths["image"], widths["text"] = pairs.images.shape[1], pairs.texts.shape[1]
+        _learn(widths, pairs)
     elif labels is not None:
         raise ArgumentError("labels: there are no images and texts that they could be of")
     lone: dict[Medium, Tensor] = {}
     for medium, value in zip(MEDIA, (unpaired_images, unpaired_texts), strict=True):
         if value is not None:
             name = f"unpaired_{medium}s"
-            lone[medium] = as_rows(value, name, width=widths[medium])
+            lone[medium] = as_rows(value, name, width=widths[medium], like=f"{medium}s")
             check_different(lone[medium], name)
             widths[medium] = lone[medium].shape[1]
+    of_source = None
+    if source is not None:
+        of_source = as_pairs(*_three(source, "source"), widths, of="source ")
+        check_training(of_source, of="source ")
+        _learn(widths, of_source)
     held = None if validation is None else as_pairs(*_three(validation, "validation"), widths, of="validation ")
     names: Mapping[Label, Tensor] = {}
     if class_names is not None:
@@ -132,10 +138,14 @@ def as_target(
         if width is None:
             raise ArgumentError("class_names: there are no texts, nor a source, that they could be compared with")
         names = names_of_classes(class_names, pairs.known if pairs else [], encode, width=width)
-    given = Given(pairs, lone, held if held is not None and len(held) else None, names)
+    target = Given(pairs, lone, held if held is not None and len(held) else None, names)
     if held is not None:
-        _check_validation(given, held)
-    return given
+        _check_validation(target, held)
+    return Given(of_source), target
+
+
+def _learn(widths: Widths, pairs: Pairs) -> None:
+    widths["image"], widths["text"] = pairs.images.shape[1], pairs.texts.shape[1]
 
 
 def _check_validation(given: Given, held: Pairs) -> None:

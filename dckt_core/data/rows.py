@@ -10,20 +10,23 @@ from torch import Tensor
 
 from dckt_core.base.errors import ArgumentError, one_line
 
+LARGEST = float(np.finfo(np.float32).max)
 NUMBERS = "fiub"
 """Kinds of numpy's types that are numbers: floating-point, whole, unsigned, bool."""
 
 
-def as_rows(value: Any, name: str, *, width: int | None = None) -> Tensor:
+def as_rows(value: Any, name: str, *, width: int | None = None, like: str = "") -> Tensor:
     """Feature rows [n, d], float32, on the CPU, all finite. A float32 array that may be written to is not copied.
 
     Args:
         value: of numpy, a memory-mapped file's too, of torch on any device, or nested lists.
         name: what errors call it.
         width: d, where it is known.
+        like: what else has rows of that width, for the error.
 
     Raises:
-        ArgumentError: it is something else, of another shape, or a value is no finite float32.
+        ArgumentError: it is something else, of another shape, or a value is no finite float32; or so large that
+            variances and lengths are none.
     """
     array = as_numbers(value, name)
     if array.ndim != 2:
@@ -32,7 +35,8 @@ def as_rows(value: Any, name: str, *, width: int | None = None) -> Tensor:
     if array.shape[1] == 0:
         raise ArgumentError(f"{name}: 0 feature(s) (shape={_shape(array)}) while a minimum of 1 is required in a row")
     if width is not None and array.shape[1] != width:
-        raise ArgumentError(f"{name}: rows of {array.shape[1]} values, where {width} are expected")
+        why = f"and those of {like} have {width}" if like else f"where {width} are expected"
+        raise ArgumentError(f"{name}: rows of {array.shape[1]} values, {why}")
     with np.errstate(over="ignore"):  # becomes infinite, which is seen below
         array = np.ascontiguousarray(array, dtype=np.float32)
     rows = torch.from_numpy(array if array.flags.writeable else array.copy())
@@ -40,6 +44,13 @@ def as_rows(value: Any, name: str, *, width: int | None = None) -> Tensor:
     if len(bad):
         more = f" (and {len(bad) - 1} more of {len(rows)})" if len(bad) > 1 else ""
         raise ArgumentError(f"{name}: row {int(bad[0])}{more} holds NaN or infinity, or what is too large for float32")
+    if len(rows):
+        peaks = rows.abs().amax(dim=1)
+        if float(peaks.max()) > (LARGEST / rows.numel()) ** 0.5:
+            raise ArgumentError(
+                f"{name}: row {int(peaks.argmax())} holds {float(peaks.max()):g}, of which float32 can take no "
+                "variance; scale the rows"
+            )
     return rows
 
 

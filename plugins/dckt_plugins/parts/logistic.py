@@ -39,6 +39,7 @@ class Logistic:
         model = LogisticRegression(C=c, max_iter=ITERATIONS, tol=TOLERANCE)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a classifier that has nearly converged is as good
+            warnings.simplefilter("ignore", RuntimeWarning)  # the search for a step tries some that are too large
             model.fit(rows.float().numpy(), labels.numpy(), sample_weight=None if weights is None else weights.numpy())
         weight, bias = torch.from_numpy(model.coef_).float(), torch.from_numpy(model.intercept_).float()
         if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes: the logit of the second

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import shutil
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ import torch
 from sklearn.exceptions import NotFittedError
 
 import dckt_core
-from dckt_core import ArgumentError, CommonSpace
+from dckt_core import ArgumentError, CommonSpace, DataError
+from dckt_core.base.errors import StorageError
 from tests.support.rows import IMAGE_DIM, LABELS, NAMES, SOURCE, TEST, TINY, TRAIN, VALIDATION
 from tests.support.tolerance import assert_same
 
@@ -198,6 +201,12 @@ def nan(row: int) -> Any:
     return rows
 
 
+def large(row: int) -> Any:
+    rows = TRAIN.images.copy()
+    rows[row] = 1e20
+    return rows
+
+
 PAIR = {"images": TRAIN.images, "texts": TRAIN.texts}
 
 
@@ -208,6 +217,11 @@ PAIR = {"images": TRAIN.images, "texts": TRAIN.texts}
         ({"unpaired_images": TRAIN.images}, "nothing to fit on: "),
         ({"images": TRAIN.images}, "texts: missing; what has no partner goes into unpaired_images, unpaired_texts"),
         ({**PAIR, "images": nan(3)}, "images: row 3 holds NaN or infinity"),
+        (
+            {**PAIR, "images": large(3)},
+            "images: row 3 holds 1e+20, of which float32 can take no variance; scale the rows",
+        ),
+        ({**PAIR, "source": (large(2), TRAIN.texts, None)}, "source images: row 2 holds 1e+20"),
         ({**PAIR, "texts": TRAIN.texts[:-1]}, "images, texts: 36 and 35 rows, which do not pair up"),
         ({**PAIR, "images": TRAIN.images[0]}, "images: an array of shape (8,) is not rows [n, d]"),
         ({**PAIR, "images": TRAIN.images.astype(object)}, "images: an array of object, where numbers are expected"),
@@ -219,10 +233,10 @@ PAIR = {"images": TRAIN.images, "texts": TRAIN.texts}
         ({**PAIR, "source": (SOURCE.images, SOURCE.texts)}, "source: a tuple of images, texts and labels is expected"),
         (
             {**PAIR, "source": (SOURCE.images[:, :3], SOURCE.texts, None)},
-            "images: rows of 8 values, where 3 are expected",
+            "source images: rows of 3 values, and those of the other images have 8",
         ),
         ({**PAIR, "source": (SOURCE.images, SOURCE.texts, [1])}, "source labels: 1 labels for 48 rows"),
-        ({**PAIR, "unpaired_texts": TRAIN.images}, "unpaired_texts: rows of 8 values, where 6 are expected"),
+        ({**PAIR, "unpaired_texts": TRAIN.images}, "unpaired_texts: rows of 8 values, and those of texts have 6"),
         ({**PAIR, "class_names": NAMES[:, :2]}, "class_names: rows of 2 values, where 6 are expected"),
         ({"class_names": NAMES}, "class_names: there are no texts, nor a source, that they could be compared with"),
         (
@@ -274,3 +288,52 @@ def test_uses_that_do_not_do(space: CommonSpace) -> None:
         space.score(TEST.images[:0], TEST.texts[:0])
     with pytest.raises(ArgumentError, match="none can be predicted"):
         fit().predict(TEST.images)
+
+
+def test_numbers_as_large_as_are_taken_come_to_something() -> None:
+    images = TRAIN.images.copy()
+    images[3] = 1e17
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        space = fit(images=images, labels=TRAIN.labels, source=tuple(SOURCE))
+    assert np.isfinite(space.transform_images(TEST.images)).all()
+    assert np.isfinite(space.predict_proba(TEST.images)).all()
+    with pytest.raises(ArgumentError, match=r"^images: row 0 holds 1e\+20"):
+        space.transform_images(np.full((1, IMAGE_DIM), 1e20, np.float32))
+
+
+def test_validation_rows_that_are_learnt_from_are_counted() -> None:
+    held = (
+        np.concatenate([TRAIN.images[:2], VALIDATION.images]),
+        np.concatenate([SOURCE.texts[:3], VALIDATION.texts[1:]]),
+    )
+    notes = fit(source=tuple(SOURCE), validation=(*held, None)).notes_
+    total = len(held[0])
+    assert [note for note in notes if "learnt from" in note] == [
+        f"validation images: 2 of {total} rows are learnt from in the target, too",
+        f"validation texts: 3 of {total} rows are learnt from in the source, too",
+    ]
+    assert not [note for note in fit(source=tuple(SOURCE)).notes_ if "learnt from" in note]
+
+
+def test_a_place_that_cannot_be_written_or_read_is_one_line(space: CommonSpace, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match=rf"^{tmp_path}/file/saved: cannot be written: Not a directory$"):
+        space.save(tmp_path / "file/saved")
+    with pytest.raises(DataError, match=f"^{tmp_path}/gone: no such run$"):
+        CommonSpace.load(tmp_path / "gone")
+    whole = f"{tmp_path}/saved: not a whole saved space: "
+    for name in ("summary.json", "model.json", "checkpoints/space.safetensors"):
+        space.save(tmp_path / "saved")
+        (tmp_path / "saved" / name).unlink()
+        with pytest.raises(DataError, match=f"^{whole}") as caught:
+            CommonSpace.load(tmp_path / "saved")
+        assert "/tmp/dckt-" not in str(caught.value)
+        (tmp_path / "saved" / name).mkdir()
+        with pytest.raises(DataError, match=f"^{whole}"):
+            CommonSpace.load(tmp_path / "saved")
+        shutil.rmtree(tmp_path / "saved")
+    space.save(tmp_path / "saved")
+    (tmp_path / "saved/summary.json").write_text("{")
+    with pytest.raises(DataError, match=f"^{whole}summary.json: "):
+        CommonSpace.load(tmp_path / "saved")
