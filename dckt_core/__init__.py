@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from dckt_core.evaluation.instances import mean_reciprocal_rank as mean_reciprocal_rank
     from dckt_core.evaluation.ranking import average_precisions as average_precisions
     from dckt_core.exports.exporting import export as export
+    from dckt_core.exports.rows import to_dataset as to_dataset
     from dckt_core.io.feature_files import FeatureTable as FeatureTable
     from dckt_core.io.feature_files import features_digest as features_digest
     from dckt_core.io.feature_files import read_features as read_features
@@ -151,6 +152,7 @@ _HOMES = {
     "data.context": ("Context",),
     "data.manifest": ("MANIFEST_NAME", "load_manifest"),
     "exports.exporting": ("export",),
+    "exports.rows": ("to_dataset",),
     "evaluation.instances": ("mean_reciprocal_rank",),
     "evaluation.ranking": ("average_precisions",),
     "io.feature_files": ("FeatureTable", "features_digest", "read_features"),

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from dckt_core.exports.needs import need
-from dckt_core.io.feature_files import FACTS
+from dckt_core.io.feature_files import FACTS, FeatureTable
 from dckt_core.io.files import write_atomically
 from dckt_core.io.json import write_lines
 
@@ -27,13 +27,28 @@ def write_parquet(file: Path, items: Sequence[Item], rows: Tensor) -> None:
     Raises:
         UsageError: the package pyarrow is not there.
     """
-    pa, pq = need("pyarrow", extra="parquet"), need("pyarrow.parquet", extra="parquet")
+    pq, table = need("pyarrow.parquet", extra="parquet"), _as_table(items, rows)
+    write_atomically(file, lambda temporary: pq.write_table(table, temporary, row_group_size=BLOCK))
+
+
+def to_dataset(features: FeatureTable) -> Any:
+    """Features as a `datasets.Dataset`, with the columns of a Parquet file of them; `read_features` takes it back.
+
+    Raises:
+        UsageError: the package datasets is not there.
+    """
+    datasets = need("datasets", extra="datasets")
+    items = [{"id": name, **features.known(number)} for number, name in enumerate(features.ids)]
+    return datasets.Dataset(datasets.table.InMemoryTable(_as_table(items, features.take(slice(None)))))
+
+
+def _as_table(items: Sequence[Mapping[Any, str]], rows: Tensor) -> Any:
+    pa = need("pyarrow", extra="parquet")
     told = [fact for fact in FACTS if any(fact in item for item in items)]
     values = np.ascontiguousarray(rows.numpy(), dtype=np.float32)
     columns: dict[str, Any] = {fact: pa.array([item.get(fact) for item in items], pa.string()) for fact in told}
     columns["features"] = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
-    table = pa.table(columns)
-    write_atomically(file, lambda temporary: pq.write_table(table, temporary, row_group_size=BLOCK))
+    return pa.table(columns)
 
 
 def write_faiss(file: Path, items: Sequence[Item], rows: Tensor) -> Path:

@@ -135,11 +135,11 @@ class FeatureTable:
         return {fact: value for fact, column in self.facts.items() if fact != "id" and (value := column[number])}
 
 
-def read_features(place: Path | str, *, key: str | None = None, medium: str | None = None) -> FeatureTable:
+def read_features(place: Any, *, key: str | None = None, medium: str | None = None) -> FeatureTable:
     """The features at a place.
 
     Args:
-        place: a file, or a folder that `dckt extract` filled.
+        place: a file, or a folder that `dckt extract` filled; or a `datasets.Dataset` with such columns.
         key: the array of features, or several with commas between, whose rows follow one another. By default the only
             one with two axes, or of several the only one whose name holds the medium's. A file of single rows [d] alone
             has a row for each id, under its name.
@@ -148,10 +148,13 @@ def read_features(place: Path | str, *, key: str | None = None, medium: str | No
     Raises:
         DataError: nothing can be read there, there is no such array, or a row is not finite; one line.
     """
-    place = Path(place)
-    if place.is_dir() and key is None:
-        return _of_extraction(place)
-    arrays = read_arrays(place)
+    if hasattr(place, "with_format"):
+        place, arrays = Path("dataset"), _of_table(place.with_format("arrow")[:])
+    else:
+        place = Path(place)
+        if place.is_dir() and key is None:
+            return _of_extraction(place)
+        arrays = read_arrays(place)
     if key is None and _are_single_rows(arrays):
         table = FeatureTable(place, np.stack(list(arrays.values())), {"id": list(arrays)}, place.parent)
     else:
@@ -228,13 +231,18 @@ def _read_safetensors(file: Path) -> Arrays:
 
 def _read_parquet(file: Path) -> Arrays:
     try:
-        import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise UsageError(
             f"{file}: Parquet needs pyarrow, which is not installed: pip install 'dckt[parquet]'"
         ) from None
-    table = pq.read_table(file, memory_map=True)
+    return _of_table(pq.read_table(file, memory_map=True))
+
+
+def _of_table(table: Any) -> Arrays:
+    """The columns of an Arrow table; raises ValueError where one of lists is no rows."""
+    import pyarrow as pa
+
     arrays: dict[str, Array] = {}
     for name in table.column_names:
         column = table.column(name).combine_chunks()

@@ -10,7 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from dckt_core import to_dataset
 from dckt_core.base.errors import DataError
+from dckt_core.data.rows import as_rows
 from dckt_core.io.feature_files import FeatureTable, features_digest, read_features
 from dckt_core.io.feature_kinds import is_features
 from tests.support.needs import part
@@ -131,3 +133,18 @@ def test_the_digest_is_that_of_what_is_there(tmp_path: Path) -> None:
     assert features_digest(tmp_path / "g.npy") == before
     np.save(tmp_path / "g.npy", ROWS + 1)
     assert features_digest(tmp_path / "g.npy") != before
+
+
+def test_a_data_set_of_hugging_faces_library_there_and_back() -> None:
+    datasets = part("datasets")
+    columns = {"id": IDS, "image_rows": ROWS.tolist(), "text_rows": ROWS[:, :2].tolist(), "label": [3, 1, None]}
+    made = datasets.Dataset.from_dict(columns)
+    found = read_features(made.select([2, 0]), medium="image")
+    assert found.ids == [IDS[2], IDS[0]]
+    assert torch.equal(found.take(slice(None)), torch.tensor(ROWS[[2, 0]]))
+    assert read_features(made, medium="text").dim == 2
+    again = to_dataset(found)
+    assert again.column_names == ["id", "label", "features"]
+    assert (again["id"][:], again["label"][:]) == ([IDS[2], IDS[0]], [None, "3"])
+    assert torch.equal(read_features(again).of([IDS[0]]), torch.tensor(ROWS[[0]]))
+    assert torch.equal(as_rows(made["image_rows"], "images"), torch.tensor(ROWS)), "a column, as an estimator takes it"
