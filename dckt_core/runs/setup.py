@@ -329,12 +329,15 @@ class Setup:
             networks: those of both domains, where they were trained.
         """
         untrained = "" if networks else self.without_networks
-        apart = "" if self.same_space else "features of images and of texts do not lie in one space"
         aside = {part.name: untrained for part in self.parts if part.plugin.spec.networks and untrained}
-        aside |= {part.name: apart for part in self.parts if part.plugin.spec.same_space and apart}
-        presets = read_preset(self.config.preset)["space"]["parts"] if apart else {}
+        parts = self.parts
+        if not self.same_space:
+            presets = read_preset(self.config.preset)["space"]["parts"]
+            parts = [part for part in parts if not part.plugin.spec.same_space or part.name not in presets]
+            reason = "features of images and of texts do not lie in one space"
+            aside |= {part.name: reason for part in parts if part.plugin.spec.same_space}
         return fit_space(
-            [part for part in self.parts if aside.get(part.name) != apart or part.name not in presets],
+            parts,
             PartContext(seed=self.config.seed, networks=networks),
             material_of(self.domain, self.sampler(), seed=self.config.seed, device=self.device),
             aside=aside,
