@@ -31,17 +31,34 @@ def main(provider: str, workload: str, mode: str, dtype: str, device: str, threa
 
     call(parse("16x1040").pairs(kind, where))
     pairs = parse(workload).pairs(kind, where)
-    if where.type == "cuda":
-        before = torch.cuda.memory_allocated(where)
-        torch.cuda.reset_peak_memory_stats(where)
+    with Peak(where) as peak:
         call(pairs)
-        extra = torch.cuda.max_memory_allocated(where) - before
-    else:
-        before = _resident()
-        _reset_peak()
-        call(pairs)
-        extra = max(_peak() - before, 0)
-    print(json.dumps({"peak_mb": extra / 1e6}))
+    print(json.dumps({"peak_mb": peak.megabytes}))
+
+
+class Peak:
+    """The most that is held beyond what was there before, of this process or of a GPU.
+
+    Attributes:
+        megabytes: known at the end of the `with` block.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.megabytes = 0.0
+
+    def __enter__(self) -> Peak:
+        if self._device.type == "cuda":
+            self._before = torch.cuda.memory_allocated(self._device)
+            torch.cuda.reset_peak_memory_stats(self._device)
+        else:
+            self._before = _resident()
+            _reset_peak()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        highest = torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else _peak()
+        self.megabytes = max(highest - self._before, 0) / 1e6
 
 
 def _status(field: str) -> int:

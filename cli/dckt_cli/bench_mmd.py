@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
-from dckt_core.base.errors import ExitCode, UsageError, did_you_mean
+from dckt_cli.bench_tables import chosen, show_table, write_csv
+from dckt_core.base.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from dckt_bench.measure import Row
@@ -73,8 +73,8 @@ def bench_mmd(
     from dckt_bench.providers import PROVIDERS
     from dckt_bench.workloads import DEFAULT
 
-    names = _names(providers, PROVIDERS, "provider") or [n for n, p in PROVIDERS.items() if not p.missing]
-    chosen_modes = _names(modes, MODES, "mode") or ["both"]
+    names = chosen(providers, PROVIDERS, "provider") or [n for n, p in PROVIDERS.items() if not p.missing]
+    chosen_modes = chosen(modes, MODES, "mode") or ["both"]
     workloads = _workloads(shapes.split(",") if shapes else DEFAULT)
     if device not in ("cpu", "cuda"):
         raise click.BadParameter(f"'{device}' is not cpu or cuda", param_hint="--device")
@@ -89,7 +89,7 @@ def bench_mmd(
             rows.append(row)
     records = [row.as_dict() for row in rows]
     if csv_file is not None:
-        _write_csv(csv_file, COLUMNS, records)
+        write_csv(csv_file, COLUMNS, records)
     if plot is not None:
         _draw(plot, rows)
     if as_json:
@@ -98,14 +98,6 @@ def bench_mmd(
         _show(rows, workloads)
     ours_is_wrong = any(row.provider == "dckt" and row.note.startswith("wrong") for row in rows)
     return ExitCode.FAILURE if ours_is_wrong else ExitCode.OK
-
-
-def _names(text: str | None, known: Iterable[str], what: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")] if text else []
-    for name in names:
-        if name not in known:
-            raise click.BadParameter(f"no {what} '{name}': {did_you_mean(name, known)}")
-    return names
 
 
 def _workloads(shapes: Sequence[str]) -> list[Workload]:
@@ -129,7 +121,7 @@ def _static(as_json: bool, csv_file: Path | None) -> int:
         raise UsageError(str(error)) from None
     columns = list(dict.fromkeys(key for record in records for key in record))
     if csv_file is not None:
-        _write_csv(csv_file, columns, records)
+        write_csv(csv_file, columns, records)
     if as_json:
         click.echo(json.dumps(records, indent=1))
         return ExitCode.OK
@@ -137,7 +129,7 @@ def _static(as_json: bool, csv_file: Path | None) -> int:
     for record in records:
         groups.setdefault(tuple(record), []).append(record)
     for keys, group in groups.items():
-        _table("Computed without a GPU, never measured", keys, [[_text(r[key]) for key in keys] for r in group])
+        show_table("Computed without a GPU, never measured", keys, [[_text(r[key]) for key in keys] for r in group])
     return ExitCode.OK
 
 
@@ -168,31 +160,11 @@ def _show(rows: Sequence[Row], workloads: Sequence[Workload]) -> None:
         headings += [text for mode in modes for text in (f"{mode}, ms (p20-p80)", "/ limit")]
         shared = mine[0]
         title = f"{workload.name}: {shared.dtype} on {shared.device}, {shared.threads} thread(s)"
-        _table(title, [*headings, "peak MB", ""], lines)
-
-
-def _table(title: str, headings: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    from rich.table import Table
-
-    from dckt_cli.screen import Screen
-
-    table = Table(title=title, title_justify="left")
-    for number, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if number == 0 or not heading else "right")
-    for line in lines:
-        table.add_row(*line)
-    Screen().print(table)
+        show_table(title, [*headings, "peak MB", ""], lines)
 
 
 def _text(value: Any) -> str:
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _write_csv(file: Path, columns: Sequence[str], records: Sequence[dict[str, Any]]) -> None:
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns)
-        writer.writeheader()
-        writer.writerows(records)
 
 
 def _draw(file: Path, rows: Sequence[Row]) -> None:

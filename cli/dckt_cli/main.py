@@ -32,6 +32,7 @@ COMMANDS = {
     "plugins": ("dckt_cli.plugins:plugins", "List plugins, show their options, and check them."),
     "new-plugin": ("dckt_cli.new_plugin:new_plugin", "Write a new plugin that works as it is, to be changed."),
     "bench-mmd": ("dckt_cli.bench_mmd:bench_mmd", "Measure the MMD kernels against their peers."),
+    "bench-ot": ("dckt_cli.bench_ot:bench_ot", "Measure entropic optimal transport against its peers."),
 }
 """Subcommands in the order of the help: where each lives, and its line there. `dckt --help` imports none of them."""
 
