@@ -94,12 +94,17 @@ class Exponentials(ABC):
     Attributes:
         exponents: what is exponentiated.
         phi, psi: what is in the panels.
+        smallest: the logarithm of the smallest normal number.
+        floor: what exponents are held up to where they would leave it behind.
+        lowest: a bound of z from below, known from `anchor` on.
     """
 
     def __init__(self, exponents: Exponents) -> None:
         n, m = exponents.shape
         self.exponents = exponents
-        self.floor = math.log(torch.finfo(exponents.dtype).tiny) * 2 / 3
+        self.smallest = math.log(torch.finfo(exponents.dtype).tiny)
+        self.floor = self.smallest * 2 / 3
+        self.lowest = -math.inf
         self.phi = torch.zeros(n, dtype=torch.float64, device=exponents.device)
         self.psi = torch.zeros(m, dtype=torch.float64, device=exponents.device)
 
@@ -116,9 +121,11 @@ class Exponentials(ABC):
 
         From there on no row's or column's sum overflows or vanishes: Sinkhorn's steps never grow.
         """
-        phi = torch.zeros_like(self.phi)
+        phi, lowest = torch.zeros_like(self.phi), math.inf
         for rows, z in self.exponents.panels(phi, psi):
             phi[rows] = -z.amax(dim=1).double()
+            lowest = min(lowest, float(z.amin()))
+        self.lowest = lowest - float(psi.max())
         columns = torch.full_like(psi, -torch.inf)
         for _, z in self.exponents.panels(phi, psi):
             columns = torch.maximum(columns, z.amax(dim=0))
@@ -179,8 +186,10 @@ class Streamed(Exponentials):
         self.phi, self.psi = phi, psi
 
     def panels(self) -> Iterator[tuple[slice, Tensor]]:
+        # Numbers below the smallest normal one are slow to compute with. To see that there are none costs nothing.
+        none_vanish = self.lowest + float(self.phi.min() + self.psi.min()) > self.smallest
         for rows, z in self.exponents.panels(self.phi, self.psi):
-            yield rows, z.clamp_min_(self.floor).exp_()
+            yield rows, (z if none_vanish else z.clamp_min_(self.floor)).exp_()
 
 
 class Kept(Exponentials):
