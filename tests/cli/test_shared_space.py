@@ -123,3 +123,14 @@ def test_one_model_reads_both_media(train: Train, tmp_path: Path, capsys: Captur
 def test_a_prompt_has_one_place_for_a_name(train: Train, prompt: str, capsys: Capture) -> None:
     assert train("--set", f'prompts=["{prompt}"]') == 2
     assert "prompts" in said(capsys)
+
+
+def test_features_of_a_medium_by_an_encoder_of_both(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    encoder = ["--encoder", "transformers", "--encoder-opt", f"model={save('SigLIP', tmp_path)}"]
+    where = ["extract", "--input", str(data / "target"), *encoder, "--device", "cpu", "--quiet"]
+    assert main([*where, "-o", str(tmp_path / "out")]) == 2
+    assert "encoder 'transformers' is one of both media: say which: image or text" in said(capsys)
+    for medium in ("image", "text"):
+        assert main([*where, "--medium", medium, "-o", str(tmp_path / medium)]) == 0
+        told = json.loads((tmp_path / medium / "extraction.json").read_text())
+        assert (told["medium"], told["dim"]) == (medium, 24)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from dckt_core.base.rng import seeded_construction
+from dckt_plugins.encoders.hugging_face import no_bars
 from tests.support.needs import part
 
 DIM = 24
@@ -24,6 +25,7 @@ VISION = {
     "patch_size": 16,
 }
 TEXT = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+ENDS = {"bos_token_id": 1, "eos_token_id": 1, "pad_token_id": 0}
 LETTERS = [*ascii_lowercase, "犬", "が", "海", "ك", "▁"]
 
 
@@ -40,7 +42,7 @@ def clip(library: Any, folder: Path) -> Any:
 def siglip(library: Any, folder: Path) -> Any:
     _letters(library, folder, {"<pad>": 0, "</s>": 1, "<unk>": 2})
     library.SiglipImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
-    text = {**TEXT, "max_position_embeddings": PLACES, "vocab_size": 40, "projection_size": DIM}
+    text = {**TEXT, "max_position_embeddings": PLACES, "vocab_size": 40, "projection_size": DIM, **ENDS}
     vision = {**VISION, "hidden_size": DIM}
     return library.SiglipModel(library.SiglipConfig(text_config=text, vision_config=vision))
 
@@ -48,7 +50,7 @@ def siglip(library: Any, folder: Path) -> Any:
 def siglip2(library: Any, folder: Path) -> Any:
     _letters(library, folder, {"<pad>": 0, "</s>": 1, "<unk>": 2})
     library.Siglip2ImageProcessor(patch_size=16, max_num_patches=8).save_pretrained(folder)
-    text = {**TEXT, "max_position_embeddings": PLACES, "vocab_size": 40, "projection_size": DIM}
+    text = {**TEXT, "max_position_embeddings": PLACES, "vocab_size": 40, "projection_size": DIM, **ENDS}
     vision = {key: value for key, value in VISION.items() if key != "image_size"} | {"num_patches": 16}
     return library.Siglip2Model(library.Siglip2Config(text_config=text, vision_config=vision | {"hidden_size": DIM}))
 
@@ -91,7 +93,7 @@ KINDS: Mapping[str, Callable[[Any, Path], Any]] = {
 def save(kind: str, folder: Path) -> Path:
     """A folder with a model of a kind, its tokenizer and how it prepares pictures."""
     library = part("transformers")
-    with seeded_construction(1, "test"):
+    with seeded_construction(1, "test"), no_bars(of="a test", extra="transformers"):
         model = KINDS[kind](library, folder).eval()
         with torch.no_grad():  # CLIP's own start is so near zero that nothing depends on the input
             for value in model.parameters():
