@@ -436,6 +436,28 @@ def test_processes_on_one_cache(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.tmp"))
 
 
+def _draw_in_a_process(folder: Path, seed: int) -> int:
+    """Draws of some items, while others merge and remove what lies there; how many rows were wrong."""
+    feature_cache.MANY = 3  # of this process alone, which ends
+    generator, wrong = torch.Generator().manual_seed(seed), 0
+    items = _words(60)
+    for _ in range(25):
+        some = torch.randperm(60, generator=generator)[:7].tolist()
+        options: dict[str, Any] = {"device": torch.device("cpu"), "batch": 4, "cache_dir": folder}
+        rows = encode_items(Spy().texts(), [items[number] for number in some], **options)
+        wrong += sum(row != [5 * number, max(0, number)] for row, number in zip(rows.tolist(), some, strict=True))
+        if seed == 2:  # one that is broken now and then, and a file that nobody merges
+            for file in list(folder.glob("features/*/*.safetensors"))[:1]:
+                file.write_bytes(b"broken")
+    return wrong
+
+
+def test_draws_in_several_processes_while_segments_are_merged_broken_and_removed(tmp_path: Path) -> None:
+    assert together([partial(_draw_in_a_process, tmp_path, seed) for seed in range(3)]) == [0, 0, 0]
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert len(list(tmp_path.glob("features/*/*.safetensors"))) < 12, "merged"
+
+
 def test_many_threads_on_one_cache(spy: Spy, cache: Cache, texts: list[TextItem]) -> None:
     encoder = spy.texts()
     with ThreadPoolExecutor(8) as pool:
