@@ -280,3 +280,22 @@ def test_a_tokenizer_that_must_be_asked_for(build, monkeypatch):
     )
     with pytest.raises(UsageError, match=message):
         build("open-clip", medium="text", model=TINY, weights="none")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (OSError("no route\nto host"), "no route to host"),
+        ({"model_cfg": {"text_cfg": {"tokenizer_kwargs": {"trust_remote_code": True}}}}, "it asks for code of its own"),
+    ],
+)
+def test_a_model_of_the_hub_that_cannot_be_had(build, monkeypatch, answer, said):
+    def fetch(model, **kwargs):
+        assert model == "nobody/nothing"
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(open_clip.factory, "_get_hf_config", fetch)
+    with pytest.raises(UsageError, match=rf"^hf-hub:nobody/nothing cannot be downloaded \({said}"):
+        build("open-clip", medium="text", model="hf-hub:nobody/nothing")
