@@ -12,7 +12,7 @@ from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, silent
 from dckt_core.contract.pairs import Pair, PairSet, Split
 from dckt_core.data.checks import check_source, check_target, doubts
-from dckt_core.data.leaks import leaks
+from dckt_core.data.leaks import leaks, shared_texts
 from dckt_core.data.manifest import ManifestError, Problem
 from dckt_core.data.sameness import picture_names, text_name
 from dckt_core.io.images import open_image
@@ -71,7 +71,13 @@ def inspect_dataset(
             check(pair_set)
         except DataError as error:
             unfit[role] = str(error).removeprefix(f"{role} data set {pair_set.origin}: ")
-    return Inspection(pair_set, problems, unfit, [*doubts(pair_set), *leaks(pair_set)], repeats(pair_set.pairs))
+    return Inspection(
+        pair_set,
+        problems,
+        unfit,
+        [*doubts(pair_set), *leaks(pair_set), *shared_texts(pair_set)],
+        repeats(pair_set.pairs),
+    )
 
 
 def repeats(pairs: Sequence[Pair]) -> dict[str, int]:

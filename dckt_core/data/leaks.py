@@ -26,6 +26,19 @@ def leaks(pair_set: PairSet) -> list[str]:
     return said
 
 
+def shared_texts(pair_set: PairSet) -> list[str]:
+    """A line for each of val and test some of whose texts are among the training items', word for word.
+
+    Short texts are so by chance; where they are long, a figure tells what was memorised.
+    """
+    said = []
+    for split in HELD:
+        held = pair_set.split(split)
+        if count := len(read(held, pair_set.training)):
+            said.append(f"{count} of {len(held)} {split} pairs have a text that is in split 'train', too")
+    return said
+
+
 def leaks_from(source: PairSet, target: PairSet) -> list[str]:
     """A line for each of the target's val and test some of whose pictures or texts the source is learnt from, too."""
     said = []

@@ -15,7 +15,7 @@ from dckt_core.contract.pairs import SPLITS, PairSet, Role, Split
 from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.checks import doubts
 from dckt_core.data.context import Context
-from dckt_core.data.leaks import leaks
+from dckt_core.data.leaks import leaks, shared_texts
 from dckt_core.data.offer import offered, offered_source
 from dckt_core.data.screening import Screened, screen
 
@@ -129,4 +129,6 @@ def load_screened(config: Config, role: Role, context: Context, *, pictures: boo
     known = offered(pair_set, config)
     for leak in leaks(known):
         logger.warning("%s: %s", pair_set.origin, leak)
+    for shared in shared_texts(known):
+        logger.info("%s: %s", pair_set.origin, shared)
     return replace(screened, pair_set=known)

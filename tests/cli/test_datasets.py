@@ -54,6 +54,8 @@ def test_a_good_data_set(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
         "holds           train  val  test",
         "labelled pairs      2    1     1",
         "3 of 4 texts are equal to an earlier one",
+        "is that meant? 1 of 1 val pairs have a text that is in split 'train', too",
+        "is that meant? 1 of 1 test pairs have a text that is in split 'train', too",
         "as a target it offers all labels: rung 5 of 5",
         f"{folder}: 4 pairs read, 2 labels, 0 problems",
     ]
@@ -77,7 +79,10 @@ def test_json_stands_alone_on_stdout(folder: Path, capsys: pytest.CaptureFixture
     assert told["layout"] == "jsonl"
     assert told["pairs"] == 4
     assert told["labels"] == {"cat": {"train": 1}, "dog": {"train": 1, "val": 1, "test": 1}}
-    assert (told["unfit"], told["doubts"], told["named"]) == ({}, [], [])
+    assert (told["unfit"], told["named"]) == ({}, [])
+    assert told["doubts"] == [
+        f"1 of 1 {split} pairs have a text that is in split 'train', too" for split in ("val", "test")
+    ]
     assert told["repeats"] == {"empty texts": 0, "equal texts": 3, "equal pictures": 0}
     assert told["holds"]["labelled pairs"] == {"train": 2, "val": 1, "test": 1}
     assert told["holds"]["texts alone"] == {}
@@ -117,6 +122,8 @@ def test_how_much_there_is_of_each_and_what_it_allows(folder: Path, capsys: pyte
         "5 of 7 texts are equal to an earlier one",
         "2 of 6 pictures are equal to an earlier one",
         "is that meant? labels 'Dog' and 'dog' differ by case, blanks or hyphens alone, and are two classes",
+        "is that meant? 1 of 1 val pairs have a text that is in split 'train', too",
+        "is that meant? 1 of 1 test pairs have a text that is in split 'train', too",
         "as a target it offers some labels, the rest without: rung 4 of 5",
         f"{folder}: 5 pairs and 3 items alone read, 3 labels, 0 problems",
     ]

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from dckt_core.contract.pairs import Pair, PairSet
-from dckt_core.data.leaks import leaks, leaks_from
+from dckt_core.data.leaks import leaks, leaks_from, shared_texts
 
 
 def test_a_held_out_picture_that_is_learnt_from_is_counted_as_a_file_and_as_a_copy(tmp_path: Path) -> None:
@@ -20,6 +20,11 @@ def test_a_held_out_picture_that_is_learnt_from_is_counted_as_a_file_and_as_a_co
         "2 of 4 test pairs have a picture that is in split 'train', too",
     ]
     assert leaks(PairSet("S", "S", held)) == []
+    assert shared_texts(PairSet("S", "S", [*training, *held])) == [
+        "2 of 2 val pairs have a text that is in split 'train', too",
+        "4 of 4 test pairs have a text that is in split 'train', too",
+    ]
+    assert shared_texts(PairSet("S", "S", held)) == []
 
 
 def test_what_the_source_is_learnt_from_and_the_target_tested_on_is_counted(tmp_path: Path) -> None:
