@@ -1,15 +1,15 @@
 """Files of features that something else computed: the one reader of them all, whoever wants the rows.
 
 What a file is, its first bytes say: NumPy's `.npy` and `.npz`, Parquet, safetensors, MATLAB's `.mat`; and a folder that
-`dckt extract` filled. Nothing in a file is run. Rows of `.npy`, safetensors and Parquet are mapped into memory and not
-read until they are asked for.
+`dckt extract` filled. Nothing in a file is run. Rows of `.npy` and safetensors are mapped into memory and stay on the
+disk; all others are read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -149,7 +149,8 @@ def read_features(place: Any, *, key: str | None = None, medium: str | None = No
         DataError: nothing can be read there, there is no such array, or a row is not finite; one line.
     """
     if hasattr(place, "with_format"):
-        place, arrays = Path("dataset"), _of_table(place.with_format("arrow")[:])
+        columns = place.with_format("arrow")[:]
+        place, arrays = Path("dataset"), _of_batches(columns.column_names, columns.to_batches())
     else:
         place = Path(place)
         if place.is_dir() and key is None:
@@ -236,31 +237,43 @@ def _read_parquet(file: Path) -> Arrays:
         raise UsageError(
             f"{file}: Parquet needs pyarrow, which is not installed: pip install 'dckt[parquet]'"
         ) from None
-    return _of_table(pq.read_table(file, memory_map=True))
+    with pq.ParquetFile(file, memory_map=True) as stored:
+        return _of_batches(stored.schema_arrow.names, stored.iter_batches(batch_size=BLOCK))
 
 
-def _of_table(table: Any) -> Arrays:
-    """The columns of an Arrow table; raises ValueError where one of lists is no rows."""
-    import pyarrow as pa
-
+def _of_batches(names: Sequence[str], batches: Iterable[Any]) -> Arrays:
+    """The columns of Arrow's batches; raises ValueError where one of lists is no rows."""
+    parts: dict[str, list[Array]] = {name: [] for name in names}
+    for batch in batches:
+        for name in names:
+            parts[name].append(_column(name, batch.column(name)))
     arrays: dict[str, Array] = {}
-    for name in table.column_names:
-        column = table.column(name).combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
-        of = column.type
-        if pa.types.is_list(of) or pa.types.is_large_list(of) or pa.types.is_fixed_size_list(of):
-            if column.null_count:
-                raise ValueError(f"column '{name}' has {column.null_count} empty cells")
-            values = column.flatten().to_numpy(zero_copy_only=False)
-            lengths = set(column.value_lengths().to_pylist())
-            if len(lengths) > 1:
-                raise ValueError(f"the rows of column '{name}' are of {len(lengths)} lengths, such as "
-                                 f"{min(lengths)} and {max(lengths)}")  # fmt: skip
-            arrays[name] = values.reshape(len(column), -1)
-        else:
-            arrays[name] = np.array(column.to_pylist(), dtype=object)
+    for name in names:
+        found = parts.pop(name) or [np.empty(0, dtype=object)]
+        widths = {part.shape[1:] for part in found}
+        if len(widths) > 1:
+            raise ValueError(f"the rows of column '{name}' are of {len(widths)} lengths")
+        arrays[name] = found[0] if len(found) == 1 else np.concatenate(found)
     return arrays
+
+
+def _column(name: str, column: Any) -> Array:
+    """A column of one batch: rows [n, d] where it is of lists, else values [n]."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    of = column.type
+    if not (pa.types.is_list(of) or pa.types.is_large_list(of) or pa.types.is_fixed_size_list(of)):
+        return np.array(column.to_pylist(), dtype=object)
+    if column.null_count:
+        raise ValueError(f"column '{name}' has {column.null_count} empty cells")
+    lengths = pc.unique(pc.list_value_length(column)).to_pylist()
+    if len(lengths) > 1:
+        raise ValueError(
+            f"the rows of column '{name}' are of {len(lengths)} lengths, such as {min(lengths)} and {max(lengths)}"
+        )
+    values: Array = column.flatten().to_numpy(zero_copy_only=False)
+    return values.reshape(len(column), lengths[0] if lengths else 0)
 
 
 def _read_mat(file: Path) -> Arrays:

@@ -41,7 +41,8 @@ class Logistic:
             warnings.simplefilter("ignore", ConvergenceWarning)  # a classifier that has nearly converged is as good
             warnings.simplefilter("ignore", RuntimeWarning)  # the search for a step tries some that are too large
             model.fit(rows.float().numpy(), labels.numpy(), sample_weight=None if weights is None else weights.numpy())
-        weight, bias = torch.from_numpy(model.coef_).float(), torch.from_numpy(model.intercept_).float()
+        # As it will be read back: in another layout a product has other last bits.
+        weight, bias = torch.from_numpy(model.coef_).float().contiguous(), torch.from_numpy(model.intercept_).float()
         if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes: the logit of the second
             weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
         return cls(weight, bias, torch.from_numpy(model.classes_).long(), classes)
