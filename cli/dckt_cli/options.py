@@ -25,9 +25,9 @@ class Place(click.Path):
         return super().convert(value, param, ctx)
 
 
-def finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
+def finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
     """A callback for numbers: what is no number lies in every range."""
-    if not math.isfinite(value):
+    if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is no finite number", ctx, param)
     return value
 

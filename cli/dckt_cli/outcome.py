@@ -30,6 +30,8 @@ def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
         console.print(of_parts(results))
     for line in (*results.choices, *of_other_parts(results), *_of_transfer(results)):
         console.print(line)
+    if results.calibration:
+        console.print(f"in search, {results.calibration}")
     if any(summary["dropped"].values()):
         counts = ", ".join(f"{count} of the {role}" for role, count in summary["dropped"].items())
         console.print(f"bad pairs dropped: {counts}; see {Layout(run_dir).dropped}")

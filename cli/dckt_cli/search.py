@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from dckt_core.contract.pairs import Medium
     from dckt_core.data.context import Context
     from dckt_core.retrieval.gallery import Hit
-    from dckt_core.retrieval.queries import Query
+    from dckt_core.retrieval.queries import Answer, Query
     from dckt_core.retrieval.searcher import Searcher
 
 AT_ONCE = 256
 """Queries of a batch that are encoded, looked for and written at once."""
+
+NOTHING = "nothing here is likely to be what you look for"
+
+FIGURES = ("cosine", "probability")
 
 OF_RUNS = ("split", "index", "index_opt", "checkpoint", "target")
 """Flags that make sense for a run alone: an index has it all settled."""
@@ -51,6 +55,14 @@ OF_RUNS = ("split", "index", "index_opt", "checkpoint", "target")
     help="What to find; by default images for a text and texts for an image, or all that there is.",
 )
 @click.option("-k", "--k", type=click.IntRange(min=1), default=10, show_default=True, help="How many to show.")
+@click.option(
+    "--threshold",
+    metavar="P",
+    type=click.FloatRange(0, 1),
+    callback=options.finite,
+    help="Show only what is at least so probable, by what the run learnt on validation pairs.",
+)
+@click.option("--insist", is_flag=True, help="Answer even a text of which the run knows no word.")
 @options.place
 @click.option("--index", metavar="NAME", default="exact", show_default=True, help="Of a run: how neighbours are found.")
 @click.option("--index-opt", metavar="KEY=VALUE", multiple=True, help="Of a run: an option of the index.")
@@ -91,13 +103,16 @@ def search(ctx: click.Context, /, place: Path, **flags: Any) -> None:
             searcher = _of_run(ctx.obj.context(progress), place, queries, flags)
         for start in range(0, len(queries), AT_ONCE):
             some = queries[start : start + AT_ONCE]
-            answers = answer(searcher, some, flags["k"], flags["medium"])
-            for query, hits in zip(some, answers, strict=True):
+            how = {"threshold": flags["threshold"], "insist": flags["insist"]}
+            answers = answer(searcher, some, flags["k"], flags["medium"], **how)
+            for query, found in zip(some, answers, strict=True):
+                if found.refused and batch is None:
+                    raise UsageError(f"{found.refused} (--insist)")
                 if flags["as_json"]:
                     where = {"index" if of_index else "run": str(place), "query": query.as_json()}
-                    click.echo(json.dumps({**where, "results": _rows(hits)}, ensure_ascii=False))
+                    click.echo(json.dumps({**where, **_as_json(found)}, ensure_ascii=False))
                 else:
-                    _show(_rows(hits), title=query if len(queries) > 1 or batch is not None else None)
+                    _show(found, title=query if len(queries) > 1 or batch is not None else None)
 
 
 def _check_flags(ctx: click.Context, place: Path, *, of_index: bool) -> None:
@@ -135,19 +150,46 @@ def _of_run(context: Context, place: Path, queries: Sequence[Query], flags: Mapp
 
 
 def _rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:
-    return [{"rank": rank, "cosine": hit.cosine, **hit.item} for rank, hit in enumerate(hits, start=1)]
+    rows = []
+    for rank, hit in enumerate(hits, start=1):
+        sure = {} if hit.probability is None else {"probability": hit.probability}
+        rows.append({"rank": rank, "cosine": hit.cosine, **sure, **hit.item})
+    return rows
 
 
-def _show(results: Sequence[Mapping[str, Any]], *, title: Query | None) -> None:
+def _as_json(found: Answer) -> dict[str, Any]:
+    told: dict[str, Any] = {"results": _rows(found.hits), "unknown": found.unknown, "unlikely": found.unlikely}
+    return told | ({"refused": found.refused} if found.refused else {})
+
+
+def _show(found: Answer, *, title: Query | None) -> None:
     from dckt_cli.console import show_table
 
+    results = _rows(found.hits)
     if title is not None:
         click.echo(one_line(title.title))
-    heads = {"rank": "rank", "cosine": "cosine", "id": "id", "label": "class", "image": "image", "text": "text"}
+    if found.refused:
+        click.echo(f"{one_line(found.refused)} (--insist)")
+        return
+    if found.unknown:
+        click.echo(one_line(f"the run does not know: {', '.join(found.unknown)}"))
+    if found.unlikely or not results:
+        click.echo(NOTHING)
+    if not results:
+        return
+    heads = {
+        "rank": "rank",
+        "cosine": "cosine",
+        "probability": "probability",
+        "id": "id",
+        "label": "class",
+        "image": "image",
+        "text": "text",
+    }
     shown = [key for key in heads if any(key in row for row in results)]
-    rows = [{**row, "cosine": f"{row['cosine']:.4f}"} for row in results]
+    rows = [{**row, **{name: f"{row[name]:.4f}" for name in FIGURES if name in row}} for row in results]
     show_table(
         [heads[key] for key in shown],
         [[str(row.get(key, "")) for key in shown] for row in rows],
-        right=("rank", "cosine"),
+        right=("rank", *FIGURES),
     )

@@ -79,6 +79,10 @@ class StoppedError(DcktError):
     exit_code = ExitCode.INTERRUPTED
 
 
+class NothingKnownError(UsageError):
+    """A text of which no word is known, so that any answer to it would be chance; who insists has one."""
+
+
 class PluginError(DcktError):
     """A plugin broke the contract; the text names the distribution at fault."""
 

@@ -82,8 +82,9 @@ class Encoder:
             features depend on more of an item than its picture or text (its `id`, its `role`).
         check: called with all items before the first of them is prepared; raises DataError where some cannot be
             encoded, for an encoder that can tell at once and count them.
-        words: for each word of a text, whether the encoder has a vector for it; None where it does not go by words.
-            How many of the texts' words are known is told, and a training whose words are all unknown refused.
+        words: each word of a text, and whether the encoder has a vector for it; None where it does not go by words.
+            How many of the texts' words are known is told, and a training or a query whose words are all unknown
+            refused.
         cut: whether a text is longer than what the encoder reads, so that the rest is left out; None where nothing is,
             or nobody knows. How many texts are cut is told.
         space: names the space that the rows lie in, where images and texts can be compared in it by their cosine: two
@@ -100,7 +101,7 @@ class Encoder:
     state: Mapping[str, Any] | None = None
     cached: bool = True
     check: Callable[[Sequence[Any]], None] | None = None
-    words: Callable[[str], Sequence[bool]] | None = None
+    words: Callable[[str], Sequence[tuple[str, bool]]] | None = None
     cut: Callable[[str], bool] | None = None
     space: str | None = None
     plugin: str = ""

@@ -12,8 +12,8 @@ FEW = 0.6
 
 ADVICE = "of the others nothing is learnt: do texts and vectors share their language?"
 
-Words = Callable[[str], Sequence[bool]]
-"""`Encoder.words`: for each word of a text, whether it has a vector."""
+Words = Callable[[str], Sequence[tuple[str, bool]]]
+"""`Encoder.words`: each word of a text, and whether it has a vector."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,13 @@ def cover(words: Words, texts: Iterable[str]) -> Coverage:
     for text in texts:
         found = words(text)
         total += len(found)
-        known += sum(found)
+        known += sum(has for _, has in found)
     return Coverage(total, known)
+
+
+def unknown_words(words: Words, text: str) -> tuple[str, ...]:
+    """The words of a text that have no vector, each once, in order."""
+    return tuple(dict.fromkeys(word for word, known in words(text) if not known))
 
 
 def tell(what: str, parts: Mapping[str, Coverage]) -> None:

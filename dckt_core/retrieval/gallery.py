@@ -35,10 +35,13 @@ class Hit:
 
     Attributes:
         cosine: in [-1, 1].
+        probability: that it is what was looked for, in (0, 1): of the query's class or, where the run knew no labels,
+            its partner. None where the run has no calibration, and for an item of the query's own medium.
     """
 
     item: Item
     cosine: float
+    probability: float | None = None
 
     @property
     def id(self) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from dckt_core.base.errors import DataError
+from dckt_core.base.errors import DataError, NothingKnownError
 from dckt_core.contract.pairs import MEDIA, Medium
 from dckt_core.io.feature_files import read_features
 from dckt_core.io.files import opened
 from dckt_core.io.text import decode_line, is_unicode, numbered_lines, parse_json
-from dckt_core.retrieval.gallery import Hits
+from dckt_core.retrieval.gallery import Hit, Hits
 from dckt_core.retrieval.searcher import Searcher, Wanted
 
 
@@ -75,22 +76,70 @@ def read_queries(file: Path) -> list[Query]:
     return queries
 
 
-def answer(searcher: Searcher, queries: Sequence[Query], k: int, medium: Wanted = "other") -> list[Hits]:
-    """What is found for each query; texts are encoded together, and so are images."""
-    texts = {row: query.text for row, query in enumerate(queries) if query.text is not None}
-    images = {row: query.image for row, query in enumerate(queries) if query.image is not None}
+@dataclass(frozen=True)
+class Answer:
+    """What was found for a query.
+
+    Attributes:
+        hits: best first.
+        unknown: words of its text that the run has no vector for.
+        refused: why nothing was looked for; empty where it was.
+        unlikely: whether nothing that was found is likelier than what is drawn blindly.
+    """
+
+    hits: Sequence[Hit] = ()
+    unknown: tuple[str, ...] = ()
+    refused: str = ""
+    unlikely: bool = False
+
+
+def answer(
+    searcher: Searcher,
+    queries: Sequence[Query],
+    k: int,
+    medium: Wanted = "other",
+    *,
+    threshold: float | None = None,
+    insist: bool = False,
+) -> list[Answer]:
+    """What is found for each query; texts are encoded together, and so are images. Arguments as of `search_texts`, but
+    that a query of which nothing is known leaves the others their answers.
+    """
+    model = searcher.model
+    refused: dict[int, str] = {}
+    for row, query in enumerate(queries):
+        try:
+            model.refuse_unknown([query.text] if query.text is not None and not insist else [])
+        except NothingKnownError as error:
+            refused[row] = str(error)
+    asked = {row: query for row, query in enumerate(queries) if row not in refused}
+    found = _hits(searcher, asked, k, medium, threshold)
+    told = []
+    for row, query in enumerate(queries):
+        hits = found.get(row, Hits())
+        unknown = model.unknown_words(query.text) if query.text is not None else ()
+        told.append(Answer(hits, unknown, refused.get(row, ""), searcher.unlikely(query.medium, hits)))
+    return told
+
+
+def _hits(
+    searcher: Searcher, queries: Mapping[int, Query], k: int, medium: Wanted, threshold: float | None
+) -> dict[int, Hits]:
+    how: dict[str, Any] = {"medium": medium, "threshold": threshold}
+    texts = {row: query.text for row, query in queries.items() if query.text is not None}
+    images = {row: query.image for row, query in queries.items() if query.image is not None}
     answers: dict[int, Hits] = {}
     for of in MEDIA:
-        asked = [(row, query.features) for row, query in enumerate(queries) if query.of == of]
+        asked = [(row, query.features) for row, query in queries.items() if query.of == of]
         rows = {row: features for row, features in asked if features is not None}
         if rows:
-            found = searcher.search_features(torch.stack(list(rows.values())), of, k, medium=medium)
+            found = searcher.search_features(torch.stack(list(rows.values())), of, k, **how)
             answers |= zip(rows, found, strict=True)
     if texts:
-        answers |= zip(texts, searcher.search_texts(list(texts.values()), k, medium=medium), strict=True)
+        answers |= zip(texts, searcher.search_texts(list(texts.values()), k, insist=True, **how), strict=True)
     if images:
-        answers |= zip(images, searcher.search_images(list(images.values()), k, medium=medium), strict=True)
-    return [answers[row] for row in range(len(queries))]
+        answers |= zip(images, searcher.search_images(list(images.values()), k, **how), strict=True)
+    return answers
 
 
 def _query(file: Path, number: int, line: bytes | None) -> Query | None:

@@ -14,6 +14,7 @@ class Layout:
         config: the resolved configuration; `dckt train --config` takes it back.
         environment: versions, machine and seed that the figures depend on.
         model: what the networks are made of: classes, encoders, what they learnt from texts.
+        calibration: how probable it is that items of a cosine belong together, where validation could tell.
         log: every log line.
         dropped: what `on_error = 'skip'` left out: a bad line or a pair with a bad image each, with the reason.
         metrics: learning curves, discrepancy by layer, validation mAP (the `csv` observer).
@@ -27,6 +28,7 @@ class Layout:
         self.config = path / "config.toml"
         self.environment = path / "env.json"
         self.model = path / "model.json"
+        self.calibration = path / "calibration.json"
         self.log = path / "log.jsonl"
         self.dropped = path / "dropped.jsonl"
         self.metrics = path / "metrics.csv"

@@ -13,18 +13,21 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from dckt_core.base.errors import DataError
+from dckt_core.base.errors import DataError, NothingKnownError
 from dckt_core.base.progress import Progress, silent
 from dckt_core.config import Config, read_config
 from dckt_core.contract.discovery import Registry, load_registry
-from dckt_core.contract.pairs import MEDIA, ROLES, Medium, Pair, PairSet, Role
+from dckt_core.contract.pairs import MEDIA, ROLES, Medium, Pair, PairSet, Role, TextItem
 from dckt_core.contract.protocols import Encoder, Item, PartContext, Represents
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.context import Context
+from dckt_core.data.coverage import cover, unknown_words
 from dckt_core.data.features import compute_features
 from dckt_core.data.inputs import Inputs, inputs_for
 from dckt_core.data.screening import images_digest, pairs_digest
 from dckt_core.data.sources import find_dataset
+from dckt_core.evaluation.calibration import FORMAT as CALIBRATION_FORMAT
+from dckt_core.evaluation.calibration import Calibration
 from dckt_core.evaluation.views import VIEW_BATCH
 from dckt_core.io.files import write_text
 from dckt_core.io.json import read_record
@@ -34,6 +37,7 @@ from dckt_core.io.tensors import (
     tensors_digest,
     weights_digest,
 )
+from dckt_core.io.text import shown
 from dckt_core.method.network import DomainNetwork
 from dckt_core.runs.given import Images, Picture, Texts, given
 from dckt_core.runs.layout import Layout
@@ -193,8 +197,18 @@ class TrainedModel:
         """
         return self._most_probable(self.image_probabilities(images))
 
-    def predict_texts(self, texts: Texts) -> list[str]:
-        """The class of each text, as for images."""
+    def predict_texts(self, texts: Texts, *, insist: bool = False) -> list[str]:
+        """The class of each text, as for images.
+
+        Args:
+            insist: answer even for a text of which the run knows no word, which is chance.
+
+        Raises:
+            NothingKnownError: the run knows no word of a text.
+        """
+        if not insist:
+            items = given("text", texts, self.encoder("text"))
+            self.refuse_unknown([item.text for item in items if isinstance(item, TextItem)])
         return self._most_probable(self.text_probabilities(texts))
 
     def image_probabilities(self, images: Images) -> Tensor:
@@ -204,6 +218,34 @@ class TrainedModel:
     def text_probabilities(self, texts: Texts) -> Tensor:
         """Probabilities [n, C] of `classes` for texts, as for images."""
         return self._batches("text", texts, self.probabilities, len(self.classes))
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """The words of a text that the run has no vector for, each once; none where its encoder goes by no words."""
+        words = self.encoder("text").words
+        return unknown_words(words, text) if words else ()
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """What the cosine of an image with a text says of their belonging together; None where validation said nothing.
+
+        Raises:
+            DataError: its file is broken.
+        """
+        file = Layout(self.run_dir).calibration
+        return (
+            read_record(file, "the calibration of a run", Calibration, format=CALIBRATION_FORMAT)
+            if (self.checkpoint == "result" and file.exists())
+            else None
+        )
+
+    def refuse_unknown(self, texts: Sequence[str]) -> None:
+        """Raises NothingKnownError for a text of which the run knows no word: any answer to it would be chance."""
+        words = self.encoder("text").words
+        for text in texts if words else ():
+            if words and not cover(words, [text]).known:
+                unknown = ", ".join(unknown_words(words, text))
+                why = f"the run knows none of its words ({unknown})" if unknown else "it has no words"
+                raise NothingKnownError(f"nothing is known of {shown(text)}: {why}; insist to be answered all the same")
 
     def _most_probable(self, rows: Tensor) -> list[str]:
         return [self.classes[column] for column in rows.argmax(dim=1).tolist()]

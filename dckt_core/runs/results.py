@@ -187,6 +187,17 @@ class Results:
         reason = lookup(self.summary, "untrained")
         return reason if isinstance(reason, str) else ""
 
+    @property
+    def calibration(self) -> str | None:
+        """How far the probabilities of hits are from the truth, in a clause; None where that was not measured."""
+        by, error, first = (lookup(self.summary, "calibration", key) for key in ("by", "error", "first"))
+        if not isinstance(error, int | float):
+            return None
+        return (
+            f"probabilities of hits, by {by}, are off by {error:.3f} on average among the first {first} of each test "
+            "query (expected calibration error)"
+        )
+
     # --- data -----------------------------------------------------------------------------------------------
 
     @property

@@ -21,6 +21,7 @@ def summarise(
     *,
     reached: Score | None,
     test: dict[str, Any],
+    calibration: dict[str, Any],
     seconds: float,
 ) -> dict[str, Any]:
     """A finished run, for `json.dumps`.
@@ -29,6 +30,8 @@ def summarise(
         outcome: what training the method's networks came to, where they were trained.
         reached: the common space's validation score, where it is more than the network after transfer.
         test: as `score_test` gives it; empty where nothing was scored.
+        calibration: what probabilities of hits were learnt `by`, and their expected `error` among the `first` hits of
+            the test split; empty where validation could not tell.
         seconds: how long it took.
     """
     config, source, target = setup.config, setup.domain("source"), setup.domain("target")
@@ -57,6 +60,7 @@ def summarise(
         "untrained": without if outcome is None else "",
         "negative_transfer": outcome is not None and outcome.harmed,
         "test": test,
+        "calibration": calibration,
         "words": {
             role: {split: one.as_json() for split, one in found.items()} for role, found in setup.coverages.items()
         },

@@ -6,23 +6,30 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from dckt_core.base.errors import ExitCode, StoppedError, StorageError
 from dckt_core.base.progress import logger
 from dckt_core.base.rng import generator_for
 from dckt_core.config import Config, read_config
 from dckt_core.contract.guards import GuardedObserver
-from dckt_core.contract.pairs import ROLES, Role
+from dckt_core.contract.pairs import ROLES, Role, Split
+from dckt_core.contract.protocols import Representation
+from dckt_core.data.contents import Contents, contents_of
 from dckt_core.data.context import Context
 from dckt_core.data.domain import Domain
 from dckt_core.engine.processes import Engine
 from dckt_core.engine.snapshot import Snapshot, SnapshotFolder
 from dckt_core.engine.stopping import Stop, stopping
+from dckt_core.evaluation.calibration import SHOWN, calibration_error, learn
+from dckt_core.evaluation.scoring import MIN_RANKED
+from dckt_core.evaluation.views import represent
 from dckt_core.io.files import write_text
 from dckt_core.io.json import write_json, write_lines
 from dckt_core.io.tensors import save_weights
@@ -41,6 +48,7 @@ from dckt_core.runs.model import check_model, save_model
 from dckt_core.runs.outcome import score_test
 from dckt_core.runs.setup import Setup
 from dckt_core.runs.summary import summarise
+from dckt_core.space.space import Space
 
 
 @dataclass(frozen=True)
@@ -238,13 +246,37 @@ class _Job:
             trained["after"] = partial(pair.__getitem__, "target")
         space, reached = setup.fit_space(pair)
         space.save(Layout(run_dir).checkpoint("space"))
+        calibration = self._calibrate(run_dir, space)
         beyond = None if trained and space.is_target_network else space
         scores: dict[str, Any] = {}
         if len(test):
             scores = score_test(trained, beyond, test, setup.device, generator_for(setup.config.seed, "bootstrap"))
         return summarise(
-            setup, outcome, space, reached=reached if beyond else None, test=scores, seconds=round(self._seconds(), 1)
+            setup,
+            outcome,
+            space,
+            reached=reached if beyond else None,
+            test=scores,
+            calibration=calibration,
+            seconds=round(self._seconds(), 1),
         )
+
+    def _calibrate(self, run_dir: Path, space: Space) -> dict[str, Any]:
+        """Learns from validation what cosines say, and measures on the test split how far that is from the truth."""
+        setup, splits = self.setup, self.setup.domain("target").splits
+
+        def look(split: Split) -> tuple[Representation, Tensor, Contents]:
+            data = splits[split]
+            return represent(space, data, setup.device), data.labels, contents_of(data.pairs)
+
+        if len(splits.get("val", ())) < MIN_RANKED:
+            return {}
+        learnt = learn(*look("val"), generator_for(setup.config.seed, "calibration"))
+        if learnt is None:
+            return {}
+        write_json(Layout(run_dir).calibration, asdict(learnt))
+        error = calibration_error(learnt, *look("test")) if len(splits["test"]) else None
+        return {"by": learnt.by, "error": error, "first": SHOWN}
 
     def _seconds(self) -> float:
         """How long this run has been at work, up to now or up to the checkpoint that a killed one goes on from."""

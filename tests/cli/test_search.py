@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from dckt_cli.main import main
+from dckt_core.base.errors import NothingKnownError
 from dckt_core.runs.model import load
 from tests.support.tolerance import SMALL, assert_same
 
@@ -79,10 +80,11 @@ def test_for_people(run: str, capsys: Capture) -> None:
     results = told(capsys, run, "--text", "green", "-k", "3")["results"]
     assert main(["search", run, "--text", "green", "-k", "3", "--quiet"]) == 0
     captured = capsys.readouterr()
-    head, *lines = captured.out.splitlines()
-    assert head.split() == ["rank", "cosine", "id", "class", "image"]
+    head, *lines = captured.out.splitlines()[-4:]
+    assert head.split() == ["rank", "cosine", "probability", "id", "class", "image"]
     assert [line.split() for line in lines] == [
-        [str(row["rank"]), f"{row['cosine']:.4f}", row["id"], row["label"], row["image"]] for row in results
+        [str(row["rank"]), f"{row['cosine']:.4f}", f"{row['probability']:.4f}", row["id"], row["label"], row["image"]]
+        for row in results
     ]
     assert captured.err == ""
 
@@ -96,8 +98,9 @@ def test_a_text_cannot_steer_the_terminal(run: str, capsys: Capture, trained: Pa
     line = ["search", run, "--image", "target/red-test-0.png", "--target", str(tmp_path), "-k", "1", "--quiet"]
     assert main(line) == 0
     out = capsys.readouterr().out
-    assert out.splitlines()[1].endswith("red [31m square and a second line")
-    assert len(out.splitlines()) == 2
+    *_, head, line = out.splitlines()
+    assert head.startswith("rank")
+    assert line.endswith("red [31m square and a second line")
 
 
 def test_the_features_that_training_left_are_found(run: str, capsys: Capture) -> None:
@@ -106,6 +109,85 @@ def test_the_features_that_training_left_are_found(run: str, capsys: Capture) ->
     err = capsys.readouterr().err
     assert err.count("read from the cache") == 3
     assert "encoding" not in err
+
+
+def test_words_that_the_run_does_not_know_are_said(run: str, capsys: Capture) -> None:
+    answer = told(capsys, run, "--text", "a red wombat and a yak", "-k", "2")
+    assert answer["unknown"] == ["wombat", "and", "yak"]
+    assert told(capsys, run, "--text", "a red square", "-k", "2")["unknown"] == []
+    assert "unknown" in told(capsys, run, "--image", "target/red-test-0.png", "-k", "2")
+    assert main(["search", run, "--text", "a red wombat", "-k", "1", "--quiet"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "the run does not know: wombat"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("xyzzy qwerty", "the run knows none of its words (xyzzy, qwerty)"),
+        ("小狗", "the run knows none of its words (小, 狗)"),
+        ("🐶 !?", "it has no words"),
+    ],
+)
+def test_a_text_of_which_nothing_is_known_is_refused(run: str, capsys: Capture, text: str, why: str) -> None:
+    capsys.readouterr()
+    line = ["search", run, "--text", text, "-k", "3", "--quiet"]
+    assert main(line) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    said = f"nothing is known of {text!r}: {why}; insist to be answered all the same (--insist)"
+    assert captured.err == f"dckt: error: {said}\n"
+    assert len(told(capsys, run, "--text", text, "-k", "3", "--insist")["results"]) == 3
+    model = load(run)
+    with pytest.raises(NothingKnownError, match="nothing is known of"):
+        model.predict_texts(["red", text])
+    assert model.predict_texts(["red", text], insist=True)[0] == model.predict_texts("red")[0]
+
+
+def test_in_a_batch_the_others_are_answered(run: str, capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "queries.txt").write_text("red\nxyzzy\ngreen\n")
+    line = ["search", run, "--batch", str(tmp_path / "queries.txt"), "-k", "2", "--quiet"]
+    capsys.readouterr()
+    assert main([*line, "--json"]) == 0
+    red, xyzzy, green = map(json.loads, capsys.readouterr().out.splitlines())
+    alone = told(capsys, run, "--text", "red", "-k", "2")["results"]
+    assert [row["id"] for row in red["results"]] == [row["id"] for row in alone]
+    assert len(green["results"]) == 2
+    assert xyzzy["results"] == [] and xyzzy["unknown"] == ["xyzzy"]
+    assert xyzzy["refused"].startswith("nothing is known of 'xyzzy': ")
+    assert "refused" not in red
+    assert main(line) == 0
+    assert "nothing is known of 'xyzzy': " in capsys.readouterr().out
+
+
+def test_hits_have_the_probability_that_validation_gave_their_cosine(run: str, capsys: Capture) -> None:
+    results = told(capsys, run, "--text", "a red square", "-k", "100")["results"]
+    calibration = load(run).calibration
+    assert calibration is not None and calibration.by == "class"
+    expected = calibration.probability(torch.tensor([row["cosine"] for row in results]), len(results))
+    assert [row["probability"] for row in results] == expected.tolist()
+    same = told(capsys, run, "--text", "a red square", "-k", "2", "--medium", "text")
+    assert all("probability" not in row for row in same["results"]), "of texts for a text nothing was learnt"
+    summary = json.loads(Path(run, "summary.json").read_text())
+    assert summary["calibration"]["by"] == "class"
+    assert 0 <= summary["calibration"]["error"] <= 1
+
+
+def test_a_threshold_leaves_out_what_is_less_probable(run: str, capsys: Capture) -> None:
+    everything = told(capsys, run, "--text", "a red square", "-k", "100")["results"]
+    middle = sorted(row["probability"] for row in everything)[len(everything) // 2]
+    some = told(capsys, run, "--text", "a red square", "-k", "100", "--threshold", str(middle))["results"]
+    assert some == [row for row in everything if row["probability"] >= middle]
+    assert main(["search", run, "--text", "red", "--threshold", "1", "--quiet"]) == 0
+    assert capsys.readouterr().out == "nothing here is likely to be what you look for\n"
+    for arguments, said in (
+        (
+            ["--medium", "text"],
+            "a threshold needs probabilities, and those of texts that look for texts are not learnt",
+        ),
+        (["--checkpoint", "before"], "runs/squares ('before') has learnt none on validation pairs"),
+    ):
+        assert main(["search", run, "--text", "red", "--threshold", "0.5", "--quiet", *arguments]) == 2
+        assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -125,6 +207,8 @@ def test_the_features_that_training_left_are_found(run: str, capsys: Capture) ->
         (["RUN", "--image", "target/pairs.jsonl"], 3, "target/pairs.jsonl"),
         (["gone", "--text", "a"], 3, "gone: no such index or run"),
         (["RUN", "--text", "a", "-k", "0"], 2, "0 is not in the range"),
+        (["RUN", "--text", "a", "--threshold", "2"], 2, "2.0 is not in the range"),
+        (["RUN", "--text", "a", "--threshold", "nan"], 2, "nan is no finite number"),
         (["RUN", "--text", "a", "--index", "exat"], 2, "unknown index 'exat': did you mean 'exact'?"),
         (["RUN", "--text", "a", "--index-opt", "x=1"], 2, "unknown option 'x' of index 'exact'"),
         (["RUN", "--text", "a", "--index-opt", "x"], 2, "--index-opt takes KEY=VALUE"),

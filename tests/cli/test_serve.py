@@ -177,8 +177,29 @@ def test_what_it_tells_of_itself(server: Server) -> None:
 
 def test_it_tells_how_many_words_of_a_question_it_knows(server: Server, home: Path) -> None:
     for text, words in (("a red wombat", {"words": 3, "known": 2}), ("...", {"words": 0, "known": 0})):
-        assert server.json("/api/search/text", {"text": text, "k": 2})[1]["words"] == words
+        assert server.json("/api/search/text", {"text": text, "k": 2, "insist": True})[1]["words"] == words
     assert "words" not in server.json("/api/search/image?k=2", (home / "target/red-test-1.png").read_bytes())[1]
+
+
+def test_a_text_of_which_nothing_is_known_is_answered_to_who_insists(server: Server) -> None:
+    status, answer = server.json("/api/search/text", {"text": "xyzzy"})
+    assert status == 422
+    assert answer["insist"] is True
+    assert answer["error"].startswith("nothing is known of 'xyzzy': the run knows none of its words (xyzzy)")
+    status, answer = server.json("/api/search/text", {"text": "xyzzy", "insist": True, "k": 3})
+    assert (status, len(answer["results"]), answer["unknown"]) == (200, 3, ["xyzzy"])
+
+
+def test_hits_have_probabilities_and_may_be_few(server: Server, home: Path) -> None:
+    rows = server.json("/api/search/text", {"text": "a red square", "k": 50})[1]["results"]
+    sure = [row["probability"] for row in rows]
+    assert sure == sorted(sure, reverse=True) and all(0 < one < 1 for one in sure)
+    least = sure[len(sure) // 2]
+    some = server.json("/api/search/text", {"text": "a red square", "k": 50, "threshold": least})[1]["results"]
+    assert [row["id"] for row in some] == [row["id"] for row in rows if row["probability"] >= least]
+    picture = (home / "target/red-test-1.png").read_bytes()
+    assert server.json("/api/search/image?threshold=1", picture)[1]["results"] == []
+    assert server.json("/api/search/image?threshold=2", picture)[0] == 422
 
 
 def test_no_answer_tells_a_path_of_the_server(server: Server, home: Path) -> None:

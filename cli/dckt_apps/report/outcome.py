@@ -154,6 +154,8 @@ def _findings(results: Results, iteration: int | None) -> Iterator[str]:
     if iteration is not None:
         yield _kept(iteration)
     yield from (f"{choice[0].upper()}{choice[1:]}." for choice in results.choices)
+    if results.calibration:
+        yield f"In search, {results.calibration}."
     left_out = results.parts_at("left out")
     if left_out:
         names = " and ".join(left_out)

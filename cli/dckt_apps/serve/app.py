@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 from dckt_apps.serve.guard import LOOPBACK, Guard
 from dckt_apps.serve.pictures import Pictures, check_pixels
-from dckt_core.base.errors import DataError, UsageError
+from dckt_core.base.errors import DataError, NothingKnownError, UsageError
 from dckt_core.contract.pairs import MEDIA, Medium
 from dckt_core.data.coverage import Coverage
 from dckt_core.io.complaint import complaint
@@ -39,6 +39,8 @@ FILES = {
 """All files that are served, with their types."""
 
 Count = Annotated[int, Query(ge=1, le=MAX_RESULTS)]
+Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Least = Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class TextQuery(BaseModel):
     text: str = Field(max_length=MAX_LETTERS)
     k: int = Field(default=12, ge=1, le=MAX_RESULTS)
     medium: Wanted = "other"
+    threshold: Threshold | None = None
+    insist: bool = False
 
 
 def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Limits | None = None) -> FastAPI:
@@ -90,13 +94,23 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
     async def refused(request: Request, error: AnyHTTPException) -> JSONResponse:
         return JSONResponse({"error": error.detail}, error.status_code)
 
-    async def answer(find: Callable[[], list[Hits]]) -> dict[str, Any]:
+    @app.exception_handler(NothingKnownError)
+    async def nothing_known(request: Request, error: NothingKnownError) -> JSONResponse:
+        return JSONResponse({"error": str(error), "insist": True}, 422)
+
+    async def answer(of: Medium, find: Callable[[], list[Hits]]) -> dict[str, Any]:
         try:
             async with one_at_a_time:
                 (hits,) = await run_in_threadpool(find)
+        except NothingKnownError:
+            raise  # told below, so that the page can offer to insist
         except (DataError, UsageError) as error:
             raise HTTPException(422, str(error)) from None
-        return {"results": _rows(hits, pictures)}
+        return {"results": _rows(hits, pictures), "unlikely": searcher.unlikely(of, hits)}
+
+    async def by_words(text: str, k: int, **how: Any) -> dict[str, Any]:
+        found = await answer("text", lambda: searcher.search_texts([text], k, **how))
+        return found | _words(searcher.covered([text])) | {"unknown": searcher.model.unknown_words(text)}
 
     @app.get("/api/about")
     async def about() -> dict[str, Any]:
@@ -108,18 +122,22 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
 
     @app.post("/api/search/text")
     async def by_text(query: TextQuery) -> dict[str, Any]:
-        found = await answer(lambda: searcher.search_texts([query.text], query.k, medium=query.medium))
-        return found | _words(searcher.covered([query.text]))
+        how = {"medium": query.medium, "threshold": query.threshold, "insist": query.insist}
+        return await by_words(query.text, query.k, **how)
 
     @app.post("/api/search/image")
-    async def by_image(request: Request, k: Count = 12, medium: Wanted = "other") -> dict[str, Any]:
-        body = await request.body()
-        return await answer(lambda: _search_upload(searcher, body, k, medium, limits.pixels))
+    async def by_image(
+        request: Request, k: Count = 12, medium: Wanted = "other", threshold: Least = None
+    ) -> dict[str, Any]:
+        body, how = await request.body(), {"medium": medium, "threshold": threshold}
+        return await answer("image", lambda: _search_upload(searcher, body, k, limits.pixels, how))
 
     @app.post("/api/search/features")
-    async def by_features(request: Request, of: Medium, k: Count = 12, medium: Wanted = "other") -> dict[str, Any]:
-        body = await request.body()
-        return await answer(lambda: _search_features(searcher, body, of, k, medium))
+    async def by_features(
+        request: Request, of: Medium, k: Count = 12, medium: Wanted = "other", threshold: Least = None
+    ) -> dict[str, Any]:
+        body, how = await request.body(), {"medium": medium, "threshold": threshold}
+        return await answer(of, lambda: _search_features(searcher, body, of, k, how))
 
     @app.get("/pictures/{number}")
     async def picture(number: int) -> Response:
@@ -142,7 +160,7 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
     return app
 
 
-def _search_features(searcher: Searcher, body: bytes, of: Medium, k: int, wanted: Wanted) -> list[Hits]:
+def _search_features(searcher: Searcher, body: bytes, of: Medium, k: int, how: Mapping[str, Any]) -> list[Hits]:
     """Searches by the only row of a file of features that came as bytes."""
     with tempfile.TemporaryDirectory(prefix="dckt-serve-") as folder:
         file = Path(folder) / "features"
@@ -151,12 +169,12 @@ def _search_features(searcher: Searcher, body: bytes, of: Medium, k: int, wanted
             table = read_features(file, medium=of)
             if len(table) != 1:
                 raise DataError(f"{len(table)} rows of features, where one is expected")
-            return searcher.search_features(table.take(slice(None)), of, k, medium=wanted)
+            return searcher.search_features(table.take(slice(None)), of, k, **how)
         except (DataError, UsageError) as error:
             raise DataError(str(error).replace(f"{file}: ", "").replace(str(folder), "")) from None
 
 
-def _search_upload(searcher: Searcher, body: bytes, k: int, medium: Wanted, pixels: int) -> list[Hits]:
+def _search_upload(searcher: Searcher, body: bytes, k: int, pixels: int, how: Mapping[str, Any]) -> list[Hits]:
     """Searches by a picture that came as bytes; its file is gone afterwards, and no error tells where it was."""
     if not body:
         raise DataError("no picture was sent")
@@ -165,7 +183,7 @@ def _search_upload(searcher: Searcher, body: bytes, k: int, medium: Wanted, pixe
         file.write_bytes(body)
         try:
             check_pixels(file, pixels)
-            return searcher.search_images([file], k, medium=medium)
+            return searcher.search_images([file], k, **how)
         except DataError as error:
             raise DataError(str(error).replace(f"{file}: ", "").replace(str(folder), "")) from None
 
@@ -181,6 +199,8 @@ def _rows(hits: Sequence[Hit], pictures: Pictures) -> list[dict[str, Any]]:
     for rank, hit in enumerate(hits, start=1):
         known = {key: hit.item[key] for key in ("id", "label", "split", "text") if key in hit.item}
         row: dict[str, Any] = {"rank": rank, "cosine": hit.cosine, **known}
+        if hit.probability is not None:
+            row["probability"] = hit.probability
         number = pictures.number(hit)
         if number is not None:
             row["picture"] = f"/pictures/{number}"

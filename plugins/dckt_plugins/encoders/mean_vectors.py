@@ -77,5 +77,5 @@ def build(options: MeanVectorsOptions, context: EncoderContext) -> Encoder:
         dim=vectors.shape[1],
         fingerprint=f"mean-vectors/{READING}/{options.max_words}/{options.normalize}/{state['digest']}",
         state=state,
-        words=lambda text: [bool(vocabulary.numbers(word)) for word in vocabulary.words(text)],
+        words=lambda text: [(word, bool(vocabulary.numbers(word))) for word in vocabulary.words(text)],
     )

@@ -97,7 +97,7 @@ def build(options: WordCNNOptions, context: EncoderContext) -> Encoder:
         fingerprint=f"wordcnn/{READING}/{options.windows}/{options.max_words}/{state['digest']}",
         trainable=options.trainable,
         state=state,
-        words=lambda text: [vocabulary.knows(word) for word in vocabulary.words(text)],
+        words=lambda text: [(word, vocabulary.knows(word)) for word in vocabulary.words(text)],
     )
 
 

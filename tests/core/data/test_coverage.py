@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import pytest
 
-from dckt_core.data.coverage import ADVICE, Coverage, cover, tell
+from dckt_core.data.coverage import ADVICE, Coverage, cover, tell, unknown_words
 
 
 def test_words_are_counted_as_often_as_they_occur() -> None:
-    found = cover(lambda text: [word != "wombat" for word in text.split()], ["a dog a dog", "", "wombat dog"])
+    found = cover(lambda text: [(word, word != "wombat") for word in text.split()], ["a dog a dog", "", "wombat dog"])
     assert found == Coverage(words=6, known=5)
     assert found.share == 5 / 6
     assert found.as_json() == {"words": 6, "known": 5}
     assert cover(lambda text: [], ["a"]).share == 1
+
+
+def test_unknown_words_are_named_once_each_in_order() -> None:
+    text = "yak dog wombat yak"
+    assert unknown_words(lambda text: [(word, word == "dog") for word in text.split()], text) == ("yak", "wombat")
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_the_header_says_what_made_the_rows_and_of_what(tmp_path: Path) -> None:
 def test_how_many_words_have_vectors_is_told_and_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="dckt")
     by = extractor()
-    encoder = replace(by.encoder, words=lambda text: [word == "number" for word in text.split()])
+    encoder = replace(by.encoder, words=lambda text: [(word, word == "number") for word in text.split()])
     done = extract(replace(by, encoder=encoder), listing(*TEXTS), tmp_path, **SIZES)
     assert done.header.words == open_extraction(tmp_path).header.words == Coverage(92, 23)
     assert done.header.provenance()["words"] == {"words": 92, "known": 23}

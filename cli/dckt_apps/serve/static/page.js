@@ -15,23 +15,34 @@ async function ask(address, request) {
     const response = await fetch(address, request);
     const answer = await response.json().catch(() => ({}));
     if (question !== newest) return;
+    if (answer.insist && question === newest) return offerAnyway(answer.error);
     if (!response.ok) throw new Error(answer.error || `the server answered with ${response.status}`);
-    show(answer.results, answer.words);
+    show(answer);
   } catch (error) {
     if (question === newest) fail(error instanceof TypeError ? "The server cannot be reached." : error.message);
   }
 }
 
+function offerAnyway(reason) {
+  fail(reason);
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Search anyway";
+  button.addEventListener("click", () => lastQuestion(true));
+  at("status").append(" ", button);
+}
+
 function fail(reason) {
   at("results").replaceChildren();
   at("status").className = "fault";
-  at("status").textContent = `Not found out: ${reason}`;
+  at("status").textContent = `Not found: ${reason}`;
 }
 
-function show(results, words) {
-  const count = results.length === 1 ? "1 result" : `${results.length} results, the nearest first`;
-  const unknown = words && words.known < words.words;
-  at("status").textContent = unknown ? `${count}; the run knows ${words.known} of these ${words.words} words` : count;
+function show({ results, unknown, unlikely }) {
+  const said = [results.length === 1 ? "1 result" : `${results.length} results, the nearest first`];
+  if (unlikely) said[0] = `Nothing here is likely to be what you look for; ${said[0]}`;
+  if (unknown?.length) said.push(`not known: ${unknown.join(", ")}`);
+  at("status").textContent = said.join("; ");
   const list = at("results");
   list.className = results.some((row) => row.picture) ? "" : "texts";
   list.replaceChildren(...results.map(item));
@@ -47,8 +58,14 @@ function item(row) {
   }
   if (row.text !== undefined) entry.append(paragraph("text", row.text));
   if (row.label !== undefined) entry.append(paragraph("label", row.label));
-  entry.append(paragraph("place", `${row.rank}. Cosine ${row.cosine.toFixed(3)}`), paragraph("place", row.id));
+  const sure = row.probability === undefined ? "" : `, ${percent(row.probability)} likely`;
+  entry.append(paragraph("place", `${row.rank}. Cosine ${row.cosine.toFixed(3)}${sure}`), paragraph("place", row.id));
   return entry;
+}
+
+function percent(share) {
+  if (share < 0.01) return "less than 1 %";
+  return share > 0.99 ? "more than 99 %" : `${Math.round(100 * share)} %`;
 }
 
 function paragraph(kind, text) {
@@ -70,10 +87,10 @@ function present(picture) {
 
 const medium = () => document.querySelector("[name=medium]:checked")?.value ?? "other";
 
-function byText(text) {
-  lastQuestion = () => byText(text);
+function byText(text, insist = false) {
+  lastQuestion = (anyway = insist) => byText(text, anyway);
   present(null);
-  const body = JSON.stringify({ text, k: RESULTS, medium: medium() });
+  const body = JSON.stringify({ text, k: RESULTS, medium: medium(), insist });
   ask("/api/search/text", { method: "POST", headers: { "Content-Type": "application/json" }, body });
 }
 
