@@ -357,7 +357,7 @@ def preset_names() -> list[str]:
 def read_preset(name: str) -> dict[str, Any]:
     """A preset's values; `extends` names the one that it changes."""
     if name not in preset_names():
-        raise UsageError(f"unknown preset '{name}': {did_you_mean(name, preset_names())}")
+        raise UsageError(f"unknown preset '{name}'{did_you_mean(name, preset_names())}")
     values = parse_toml((resources.files("dckt_core") / "presets" / f"{name}.toml").read_text("utf-8"))
     parent = values.pop("extends", None)
     return merge(read_preset(parent), values) if parent else values
@@ -427,7 +427,7 @@ def validate(values: Mapping[str, Any]) -> Config:
             raise UsageError(found.text) from None
         if found.kind == "unknown":
             *tables, word = found.key.split(".")
-            raise UsageError(f"unknown configuration key '{found.key}': {_suggest(tables, word)}") from None
+            raise UsageError(f"unknown configuration key '{found.key}'{_suggest(tables, word)}") from None
         if found.kind == "missing":
             raise UsageError(f"configuration key '{found.key}' is missing") from None
         raise UsageError(f"configuration key '{found.key}' = {found.value}: {found.text}") from None

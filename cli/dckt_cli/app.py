@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -30,7 +31,18 @@ class App:
         """All plugins; found at the first use, warnings about broken ones with it."""
         from dckt_core.contract.discovery import load_registry
 
-        return load_registry(plugins=self.plugins)
+        registry = load_registry(plugins=self.plugins)
+        for failure in registry.failures if self.debug else ():
+            if failure.cause is not None:
+                traceback.print_exception(failure.cause)
+        return registry
+
+    def without_repeats(self, text: str) -> str:
+        """An error, with no more of a plugin that was left out than its name, where a warning told the rest."""
+        registry = self.__dict__.get("registry")
+        for failure in registry.failures if registry else ():
+            text = text.replace(str(failure), f"{failure.subject} is left out, as said above")
+        return text
 
     def context(self, progress: Progress = silent) -> Context:
         """What a run is set up with: plugins, the user's cache folder, and whom to tell how far it is."""

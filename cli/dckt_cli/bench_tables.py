@@ -21,7 +21,7 @@ def chosen(text: str | None, known: Iterable[str], what: str) -> list[str]:
     names = [name.strip() for name in text.split(",")] if text else []
     for name in names:
         if name not in known:
-            raise click.BadParameter(f"no {what} '{name}': {did_you_mean(name, known)}")
+            raise click.BadParameter(f"no {what} '{name}'{did_you_mean(name, known)}")
     return names
 
 

@@ -26,16 +26,17 @@ PLAIN_LINE_SECONDS = 10.0
 
 
 @contextmanager
-def watching(*, quiet: bool = False) -> Iterator[Progress]:
-    """Shows log lines and progress while the block runs; `quiet` shows warnings alone."""
+def watching(*, quiet: bool = False, verbose: bool = False) -> Iterator[Progress]:
+    """Shows log lines and progress while the block runs; `quiet` shows warnings alone, `verbose` details, too."""
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     handler = _AboveBars(console) if console.is_terminal else logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine())
-    handler.setLevel(logging.WARNING if quiet else logging.INFO)
+    level = logging.DEBUG if verbose else logging.INFO
+    handler.setLevel(logging.WARNING if quiet else level)
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(level)
     try:
         if quiet:
             yield silent

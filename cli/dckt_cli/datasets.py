@@ -46,7 +46,7 @@ def list_datasets(ctx: click.Context, /, as_json: bool) -> None:
 @click.option("--layout-opt", metavar="KEY=VALUE", multiple=True, help="An option of the layout.")
 @click.option("--no-pictures", is_flag=True, help="Features come from files: no picture need be there.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@options.quiet("the findings")
 @click.pass_context
 def check(ctx: click.Context, /, path: Path, layout: str, layout_opt: tuple[str, ...], **flags: bool) -> None:
     """Read the data set at PATH and decode every image; say how much it has, and what that allows.
@@ -73,7 +73,7 @@ def check(ctx: click.Context, /, path: Path, layout: str, layout_opt: tuple[str,
             pair_set: PairSet = registered.spec.load(path, options, context)
         return pair_set
 
-    with watching(quiet=flags["quiet"]) as progress:
+    with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
         inspection = inspect_dataset(load, path, progress, pictures=pictures)
     if flags["as_json"]:
         click.echo(json.dumps(_as_json(path, registered.name, inspection), ensure_ascii=False, indent=2))

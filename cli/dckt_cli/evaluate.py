@@ -77,7 +77,7 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
     from dckt_core.runs.evaluate import evaluate as evaluate_run
     from dckt_core.runs.model import load_run
 
-    with watching(quiet=flags["quiet"]) as progress:
+    with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
         model = load_run(
             run,
             ctx.obj.context(progress),

@@ -45,7 +45,7 @@ def experiment(ctx: click.Context, /, **flags: Any) -> int:
     changes = assignments_layer(split_assignments(flags["assignments"], option="--set").items())
     plan = read_plan(flags["file"], changes)
     folder = flags["out"] or Path("experiments", plan.name)
-    with watching(quiet=flags["quiet"]) as progress:
+    with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
         if flags["dry_run"]:
             now = standing(plan, ctx.obj.registry, folder)
         else:

@@ -68,7 +68,7 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
     device = str(find_device(flags["device"]))
     said = split_assignments(flags["encoder_opt"], option="--encoder-opt")
     how = {name: flags[name] for name in ("medium", "seed", "shard_size", "batch", "on_error", "max_bad_fraction")}
-    with watching(quiet=flags["quiet"]) as progress:
+    with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
         context = ctx.obj.context(progress)
         if run is not None:
             how["by"] = load_run(run, context, checkpoint=flags["checkpoint"], device=device)

@@ -52,7 +52,7 @@ def gap(ctx: click.Context, /, run: Path, **flags: Any) -> None:
     from dckt_kernels import permutation_test
 
     found: list[tuple[LayerRows, TwoSampleTest]] = []
-    with watching(quiet=flags["quiet"]) as progress:
+    with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
         layers = layer_rows(
             run,
             ctx.obj.context(progress),

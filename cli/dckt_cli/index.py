@@ -63,7 +63,7 @@ def index(ctx: click.Context, /, place: Path, **flags: Any) -> None:
     changes = is_index(place)
     _check_flags(ctx, place, flags, changes=changes)
     encoding = Encoding(flags["batch"], flags["on_error"], flags["max_bad_fraction"])
-    with watching(quiet=flags["quiet"]) as progress:
+    with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
         act = _change if changes else _build
         told = act(ctx.obj.context(progress), place, flags, encoding)
     out = place if changes else flags["out"]

@@ -31,6 +31,9 @@ COMMANDS = {
     "datasets": ("dckt_cli.datasets:datasets", "List data sets, and check one on disk."),
     "plugins": ("dckt_cli.plugins:plugins", "List plugins, show their options, and check them."),
     "new-plugin": ("dckt_cli.new_plugin:new_plugin", "Write a new plugin that works as it is, to be changed."),
+    "doctor": ("dckt_cli.doctor:doctor", "Say what dckt runs on here, and what is wrong."),
+    "cache": ("dckt_cli.cache:cache", "List what the cache holds, or clear it."),
+    "completion": ("dckt_cli.completion:completion", "Make a shell complete what is typed."),
     "bench-mmd": ("dckt_cli.bench_mmd:bench_mmd", "Measure the MMD kernels against their peers."),
     "bench-ot": ("dckt_cli.bench_ot:bench_ot", "Measure entropic optimal transport against its peers."),
 }
@@ -55,7 +58,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise click.UsageError(f"no command '{args[0]}': {did_you_mean(args[0], COMMANDS)}", ctx)
+            raise click.UsageError(f"no command '{args[0]}'{did_you_mean(args[0], COMMANDS)}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -98,7 +101,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except DcktError as error:
         if app.debug:
             traceback.print_exc()
-        _say(f"error: {error}")
+        _say(f"error: {app.without_repeats(str(error))}")
         return error.exit_code
     except Exception as error:
         if app.debug:

@@ -49,7 +49,7 @@ NAME = re.compile(r"[a-z]([a-z0-9._-]*[a-z0-9])?")
     type=options.Place(),
     default=Path(),
     show_default=True,
-    help="Where the folder NAME is made.",
+    help="Where the folder NAME is made; made itself where it is missing.",
 )
 @click.pass_obj
 def new_plugin(app: App, /, *, name: str, kind: str, path: Path) -> None:
@@ -110,6 +110,7 @@ def write(name: str, module: str, kind: str, parent: Path) -> Path:
     if folder.exists() or folder.is_symlink():
         raise UsageError(f"{folder} exists already")
     try:
+        parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(dir=parent, prefix=f".{name}."))
         try:
             for file, text in files(name, module, kind).items():

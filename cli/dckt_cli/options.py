@@ -38,7 +38,10 @@ def device(command: CommandT) -> CommandT:
 
 
 def quiet(what: str = "the outcome") -> Flag[Any]:
-    return click.option("--quiet", is_flag=True, help=f"Warnings and {what} alone.")
+    """`--quiet`, and its opposite."""
+    less = click.option("--quiet", is_flag=True, help=f"Warnings and {what} alone.")
+    more = click.option("-v", "--verbose", is_flag=True, help="Details, too, such as which files were read.")
+    return lambda command: less(more(command))
 
 
 def as_json(what: str = "The outcome") -> Flag[Any]:

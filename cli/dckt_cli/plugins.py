@@ -61,7 +61,7 @@ def show(app: App, /, *, name: str, as_json: bool) -> None:
     entries = [entry for entry in every(app.registry) if name in (entry.spec.name, entry.qualified_name)]
     if not entries:
         known = sorted({entry.spec.name for entry in every(app.registry)})
-        raise UsageError(f"unknown plugin '{name}': {did_you_mean(name, known)}")
+        raise UsageError(f"unknown plugin '{name}'{did_you_mean(name, known)}")
     described = []
     for entry in entries:
         with blame(entry):

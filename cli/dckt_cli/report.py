@@ -38,7 +38,7 @@ def report(ctx: click.Context, /, run: Path, output: Path | None, **flags: Any) 
     from dckt_cli.console import watching
     from dckt_core.base.device import find_device
 
-    with watching(quiet=flags["quiet"]) as progress:
+    with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
         file = write_report(
             run,
             output,

@@ -96,7 +96,7 @@ def search(ctx: click.Context, /, place: Path, **flags: Any) -> None:
             raise DataError(f"{query.image}: no such file")
     of_index = is_index(place)
     _check_flags(ctx, place, of_index=of_index)
-    with watching(quiet=flags["quiet"]) as progress:
+    with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
         if of_index:
             searcher = _of_index(ctx.obj.context(progress), place, flags)
         else:

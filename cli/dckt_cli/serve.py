@@ -72,7 +72,7 @@ def serve(ctx: click.Context, /, place: Path, **flags: Any) -> None:
                 f"--{name} goes with {'a run' if of_index else 'an index'}, and {place} is none", ctx
             )
     listening = _listen(flags["host"], flags["port"])
-    with listening, watching(quiet=flags["quiet"]) as progress:
+    with listening, watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
         searcher = _searcher(ctx.obj.context(progress), place, flags, of_index=of_index)
         coverage = searcher.covered_gallery()
         if coverage is not None:

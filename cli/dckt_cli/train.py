@@ -64,10 +64,10 @@ def train(ctx: click.Context, /, **flags: Any) -> None:
 
     if flags["run"] is not None:
         refuse_beside_resume(ctx)
-        with watching(quiet=flags["quiet"]) as progress:
+        with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
             result = resume(flags["run"], context=ctx.obj.context(progress))
         return show(result, as_json=flags["as_json"])
-    with watching(quiet=flags["quiet"]) as progress:
+    with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
         context = ctx.obj.context(progress)
         config = resolve_config(
             context.registry, preset=flags["preset"], file=flags["file"], environ=os.environ, flags=flags_layer(flags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 from enum import IntEnum
 from pathlib import Path
@@ -88,21 +89,45 @@ class PluginError(DcktError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The tail of an error about an unknown word: the nearest known one, then all of them.
+    """The tail of an error about an unknown word: the nearest known one, where one is near, then all of them.
 
-    >>> did_you_mean("lyer", ["layer", "weights"])
-    "did you mean 'layer'? (known: layer, weights)"
+    >>> "no 'lyer'" + did_you_mean("lyer", ["layer", "weights"])
+    "no 'lyer': did you mean 'layer'? (known: layer, weights)"
+    >>> "no 'url'" + did_you_mean("url", ["layer", "weights"])
+    "no 'url' (known: layer, weights)"
     """
     names = sorted(known)
     listing = f"(known: {', '.join(names)})" if names else "(none are known)"
     close = difflib.get_close_matches(word, names, n=1)
-    return f"did you mean '{close[0]}'? {listing}" if close else listing
+    return f": did you mean '{close[0]}'? {listing}" if close else f" {listing}"
 
 
 def describe(error: BaseException) -> str:
     """An exception in one line: `ValueError: what it says`."""
     text = one_line(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def place_of(error: BaseException) -> str:
+    """Where a plugin's error was raised, as a tail of a line about it; empty where nobody knows.
+
+    The file that dckt called into, at the innermost line of its folder: what that calls in turn is seldom to blame.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        return _debug(f"{error.filename}:{error.lineno}")
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if not _is_ours(one.filename)]
+    folders = [Path(one.filename).parent for one in frames]
+    own = [one for one, folder in zip(frames, folders, strict=True) if folder == folders[0]]
+    return _debug(f"{own[-1].filename}:{own[-1].lineno}") if own else ""
+
+
+def _is_ours(file: str) -> bool:
+    """Whether a frame is between dckt and the plugin: the core, pluggy or Python's import machinery."""
+    return file.startswith("<frozen") or any(part in Path(file).parts for part in ("dckt_core", "pluggy", "importlib"))
+
+
+def _debug(place: str) -> str:
+    return f" ({place}; dckt --debug shows the traceback)"
 
 
 def one_line(text: str) -> str:

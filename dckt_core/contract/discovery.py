@@ -23,7 +23,7 @@ from typing import Any, get_args
 
 import pluggy
 
-from dckt_core.base.errors import PluginError, describe, did_you_mean, one_line
+from dckt_core.base.errors import PluginError, describe, did_you_mean, one_line, place_of
 from dckt_core.base.progress import logger
 from dckt_core.contract import hookspecs
 from dckt_core.contract.registry import BUILTIN_DISTRIBUTION, Failure, Registered, Registry, blame, canonical
@@ -91,7 +91,7 @@ def discover(*, plugins: bool = True, environ: Mapping[str, str] = os.environ) -
             with contextlib.redirect_stdout(sys.stderr):
                 specs = _load(found, trace=trace)
         except _UnfitError as error:
-            failures.append(found.failure(str(error)))
+            failures.append(found.failure(str(error), cause=error.__cause__))
             continue
         for spec in specs:
             key = (spec.kind, str(spec.name), canonical(found.distribution))
@@ -128,7 +128,7 @@ class _Found:
     def builtin(self) -> bool:
         return canonical(self.distribution) == BUILTIN_DISTRIBUTION
 
-    def failure(self, reason: str, spec: Spec[Any] | None = None) -> Failure:
+    def failure(self, reason: str, spec: Spec[Any] | None = None, cause: BaseException | None = None) -> Failure:
         return Failure(
             distribution=self.distribution,
             version=self.version,
@@ -136,6 +136,7 @@ class _Found:
             reason=reason,
             name=str(spec.name) if spec else self.name,
             kind=spec.kind if spec else None,
+            cause=cause,
         )
 
 
@@ -147,7 +148,7 @@ def _chosen(plugins: bool, environ: Mapping[str, str], failures: list[Failure]) 
     wanted = {canonical(name.strip()) for name in environ["DCKT_LOAD_PLUGINS"].split(",") if name.strip()}
     strangers = {canonical(one.distribution) for one in found if not one.builtin}
     for name in sorted(wanted - strangers - {BUILTIN_DISTRIBUTION}):
-        reason = f"DCKT_LOAD_PLUGINS names it, and it has no plugins here: {did_you_mean(name, strangers)}"
+        reason = f"DCKT_LOAD_PLUGINS names it, and it has no plugins here{did_you_mean(name, strangers)}"
         failures.append(Failure(distribution=name, version="(any version)", entry_point="*", reason=reason, name="*"))
     return [one for one in found if one.builtin or canonical(one.distribution) in wanted]
 
@@ -187,7 +188,7 @@ def _load(found: _Found, *, trace: bool) -> list[Spec[Any]]:
         with _timed(found, "import", trace):
             plugin = found.entry_point.load()
     except (Exception, SystemExit) as error:
-        raise _UnfitError(f"its import raised {describe(error)}") from error
+        raise _UnfitError(f"its import raised {describe(error)}{place_of(error)}") from error
     try:
         manager.register(plugin, found.name)
     except pluggy.PluginValidationError as error:
@@ -199,7 +200,7 @@ def _load(found: _Found, *, trace: bool) -> list[Spec[Any]]:
     implemented = {hook.name for hook in hooks}
     for hook in hooks:
         if not hook.has_spec():
-            raise _UnfitError(f"there is no hook '{hook.name}': {did_you_mean(hook.name, HOOKS)}")
+            raise _UnfitError(f"there is no hook '{hook.name}'{did_you_mean(hook.name, HOOKS)}")
     for name in HOOKS:
         if name not in implemented and inspect.isroutine(getattr(plugin, name, None)):
             raise _UnfitError(f"{name} is not marked @hookimpl")
@@ -216,7 +217,7 @@ def _call(hook: pluggy.HookCaller, found: _Found, *, trace: bool) -> list[Spec[A
             answers = hook()  # pluggy drops None, and a wrapper answers nothing
             specs = list(answers[0]) if len(answers) == 1 else None
     except (Exception, SystemExit) as error:
-        raise _UnfitError(f"{hook.name} raised {describe(error)}") from error
+        raise _UnfitError(f"{hook.name} raised {describe(error)}{place_of(error)}") from error
     if specs is None:
         raise _UnfitError(f"{hook.name} must return a list of {wanted.__name__}, and returned nothing")
     for spec in specs:

@@ -66,7 +66,7 @@ def parse_options(spec: Spec[OptionsT], values: Mapping[str, Any], *, where: str
     hints, defaults = _hints(spec), _defaults(spec)
     for name in values:
         if name not in defaults:
-            raise UsageError(f"unknown option '{name}' of {where}: {did_you_mean(name, defaults)}")
+            raise UsageError(f"unknown option '{name}' of {where}{did_you_mean(name, defaults)}")
     parsed = {}
     for name, default in defaults.items():
         value = values.get(name, default)

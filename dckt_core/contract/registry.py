@@ -6,13 +6,16 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from dckt_core.base.errors import DcktError, PluginError, UsageError, describe, did_you_mean, one_line
+from dckt_core.base.errors import DcktError, PluginError, UsageError, describe, did_you_mean, one_line, place_of
 from dckt_core.contract.pairs import Medium
 
 BUILTIN_DISTRIBUTION = "dckt"
+
+TITLES = {"dataset": "layout"}
+"""What users call the names of a kind, where they call them otherwise."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Failure:
     Attributes:
         name: of the spec where it is known, else of the entry point.
         kind: of the spec, or None where all of the entry point is left out.
+        cause: what it raised.
     """
 
     distribution: str
@@ -68,10 +72,16 @@ class Failure:
     reason: str
     name: str
     kind: str | None = None
+    cause: BaseException | None = field(default=None, compare=False)
+
+    @property
+    def subject(self) -> str:
+        """What is left out."""
+        what = f"{self.kind} '{self.name}'" if self.kind else f"plugin '{self.entry_point}'"
+        return one_line(f"{what} of {self.distribution} {self.version}")
 
     def __str__(self) -> str:
-        what = f"{self.kind} '{self.name}'" if self.kind else f"plugin '{self.entry_point}'"
-        return one_line(f"{what} of {self.distribution} {self.version} is left out: {self.reason}")
+        return f"{self.subject} is left out: {one_line(self.reason)}"
 
 
 class Registry:
@@ -138,9 +148,9 @@ class Registry:
                 return PluginError(str(failure))
         for failure in theirs:
             if colon and failure.kind is None:  # nobody knows what else it would have offered
-                return PluginError(f"unknown {kind} '{name}': {failure}")
+                return PluginError(f"unknown {TITLES.get(kind, kind)} '{name}': {failure}")
         known = [entry.spec.name for entry in self.all(kind)] + [entry.name for entry in self.clashing(kind)]
-        return UsageError(f"unknown {kind} '{name}': {did_you_mean(name, known)}")
+        return UsageError(f"unknown {TITLES.get(kind, kind)} '{name}'{did_you_mean(name, known)}")
 
     def all(self, kind: str) -> list[Registered]:
         """The plugins of a kind that their bare name finds, built-ins first."""
@@ -182,7 +192,7 @@ def blame(plugin: Registered) -> Iterator[None]:
     except DcktError:
         raise
     except (Exception, SystemExit) as error:
-        raise _BlamedError(f"{plugin} raised {describe(error)}") from error
+        raise _BlamedError(f"{plugin} raised {describe(error)}{place_of(error)}") from error
 
 
 def canonical(distribution: str) -> str:

@@ -87,7 +87,7 @@ class NamedFunction:
         function = getattr(module, name, None)
         if not callable(function):
             own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module_name]
-            raise PluginError(f"'{self.name}' names nothing that can be called: {did_you_mean(name, own)}")
+            raise PluginError(f"'{self.name}' names nothing that can be called{did_you_mean(name, own)}")
         return function  # type: ignore[no-any-return]
 
 

@@ -45,7 +45,7 @@ def read_names(folder: Path, pairs: Sequence[Pair]) -> tuple[Names, list[str]]:
         try:
             check_line(label, "label")
             if complete and label not in shown_ones:
-                raise ValueError(f"no training item is labelled so: {did_you_mean(label, shown_ones)}")
+                raise ValueError(f"no training item is labelled so{did_you_mean(label, shown_ones)}")
             names[label] = _names(value)
         except ValueError as error:
             problems.append(f"class {shown(label)}: {error}")

@@ -78,7 +78,8 @@ def encode_items(
                 fault = f"; the cache {cache_dir} cannot be written: {error.strerror or error}"
             kept = stop
     there = sum(digest in found for digest in digests)
-    _tell(log, _counted(items), there, len(items) - there, str(cache.folder), fault)
+    _tell(log, _counted(items), there, len(items) - there, fault)
+    logger.debug("they lie in %s", cache.folder)
     return rows[[place[digest] for digest in digests]] if len(place) < len(items) else rows
 
 
@@ -131,11 +132,11 @@ def check_items(encoder: Encoder, items: Sequence[Item]) -> None:
         raise PluginError(f"{encoder}: check raised {describe(error)}") from error
 
 
-def _tell(log: Callable[[str], None], what: str, there: int, computed: int, folder: str, fault: str) -> None:
+def _tell(log: Callable[[str], None], what: str, there: int, computed: int, fault: str) -> None:
     """How many of the items were in the cache, and how many are now."""
-    done = "computed" if fault else f"computed and put into the cache ({folder})"
+    done = "computed" if fault else "computed and put into the cache"
     if not computed:
-        log(f"features of {what} read from the cache ({folder})")
+        log(f"features of {what} read from the cache")
     elif not there:
         log(f"features of {what} {done}{fault}")
     else:

@@ -204,7 +204,7 @@ def check_fields(entry: dict[str, Any], medium: Medium | None = None) -> None:
     """
     for key in entry:
         if key not in FIELDS:
-            raise ValueError(f"unknown field {shown(key)}: {did_you_mean(key, FIELDS)}")
+            raise ValueError(f"unknown field {shown(key)}{did_you_mean(key, FIELDS)}")
     missing = [name for name in MEDIA if name not in entry]
     if len(missing) == len(MEDIA):
         raise ValueError("fields 'image' and 'text' are missing" if medium is None else f"field '{medium}' is missing")

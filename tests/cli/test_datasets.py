@@ -143,7 +143,7 @@ def test_slips_in_the_names_are_problems(folder: Path, capsys: pytest.CaptureFix
     [
         (["gone"], 3, "gone: no such file or folder"),
         (["."], 3, "no known layout"),
-        (["set", "--layout", "jsnol"], 2, "unknown dataset 'jsnol': did you mean 'jsonl'?"),
+        (["set", "--layout", "jsnol"], 2, "unknown layout 'jsnol': did you mean 'jsonl'?"),
         (["set", "--layout", "sample-source"], 2, "takes no path"),
         (["set", "--layout-opt", "size=3"], 2, "unknown option 'size' of layout 'jsonl'"),
         (["set", "--layout-opt", "size"], 2, "--layout-opt takes KEY=VALUE, not 'size'"),

@@ -98,8 +98,14 @@ def test_a_name_of_another_kind_is_free(home: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["new-plugin", "my-thing", "--kind", "index", "--path", "nowhere"]) == 2
-    assert capsys.readouterr().err == "dckt: error: nowhere/my-thing cannot be made: No such file or directory\n"
+    (home / "file").write_text("mine")
+    assert main(["new-plugin", "my-thing", "--kind", "index", "--path", "file/inside"]) == 2
+    assert capsys.readouterr().err == "dckt: error: file/inside/my-thing cannot be made: Not a directory\n"
+
+
+def test_a_missing_folder_is_made(home: Path) -> None:
+    assert main(["new-plugin", "my-thing", "--kind", "index", "--path", "not/there"]) == 0
+    assert names(home / "not" / "there") == ["my-thing"]
 
 
 def test_nothing_is_left_of_what_could_not_be_finished(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,6 +135,18 @@ def test_a_broken_plugin_costs_one_warning_and_nothing_else(distribution: str, d
     assert BROKEN[distribution] in warning
 
 
+@pytest.mark.parametrize(
+    ("distribution", "file"), [("dckt-broken-import", "dckt_broken_import"), ("dckt-raising-hook", "dckt_raising_hook")]
+)
+def test_what_raised_is_named_by_file_and_line(distribution: str, file: str, dckt: Dckt) -> None:
+    done = dckt("plugins", load=[distribution])
+    assert re.search(rf"{file}\S*\.py:\d+; dckt --debug shows the traceback\)$", done.stderr, re.MULTILINE)
+    assert "Traceback" not in done.stderr
+    done = dckt("--debug", "plugins", load=[distribution])
+    assert done.returncode == 0
+    assert re.search(rf'File "\S*{file}\S*\.py", line \d+', done.stderr)
+
+
 def test_strict_turns_the_warning_into_an_error(dckt: Dckt) -> None:
     done = dckt("plugins", load=["dckt-raising-hook"], DCKT_STRICT_PLUGINS="1")
     assert (done.returncode, done.stdout) == (1, "")
@@ -163,10 +175,18 @@ def test_trace_names_every_call(dckt: Dckt) -> None:
     [
         (["--discrepancy", "twin"], 2, "discrepancy 'twin' is offered by more than one distribution: say 'dckt-twin-a"),
         (["--discrepancy", "mean-distanse"], 2, "unknown discrepancy 'mean-distanse': did you mean 'mean-distance'?"),
-        (["--discrepancy", "of-tomorrow"], 1, "discrepancy 'of-tomorrow' of dckt-other-contract 1.0 is left out: "),
+        (
+            ["--discrepancy", "of-tomorrow"],
+            1,
+            "discrepancy 'of-tomorrow' of dckt-other-contract 1.0 is left out, as said above",
+        ),
         (["--discrepancy", "bad-default"], 1, "discrepancy 'bad-default' of dckt-bad-options 1.0: its default of "),
         (["--discrepancy", "bad-hint"], 1, "discrepancy 'bad-hint' of dckt-bad-options 1.0: the type hints of its "),
-        (["--discrepancy", "no-default"], 1, "discrepancy 'no-default' of dckt-bad-options 1.0 is left out: "),
+        (
+            ["--discrepancy", "no-default"],
+            1,
+            "discrepancy 'no-default' of dckt-bad-options 1.0 is left out, as said above",
+        ),
         (["--encoder", "thumbnail", "--encoder-opt", "sid=4"], 2, "unknown option 'sid' of encoder 'thumbnail': did "),
         (["--encoder", "thumbnail", "--encoder-opt", "side=1"], 2, "option 'side' of encoder 'thumbnail': expected "),
         (["--encoder", "thumbnail", "--encoder-opt", "side"], 2, "--encoder-opt takes KEY=VALUE, not 'side'"),

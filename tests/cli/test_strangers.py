@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -157,7 +158,8 @@ def test_a_misbehaving_part_ends_the_run_with_its_name(
     assert main([*arguments(data), *ALONE, "--part", name, "--name", "bad"]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.splitlines()[-1] == f"dckt: error: part '{name}' of dckt-misbehaving 1.0{said}"
+    found = re.sub(r" \(\S+\.py:\d+; dckt --debug shows the traceback\)$", "", captured.err.splitlines()[-1])
+    assert found == f"dckt: error: part '{name}' of dckt-misbehaving 1.0{said}"
     assert not (home / "runs" / "bad").exists(), "a failed run blocks the next of its name"
 
 
@@ -203,7 +205,7 @@ def test_a_misbehaving_plugin_ends_the_run_with_its_name(
         ("discrepancy", "dckt-nonsense-hook"),
     ],
 )
-def test_training_with_what_is_left_out_repeats_the_reason(
+def test_training_with_what_is_left_out_says_why_once(
     role: str,
     distribution: str,
     data: Path,
@@ -213,9 +215,11 @@ def test_training_with_what_is_left_out_repeats_the_reason(
 ) -> None:
     monkeypatch.setenv("DCKT_LOAD_PLUGINS", f"{distribution},dckt-stranger")
     assert main([*arguments(data, **{role: f"{distribution}:anything"}), "--name", "bad"]) == 1
-    last = capsys.readouterr().err.splitlines()[-1]
+    err = capsys.readouterr().err
+    last = err.splitlines()[-1]
     assert last.startswith(f"dckt: error: unknown {role} '{distribution}:anything': plugin '")
-    assert f" of {distribution} 1.0 is left out: {BROKEN[distribution]}" in last
+    assert last.endswith(f" of {distribution} 1.0 is left out, as said above")
+    assert err.count(BROKEN[distribution]) <= 1, "pytest may have the warning instead"
     assert not (home / "runs" / "bad").exists()
 
 

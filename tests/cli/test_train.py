@@ -261,7 +261,7 @@ def test_items_whose_partners_nobody_knows_are_not_learnt_from_but_found(
             ["--encoder", "resnet50"],
             "unknown encoder 'resnet50': torchvision has it: --encoder torchvision --encoder-opt model=resnet50",
         ),
-        (["--text-encoder", "resnet50"], "unknown encoder 'resnet50': (known: "),
+        (["--text-encoder", "resnet50"], "unknown encoder 'resnet50' (known: "),
         (["--text-encoder", "vgg19"], "text_encoder takes an encoder of texts, and 'vgg19' is one of images"),
         (["--preset", "papper"], "did you mean 'paper'"),
         (["--set", "transfer.lrr=1"], "did you mean 'lr'"),

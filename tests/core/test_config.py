@@ -57,7 +57,7 @@ def test_round_trip_through_toml():
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"transfer": {"lerning_rate": 1}}, r"'transfer.lerning_rate': .*known: accumulation, batch"),
+        ({"transfer": {"lerning_rate": 1}}, r"'transfer.lerning_rate' .*known: accumulation, batch"),
         ({"sede": 1}, r"unknown configuration key 'sede': did you mean 'seed'\?"),
         ({"loss": {"media": {"image_fc8": 1}}}, r"did you mean 'image_fc[67]'\?"),
         ({"transfer": {"lr": -1}}, r"'transfer.lr' = -1: takes a number above 0"),

@@ -247,17 +247,17 @@ def _check_arm(name: str, arm: Arm, arms: Mapping[str, Arm], rungs: Mapping[str,
     from dckt_apps.experiment.baselines import BASELINES
 
     if arm.baseline is not None and arm.baseline not in BASELINES:
-        raise UsageError(f"unknown baseline '{arm.baseline}': {did_you_mean(arm.baseline, BASELINES)}")
+        raise UsageError(f"unknown baseline '{arm.baseline}'{did_you_mean(arm.baseline, BASELINES)}")
     for rung in arm.rungs or ():
         _check_named("rung", rung, rungs)
     if arm.like is not None and arm.like not in arms:
-        raise UsageError(f"no arm '{arm.like}' to be like: {did_you_mean(arm.like, arms)}")
+        raise UsageError(f"no arm '{arm.like}' to be like{did_you_mean(arm.like, arms)}")
     _check_likeness(arms, name)
 
 
 def _check_named(what: str, name: str, names: Mapping[str, Any]) -> None:
     if name not in names:
-        raise UsageError(f"no {what} '{name}': {did_you_mean(name, names)}")
+        raise UsageError(f"no {what} '{name}'{did_you_mean(name, names)}")
 
 
 def _check_likeness(arms: Mapping[str, Arm], name: str) -> None:
@@ -277,7 +277,7 @@ def _complaint(error: ValidationError) -> str:
     """The first thing that is wrong, in one line."""
     found = complaint(error)
     if found.kind == "unknown":
-        return f"unknown key '{found.key}': {did_you_mean(found.key, _File.model_fields)}"
+        return f"unknown key '{found.key}'{did_you_mean(found.key, _File.model_fields)}"
     if found.kind == "missing":
         return f"'{found.key}' is missing"
     return f"'{found.key}' = {found.value}: {found.text}"

@@ -110,7 +110,7 @@ def run_experiment(
     """
     for arm in arms:
         if arm not in plan.arms:
-            raise UsageError(f"no arm '{arm}': {did_you_mean(arm, plan.arms)}")
+            raise UsageError(f"no arm '{arm}'{did_you_mean(arm, plan.arms)}")
     now = standing(plan, context.registry, folder)
     runs_dir = folder / "runs"
     try:

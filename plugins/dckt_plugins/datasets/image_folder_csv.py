@@ -74,7 +74,7 @@ def _places(header: list[str], columns: dict[str, str]) -> dict[str, int]:
     for column in columns.values():
         if column not in names:
             known = [shown(name)[1:-1] for name in names[:_NAMED]]  # a header may hold anything
-            raise ValueError(f"column {shown(column)} is missing: {did_you_mean(column, known)}")
+            raise ValueError(f"column {shown(column)} is missing{did_you_mean(column, known)}")
         if names.count(column) > 1:
             raise ValueError(f"column {shown(column)} is there twice")
     return {field: names.index(column) for field, column in columns.items()}

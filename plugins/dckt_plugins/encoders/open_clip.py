@@ -148,7 +148,7 @@ def _named(library: Any, options: OpenClipOptions, size: int | None, seed: int) 
     """A model that open_clip knows by name, with published weights, those of a file, or random ones."""
     known = known_models()
     if options.model not in known:
-        raise UsageError(f"open_clip has no model '{options.model}': {did_you_mean(options.model, known)}")
+        raise UsageError(f"open_clip has no model '{options.model}'{did_you_mean(options.model, known)}")
     tags = library.list_pretrained_tags_by_model(options.model)
     weights = options.weights
     if weights == PUBLISHED and tags:
@@ -157,7 +157,7 @@ def _named(library: Any, options: OpenClipOptions, size: int | None, seed: int) 
     file = None if tag or weights == "none" else Path(weights)
     if file is not None and not file.exists():
         raise UsageError(
-            f"'{file}' is neither a file nor a tag of open_clip's {options.model}: "
+            f"'{file}' is neither a file nor a tag of open_clip's {options.model}"
             f"{did_you_mean(weights, [*tags, 'none'])}"
         )
     # What a file was trained with is not in it: the colours are taken from the model's first published weights.

@@ -28,7 +28,7 @@ def build(options: TorchvisionOptions, context: EncoderContext) -> Encoder:
     known = known_models()
     if options.model not in known:
         raise UsageError(
-            f"torchvision has no classification model '{options.model}': {did_you_mean(options.model, known)}"
+            f"torchvision has no classification model '{options.model}'{did_you_mean(options.model, known)}"
         )
     published = models.get_model_weights(options.model).DEFAULT
     transforms = published.transforms()

@@ -208,7 +208,7 @@ FAULTY_NAMES = {
     "gone-module": ("nothing_of_the_kind.at_all:build", "names nothing: there is no module 'nothing_of_the_kind'"),
     "gone-part": ("faulty_part.at_all:build", "names nothing: there is no module 'faulty_part.at_all'"),
     "gone-function": ("faulty_part:bild", "names nothing that can be called: did you mean 'build'? (known: build)"),
-    "no-function": ("faulty_part:number", "names nothing that can be called: (known: build)"),
+    "no-function": ("faulty_part:number", "names nothing that can be called (known: build)"),
     "its-own-import": ("faulty_import:build", "raised ModuleNotFoundError: No module named 'absent_library'"),
     "exits": ("faulty_exit:build", "raised SystemExit: 3"),
 }

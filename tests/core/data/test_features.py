@@ -59,10 +59,10 @@ def test_a_second_run_reads_what_the_first_computed(
     second = cache.encode(spy.images(), pictures)
     assert spy.forward == [3, 3, 3]
     assert torch.equal(first, second)
-    [file] = cache.files()
+    assert len(cache.files()) == 1
     assert cache.log == [
-        f"features of 7 images computed and put into the cache ({file.parent})",
-        f"features of 7 images read from the cache ({file.parent})",
+        "features of 7 images computed and put into the cache",
+        "features of 7 images read from the cache",
     ]
 
 
@@ -74,8 +74,7 @@ def test_another_draw_encodes_what_is_new_alone(
     found = cache.encode(spy.images(), [pictures[number] for number in (6, 2, 0, 6, 5)])
     assert_same(found, colours[[6, 2, 0, 6, 5]], terms=3)
     assert sorted(name for batch in spy.prepared for name in batch) == ["image 5", "image 6"]
-    folder = cache.files()[0].parent
-    assert cache.log[1] == f"features of 5 images: 2 read from the cache, 3 computed and put into the cache ({folder})"
+    assert cache.log[1] == "features of 5 images: 2 read from the cache, 3 computed and put into the cache"
     assert cache.rows() == [4, 2]
     spy.prepared.clear()
     assert_same(cache.encode(spy.images(), pictures[::-1]), colours.flip(0), terms=3)

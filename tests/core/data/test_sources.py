@@ -40,7 +40,7 @@ def test_what_nobody_or_more_than_one_recognises(tmp_path: Path) -> None:
         find_layout(tmp_path, Registry([XML]))
     with pytest.raises(DataError, match="gone: no such file or folder"):
         find_layout(tmp_path / "gone", registry)
-    with pytest.raises(UsageError, match="unknown dataset 'fodlers': did you mean 'folders'"):
+    with pytest.raises(UsageError, match="unknown layout 'fodlers': did you mean 'folders'"):
         find_layout(tmp_path, registry, "fodlers")
 
 

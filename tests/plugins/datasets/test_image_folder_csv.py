@@ -104,7 +104,7 @@ def test_a_bad_row_is_named_and_the_others_are_kept(tmp_path: Path, row: str, sa
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", ":1: column 'image' is missing: (none are known)"),
+        ("", ":1: column 'image' is missing (none are known)"),
         ("imgae,text,label,split\n", ":1: column 'image' is missing: did you mean 'imgae'?"),
         ("image,text,label,split,text\n", ":1: column 'text' is there twice"),
         (HEADER, "set: holds no pairs"),

@@ -197,7 +197,7 @@ def test_it_can_be_trained_along(build: Any, pictures: Any, library: Library) ->
     [
         ("torchvision", "no classification model 'resnet5': did you mean 'resnet50'"),
         ("timm", r"^timm has no model 'resnet5': did you mean 'resnet50'\?$"),
-        ("open-clip", "open_clip has no model 'resnet5': "),
+        ("open-clip", r"open_clip has no model 'resnet5' \(known: "),
     ],
 )
 def test_an_unknown_model_is_suggested(build: Any, encoder: str, message: str) -> None:
