@@ -21,7 +21,11 @@ OPS: tuple[Op, ...] = get_args(Op)
 
 @dataclass(frozen=True)
 class Value:
-    """Rows [n, k] that a step gives, by the step's number from 1; 0 is the features."""
+    """Rows [n, k] that a step gives.
+
+    Attributes:
+        number: the step's, from 1; 0 is the features.
+    """
 
     number: int
 
