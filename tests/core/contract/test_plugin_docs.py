@@ -116,7 +116,7 @@ def test_every_member_of_a_protocol_is_named(title: str, cls: type[Any]) -> None
 
 TRAINING = {"ArgumentError", "CommonSpace", "Config", "Context", "Result", "resolve_config", "resume", "train"}
 USING = {"Searcher", "TrainedModel", "add_to_index", "build_index", "evaluate", "extract", "load", "open_index"}
-USERS = TRAINING | USING | {"remove_from_index"}
+USERS = TRAINING | USING | {"bars", "export", "remove_from_index", "to_dataset"}
 """What the root offers those who work from Python, not those who write plugins."""
 
 
