@@ -19,6 +19,7 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 210)}
 QUICK = {
     "network.media_width": 16,
     "network.common_width": 16,
+    "encode_batch": 8,  # the twelve different squares take an encoder two calls
     "pretrain.batch": 6,
     "pretrain.source_updates": 3,
     "pretrain.target_updates": 3,
@@ -125,7 +126,7 @@ def test_a_strangers_part_trains_and_is_read_back(
     assert summary["space"]["weights"] == {"prototypes": 0.5}
     assert summary["space"]["notes"] == [["prototypes", "3 classes by their means"]]
     table = tomllib.loads((run / "config.toml").read_text())["space"]["parts"]["prototypes"]
-    assert table == {"weight": 0.5, "earn": False, "sharpness": 20.0}
+    assert table == {"weight": 0.5, "earn": False, "among": [], "sharpness": 20.0}
 
     model = load(run)
     pairs = model.target().split("test")
