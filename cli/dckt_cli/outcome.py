@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dckt_core.runs.layout import Layout
-from dckt_core.runs.results import MEASURES, REPRESENTATIONS, Estimate, Results
+from dckt_core.runs.results import MEASURES, REPRESENTATIONS, Estimate, Results, signed
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -148,6 +148,6 @@ def cell(figure: Estimate) -> str:
 
 def _signed(gain: Estimate) -> str:
     if gain.interval is None:
-        return f"{gain.value:+.3f}"
+        return signed(gain.value)
     low, high = gain.interval
-    return f"{gain.value:+.3f} (95 % interval {low:+.3f} to {high:+.3f})"
+    return f"{signed(gain.value)} (95 % interval {signed(low)} to {signed(high)})"

@@ -46,7 +46,8 @@ class Choice:
     """One row of `selection.csv`: a target pair at one iteration.
 
     Attributes:
-        details: what the sampler told of the pair besides, such as its `ap`.
+        details: what the sampler told of the pair besides, such as its `ap`, which is a mean of both directions with
+            the samplers in the box.
     """
 
     iteration: int

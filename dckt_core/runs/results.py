@@ -226,6 +226,16 @@ class Results:
             raise DataError(f"{self.file}: not the summary of a run") from None
 
 
+def signed(value: float, places: int = 3) -> str:
+    """A gain, as it is printed; one that is nothing at so many places has no sign.
+
+    >>> signed(0.0132), signed(-0.25), signed(-0.0004)
+    ('+0.013', '-0.250', '0.000')
+    """
+    told = f"{value:+.{places}f}"
+    return told if any(digit in told for digit in "123456789") else told[1:]
+
+
 def lookup(table: Any, *keys: str) -> Any:
     """What nested tables hold under these keys; None where there is no such thing.
 

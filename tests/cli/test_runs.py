@@ -77,8 +77,8 @@ def test_show(home: Path, capsys: Capture) -> None:
     assert main(["runs", "show", "runs/squares"]) == 0
     out = capsys.readouterr().out
     gain = answer["summary"]["test"]["gain"]["control"]
-    over = f"gain of the network after transfer over the target-only control: {gain['value']:+.3f}"
-    assert f"{over} (95 % interval {gain['interval'][0]:+.3f} to" in out
+    over = f"gain of the network after transfer over the target-only control: {signed(gain['value'])}"
+    assert f"{over} (95 % interval {signed(gain['interval'][0])} to" in out
     assert "the target offered: " in out
     assert any(line.split()[:2] == ["network.media_width", "16"] for line in out.splitlines())
     assert main(["runs", "show", "runs/other"]) == 0

@@ -91,7 +91,7 @@ def test_a_run_folder_holds_what_it_should(train: Train, capsys: Capture) -> Non
     assert [row["iteration"] for row in rows] == ["1"] * pairs + ["2"] * pairs
     for row in rows:
         assert row["kept"] in ("0", "1")
-        assert 0 <= float(row["ap"]) <= 2
+        assert 0 <= float(row["ap"]) <= 1
         assert 0 <= float(row["keep_rate"]) <= 1
 
 

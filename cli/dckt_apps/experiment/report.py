@@ -11,6 +11,7 @@ from dckt_apps.experiment.results import PartRow, Row, select
 from dckt_apps.experiment.statistics import Estimate, estimate, paired_difference
 from dckt_core.base.errors import one_line, printable
 from dckt_core.evaluation.figures import FIGURES, MEDIAN_RANK
+from dckt_core.runs.results import signed
 
 HOW_TO_READ = """\
 mAP over the whole ranking by cosine, relevant = same class; by partner: how early an item finds one of its own. Every
@@ -89,7 +90,7 @@ def _steps(plan: Plan, rows: Sequence[Row], data: str, column: str) -> list[str]
         gains = []
         for arm in plan.arms:
             upper, lower = (select(rows, column, data=data, rung=one, arm=arm) for one in (rung, below))
-            gains.append(_with_interval(paired_difference(upper, lower), "+.3f"))
+            gains.append(_with_interval(paired_difference(upper, lower), gain=True))
         lines.append([f"{rung} - {below}", *gains])
     return ["Paired by seed:", _table(lines)] if plan.steps else []
 
@@ -179,7 +180,7 @@ def _parts(plan: Plan, rows: Sequence[PartRow], measure: str) -> list[str]:
             alone = {seed: row.alone for seed, row in of_part.items() if row.alone is not None}
             adds = {seed: row.adds for seed, row in of_part.items() if row.adds is not None}
             count = f"{places['in']} of {len({row.seed for row in of_arm})}"
-            shown = [_figure(_estimate(alone)), _with_interval(_estimate(adds), "+.3f")]
+            shown = [_figure(_estimate(alone)), _with_interval(_estimate(adds), gain=True)]
             lines.append([arm, part, count, *shown, others])
     if len(lines) == 1:
         return []
@@ -198,7 +199,9 @@ def _contrasts(plan: Plan, rows: Sequence[Row], data: str, rung: str, column: st
         found = paired_difference(first, second)
         above = sum(first[seed] > second[seed] for seed in first.keys() & second.keys())
         shown = (
-            ["0", "-", "-"] if found is None else [str(found.n), _with_interval(found, "+.3f"), f"{above} of {found.n}"]
+            ["0", "-", "-"]
+            if found is None
+            else [str(found.n), _with_interval(found, gain=True), f"{above} of {found.n}"]
         )
         lines.append([f"{arm} - {other}", *shown])
     return [_table(lines)] if len(lines) > 1 else []
@@ -212,13 +215,14 @@ def _figure(found: Estimate | None, style: str = ".3f") -> str:
     return "-" if found is None else format(found.mean, style)
 
 
-def _with_interval(found: Estimate | None, style: str = ".3f") -> str:
+def _with_interval(found: Estimate | None, *, gain: bool = False) -> str:
     if found is None:
         return "-"
-    mean = format(found.mean, style)
+    form = signed if gain else "{:.3f}".format
+    mean = form(found.mean)
     if found.interval is None:
         return f"{mean} (one seed)"
-    low, high = (format(end, style) for end in found.interval)
+    low, high = (form(end) for end in found.interval)
     return f"{mean} ({low} to {high})"
 
 

@@ -124,10 +124,11 @@ def draw_lines(
         whole_x: ticks at whole numbers only.
         log_y: a logarithmic y axis, where all values are positive.
     """
+    labels = labelled(series)
     for number, line in enumerate(series):
-        style = look(line.name, number)
+        style, label = look(line.name, number), labels[number]
         every = max(1, len(line.x) // 8)
-        axes.plot(line.x, line.y, style.dash, color=style.colour, marker=style.marker, markevery=every, label=line.name)
+        axes.plot(line.x, line.y, style.dash, color=style.colour, marker=style.marker, markevery=every, label=label)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(axis="y")
@@ -146,7 +147,7 @@ def draw_lines(
         axes.legend(
             loc="lower left",
             bbox_to_anchor=(-0.02, 1.0),
-            ncols=-(-len(series) // _legend_rows(series)),
+            ncols=-(-len(series) // _legend_rows(labels)),
             handlelength=2.4,
             columnspacing=1.2,
             borderpad=0.1,
@@ -154,10 +155,24 @@ def draw_lines(
         )
 
 
-def _legend_rows(series: Sequence[Series]) -> int:
+def labelled(series: Sequence[Series]) -> list[str]:
+    """What the legend says of each line: its name and, where a later line lies exactly upon it, that one's.
+
+    >>> flat = [0.5, 0.5]
+    >>> labelled([Series("before", [0, 1], flat), Series("control", [0, 1], [0.5, 0.6]), Series("after", [0, 1], flat)])
+    ['before (under after)', 'control', 'after']
+    """
+    labels = []
+    for number, line in enumerate(series):
+        points = set(zip(line.x, line.y, strict=True))
+        above = [one.name for one in series[number + 1 :] if points <= set(zip(one.x, one.y, strict=True))]
+        labels.append(f"{line.name} (under {above[-1]})" if above else line.name)
+    return labels
+
+
+def _legend_rows(labels: Sequence[str]) -> int:
     """Rows of a legend that is as wide as its chart."""
-    longest = max(len(line.name) for line in series)
-    return -(-len(series) // max(1, min(3, LEGEND_LETTERS // (longest + 6))))
+    return -(-len(labels) // max(1, min(3, LEGEND_LETTERS // (max(map(len, labels)) + 6))))
 
 
 @dataclass(frozen=True)
@@ -250,7 +265,7 @@ def panels(charts: Sequence[Panel]) -> Figure:
         figure = Figure(figsize=(2 * 4.4, rows * 3.3), layout="constrained")
         for axes, chart in zip(figure.subplots(rows, 2, squeeze=False).flat, charts, strict=False):
             draw_lines(axes, chart.series, x=chart.x, y=chart.y, log_y=chart.log_y)
-            axes.set_title(chart.title, pad=8 + 15 * _legend_rows(chart.series) * (len(chart.series) > 1))
+            axes.set_title(chart.title, pad=8 + 15 * _legend_rows(labelled(chart.series)) * (len(chart.series) > 1))
         for axes in figure.axes[len(charts) :]:
             axes.remove()
     return figure

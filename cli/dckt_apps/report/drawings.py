@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from markupsafe import Markup
 
-from dckt_apps.report.charts import COLOURS, Cloud, Interval, interval_chart, line_chart, map_chart
+from dckt_apps.report.charts import COLOURS, Cloud, Interval, interval_chart, labelled, line_chart, map_chart
 from dckt_apps.report.curves import Series
 from dckt_apps.report.gather import DomainMap
 from dckt_apps.report.outcome import Outcome
@@ -18,18 +18,19 @@ from dckt_core.runs.results import Estimate
 
 def lines(name: str, what: str, series: Sequence[Series], *, x: str, y: str, **how: Any) -> Markup:
     """A line chart. `what`: its title, for those who do not see it; `how`: see `charts.draw_lines`."""
-    alt = f"Line chart: {what}, by {x}. {' '.join(map(_describe, series))}"
+    told = " ".join(_describe(line, label) for line, label in zip(series, labelled(series), strict=True))
+    alt = f"Line chart: {what}, by {x}. {told}"
     return Markup(inline_svg(line_chart(series, x=x, y=y, **how), name=name, alt=alt))
 
 
-def _describe(line: Series) -> str:
+def _describe(line: Series, label: str) -> str:
     """
-    >>> _describe(Series("kept", [1, 2, 3], [0.5, 0.9, 0.75]))
+    >>> _describe(Series("kept", [1, 2, 3], [0.5, 0.9, 0.75]), "kept")
     'kept: 0.5 at 1, 0.75 at 3; highest 0.9 at 2, lowest 0.5 at 1.'
     """
     points = list(zip(line.y, line.x, strict=True))
     told = [f"{value:.3g} at {place:g}" for value, place in (points[0], points[-1], max(points), min(points))]
-    return f"{line.name}: {told[0]}, {told[1]}; highest {told[2]}, lowest {told[3]}."
+    return f"{label}: {told[0]}, {told[1]}; highest {told[2]}, lowest {told[3]}."
 
 
 def intervals(outcome: Outcome) -> Markup:
@@ -59,13 +60,16 @@ def _intervals(name: str, outcome: Outcome, figures: Mapping[str, Estimate]) -> 
 
 
 def domain_maps(points: DomainMap) -> dict[str, Markup]:
-    """The common space before and after transfer, on the same axes."""
+    """The common space before and after transfer, on the same axes; one map where both are the same."""
     everything = torch.cat([points.source, points.before, points.after])
     low, high = everything.min(dim=0).values, everything.max(dim=0).values
     margin = 0.04 * (high - low).clamp_min(1e-9)
     (left, bottom), (right, top) = (low - margin).tolist(), (high + margin).tolist()
     maps = {}
-    for title, target in (("before transfer", points.before), ("after transfer", points.after)):
+    targets = {"before transfer": points.before, "after transfer": points.after}
+    if torch.equal(points.before, points.after):
+        targets = {"before and after transfer": points.after}
+    for title, target in targets.items():
         clouds = [*_clouds("source", points.source, "orange", "^"), *_clouds("target", target, "blue", "o")]
         figure = map_chart(clouds, limits=((left, right), (bottom, top)))
         gap = torch.linalg.vector_norm(target.mean(dim=0) - points.source.mean(dim=0))

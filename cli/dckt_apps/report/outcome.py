@@ -13,6 +13,7 @@ from dckt_core.evaluation.directions import COLUMNS, MEAN, TITLES
 from dckt_core.evaluation.figures import FIGURES
 from dckt_core.runs.record import RunRecord
 from dckt_core.runs.results import REPRESENTATIONS, Estimate, Offer, PartResult, Results, lookup
+from dckt_core.runs.results import signed as plainly_signed
 
 NAMES_OF_DIRECTIONS = {name: TITLES[name].replace("->", " → ") for name in COLUMNS}
 
@@ -186,12 +187,12 @@ def _verdict(gain: Gain, measure: str) -> str:
 
 
 def signed(value: float) -> str:
-    """A figure with its sign, as it is printed.
+    """A gain, as it is printed, with the sign that printers use.
 
-    >>> signed(-0.0132)
-    '−0.013'
+    >>> signed(-0.0132), signed(-0.0004)
+    ('−0.013', '0.000')
     """
-    return f"{value:+.3f}".replace("-", "−")
+    return plainly_signed(value).replace("-", "−")
 
 
 def _kept(iteration: int) -> str:

@@ -25,6 +25,19 @@ TEXT_LETTERS = 230
 """As much is shown of a text."""
 
 
+PROBABILITIES = "the class probabilities of the method’s"
+
+SCORED = {
+    "source": f"{PROBABILITIES} source network",
+    "target": f"{PROBABILITIES} target network at that iteration",
+    "before": f"{PROBABILITIES} target network before transfer",
+    "control": f"{PROBABILITIES} target-only control",
+    "after": f"{PROBABILITIES} target network after transfer",
+    "space": "the common space, the run’s result",
+}
+"""Which representation a curve of that name scores."""
+
+
 def render(report: Report) -> str:
     """The report as HTML. All texts from data and configuration are escaped."""
     environment = Environment(
@@ -46,6 +59,7 @@ def render(report: Report) -> str:
         version=__version__,
         directions=NAMES_OF_DIRECTIONS,
         by_instance=FIGURES,
+        representations=SCORED,
         matrix_classes=MATRIX_CLASSES,
         charts=_charts(report),
     )

@@ -12,7 +12,10 @@ from dckt_plugins.samplers.keep_rate import draw, keep_rate
 
 
 class APProgressive:
-    """Draws each pair with the keep rate of its AP^q; keeps nothing between iterations."""
+    """Draws each pair with the keep rate of its AP^q; keeps nothing between iterations.
+
+    What it tells of a pair, `ap` in [0, 1], is the mean of both directions, half of AP^q.
+    """
 
     def __init__(self, options: KeepRateOptions, context: SamplerContext) -> None:
         self._options, self._iterations = options, context.iterations
@@ -24,7 +27,7 @@ class APProgressive:
         if len(rows) == 0:
             logger.warning("iteration %d: no pair was kept; the one of highest AP stands in", state.iteration)
             rows = ap.argmax().reshape(1)
-        return Selection(indices=rows, details={"ap": ap, "keep_rate": rate})
+        return Selection(indices=rows, details={"ap": ap / 2, "keep_rate": rate})
 
     def state_dict(self) -> dict[str, Any]:
         return {}

@@ -30,7 +30,7 @@ class Uniform:
         count = max(1, len(draw(adaptive, state.generator)))  # where none is kept, ap-progressive takes one
         rows = torch.randperm(len(ap), generator=state.generator)[:count].sort().values
         rate = torch.full_like(ap, count / len(ap))
-        return Selection(indices=rows, details={"ap": ap, "keep_rate": rate})
+        return Selection(indices=rows, details={"ap": ap / 2, "keep_rate": rate})
 
     def state_dict(self) -> dict[str, Any]:
         return {}

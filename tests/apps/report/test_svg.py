@@ -49,6 +49,13 @@ def test_series_differ_by_more_than_colour() -> None:
     assert len(dashes) == 2
 
 
+def test_a_line_that_lies_under_another_is_said() -> None:
+    lines = [Series("before", [0, 0.5, 1], [0.9, 0.5, 0.1]), Series("after", [0, 0.5, 1], [0.9, 0.5, 0.1])]
+    chart = inline_svg(line_chart(lines, x="recall", y="precision"), name="a", alt="")
+    texts = {part.text for part in ElementTree.fromstring(chart).iter("text")}
+    assert {"before (under after)", "after"} <= texts
+
+
 @pytest.mark.parametrize(("log_y", "label"), [(True, "0.5"), (False, "0.4")])
 def test_ticks_are_plain_numbers(log_y: bool, label: str) -> None:
     texts = [part.text or "" for part in ElementTree.fromstring(drawn(log_y=log_y)).iter("text")]
