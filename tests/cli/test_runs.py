@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from dckt_cli.main import main
+from dckt_core.runs.results import signed
 
 Capture = pytest.CaptureFixture[str]
 
