@@ -18,20 +18,28 @@ from dckt_kernels.transport.api import (
     sinkhorn_divergence,
     sinkhorn_of_costs,
 )
-from dckt_kernels.two_sample import TwoSampleTest, permutation_test
+from dckt_kernels.two_sample.drift import Drift, drift, witness
+from dckt_kernels.two_sample.metrics import KID, cmmd, kid
+from dckt_kernels.two_sample.permutations import TwoSampleTest, two_sample_test
 
 __all__ = [
+    "KID",
     "Divergence",
+    "Drift",
     "Transport",
     "TwoSampleTest",
     "UnsettledWarning",
+    "cmmd",
+    "drift",
     "global_mk_mmd",
+    "kid",
     "mean_distance_bandwidth",
     "mk_mmd",
     "mk_mmd_many",
-    "permutation_test",
     "resolve_backend",
     "sinkhorn",
     "sinkhorn_divergence",
     "sinkhorn_of_costs",
+    "two_sample_test",
+    "witness",
 ]

@@ -49,7 +49,7 @@ def gap(ctx: click.Context, /, run: Path, **flags: Any) -> None:
     from dckt_cli.console import watching
     from dckt_core.base.device import find_device
     from dckt_core.base.rng import generator_for
-    from dckt_kernels import permutation_test
+    from dckt_kernels import two_sample_test
 
     found: list[tuple[LayerRows, TwoSampleTest]] = []
     with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
@@ -64,9 +64,10 @@ def gap(ctx: click.Context, /, run: Path, **flags: Any) -> None:
             device=str(find_device(flags["device"])),
         )
         for rows in layers:
-            test = permutation_test(
+            test = two_sample_test(
                 rows.source,
                 rows.target,
+                method="exact",
                 permutations=flags["permutations"],
                 stacked=rows.stacked,
                 generator=generator_for(flags["seed"], f"permutations {rows.layer}"),

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dckt_kernels import compat, mean_distance_bandwidth, mk_mmd, mk_mmd_many, permutation_test
+from dckt_kernels import compat, mean_distance_bandwidth, mk_mmd, mk_mmd_many, two_sample_test
 from tests.support.tolerance import assert_same, rounding
 from tests.support.yardstick import INTERPRETED, PROMISED, Rows, value_and_gradients
 
@@ -140,7 +140,7 @@ def test_what_else_there_is(rows: Rows, factor: float) -> None:
     x, y = bounded(rows(12, 12, 20))
     generator = torch.Generator()
     test, expected = (
-        permutation_test(by * x, by * y, permutations=50, generator=generator.manual_seed(0)) for by in (factor, 1.0)
+        two_sample_test(by * x, by * y, permutations=50, generator=generator.manual_seed(0)) for by in (factor, 1.0)
     )
     assert test.p_value == expected.p_value
     assert test.mmd == pytest.approx(expected.mmd)
