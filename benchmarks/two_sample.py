@@ -111,7 +111,7 @@ def large(rows: int, threads: int) -> None:
             found = two_sample_test(x, y, method=method, generator=seeded(0))
             seconds, worked = time.perf_counter() - begin, time.process_time() - busy
         print(
-            f"{method:10s} {rows:,} + {rows:,} rows: {seconds:.0f} s, {worked:.0f} s of processors, {threads} thread(s), "
+            f"{method:10s} {rows:,} + {rows:,} rows: {seconds:.0f} s, {worked:.0f} s of processors, {threads} threads, "
             f"{peak.megabytes:.0f} MB, p {found.p_value:.3f}, {found.left_out} left out",
             flush=True,
         )
