@@ -318,7 +318,7 @@ def _names(file: Path, arrays: Arrays, key: str | None, medium: str | None) -> l
             if name not in arrays:
                 raise DataError(f"{file}: no array '{name}' (it has {_listing(arrays)})")
         return names
-    named = {name for fact in FACTS for name in (fact, f"{fact}s") if name in arrays and _is_column(arrays[name])}
+    named = {name for fact in FACTS for name in (fact, f"{fact}s") if name in arrays and _tells(fact, arrays[name])}
     names = [name for name, array in arrays.items() if name == "" or (array.ndim == 2 and _is_numeric(array))]
     names = [name for name in names if name not in named]
     if len(names) > 1 and medium is not None:
@@ -328,9 +328,14 @@ def _names(file: Path, arrays: Arrays, key: str | None, medium: str | None) -> l
     return names
 
 
-def _is_column(array: Array) -> bool:
-    """Whether an array has one value a row: [n], or [n, 1] or [1, n] as MATLAB has it."""
-    return array.ndim == 1 or (array.ndim == 2 and 1 in array.shape and array.dtype.kind != "f")
+def _tells(fact: Fact, array: Array) -> bool:
+    """Whether an array of a fact's name has one value a row: [n], or [n, 1] or [1, n] as MATLAB has it.
+
+    MATLAB's numbers are floating-point unless somebody asks for others; arrays `image` and `text` of such are features.
+    """
+    if array.ndim == 2 and 1 in array.shape:
+        return fact not in ("image", "text") or array.dtype.kind != "f"
+    return array.ndim == 1
 
 
 def _checked(file: Path, name: str, array: Array) -> Array:
@@ -346,7 +351,7 @@ def _facts(file: Path, arrays: Arrays, count: int) -> dict[Fact, Sequence[str | 
     found: dict[Fact, Sequence[str | None]] = {}
     for fact in FACTS:
         for name in (fact, f"{fact}s"):
-            if name in arrays and _is_column(arrays[name]):
+            if name in arrays and _tells(fact, arrays[name]):
                 column = _texts(file, name, arrays[name])
                 if len(column) != count:
                     raise DataError(f"{file}: {count} rows for {len(column)} {fact}s (array '{name}')")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from scipy.io import savemat
 
 from dckt_core import to_dataset
 from dckt_core.base.errors import DataError
@@ -62,6 +63,15 @@ def test_what_is_told_of_rows_besides(tmp_path: Path) -> None:
         {"label": "1"},
         {"text": "a cat"},
     ]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_labels_as_matlab_has_them(tmp_path: Path, turned: bool) -> None:
+    labels = np.array([[3.0], [1.0], [np.nan]])
+    savemat(tmp_path / "f.mat", {"rows": ROWS, "labels": labels.T if turned else labels})
+    assert list(read_features(tmp_path / "f.mat").facts["label"]) == ["3", "1", None]
+    savemat(tmp_path / "g.mat", {"image": ROWS[:1], "text": ROWS[:1, :2]})
+    assert read_features(tmp_path / "g.mat", medium="image").facts == {}, "one row of features is no fact"
 
 
 @pytest.mark.parametrize("shape", ["list", "fixed", "chunks"])
