@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from dckt_cli import options
-from dckt_core.base.errors import StorageError
+from dckt_cli.console import say, show_table
+from dckt_core.base.errors import StorageError, one_line
 from dckt_core.data.cache import KINDS, Cached, cached, clear, default_cache_dir
 
 DAY = 86_400
@@ -34,13 +35,11 @@ def list_parts(*, as_json: bool) -> None:
         ]
         click.echo(json.dumps({"cache": str(root), "parts": rows}, ensure_ascii=False, indent=2))
         return
-    from dckt_cli.console import show_table
-
     now = time.time()
     if parts:
         rows_ = [[size(one.size), age(now - one.changed), one.what] for one in parts]
         show_table(["size", "age", "what"], rows_, right=("size", "age"))
-    click.echo(f"{root}: {size(sum(one.size for one in parts))}")
+    say(f"{root}: {size(sum(one.size for one in parts))}")
 
 
 @cache.command("clear")
@@ -64,8 +63,8 @@ def clear_parts(*, kind: Sequence[str], older_than: float) -> None:
         except OSError as error:
             raise StorageError(Path(error.filename or root), error.strerror or str(error)) from None
         freed += one.size
-        click.echo(f"removed {one.what} ({size(one.size)})")
-    click.echo(f"{root}: {size(freed)} freed")
+        say(one_line(f"removed {one.what} ({size(one.size)})"))  # an encoder's name has words of a plugin in it
+    say(f"{root}: {size(freed)} freed")
 
 
 def size(count: float) -> str:

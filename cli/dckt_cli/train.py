@@ -92,7 +92,7 @@ def show(result: Result, *, as_json: bool) -> None:
 
 def refuse_beside_resume(ctx: click.Context) -> None:
     """A resumed run has its configuration; a flag beside it would be ignored."""
-    for name in ctx.params.keys() - {"run", "quiet", "as_json"}:
+    for name in ctx.params.keys() - {"run", "quiet", "verbose", "as_json"}:
         if options.given(ctx, name):
             raise UsageError(f"--resume goes on with the run's own configuration; leave out '{name.replace('_', '-')}'")
 

@@ -59,6 +59,17 @@ def test_clearing_leaves_what_dckt_did_not_make(home: Path, capsys: Capture) -> 
     assert main(["cache", "clear"]) == 0, "an empty cache is no fault"
 
 
+def test_what_an_encoder_calls_itself_does_not_steer_the_terminal(home: Path, capsys: Capture) -> None:
+    (about,) = home.glob("features/*/about.json")
+    about.write_text(json.dumps({"encoder": "evil\x1b[2J\nremoved everything"}))
+    for command in ("list", "clear"):
+        assert main(["cache", command]) == 0
+        out = capsys.readouterr().out
+        assert "evil" in out
+        assert "\x1b" not in out
+        assert not any(line.startswith("removed everything") for line in out.splitlines())
+
+
 def test_clearing_by_kind_and_age(home: Path, capsys: Capture) -> None:
     before = parts(capsys)
     assert main(["cache", "clear", "--older-than", "1"]) == 0

@@ -517,3 +517,15 @@ def test_where_nothing_is_to_be_learnt_no_encoder_runs(train: Train, capsys: Cap
     assert "nothing says which images and texts belong together: the source is withheld" in said
     assert "encoding" not in said
     assert not Path("runs/a").exists()
+
+
+@pytest.mark.parametrize("flag", [["--seed", "3"], ["--set", "seed=3"], ["--name", "b"]])
+def test_a_resumed_run_takes_no_configuration(flag: list[str], tmp_path: Path, capsys: Capture) -> None:
+    assert main(["train", "--resume", str(tmp_path), *flag]) == 2
+    assert "--resume goes on with the run's own configuration; leave out" in error(capsys)
+
+
+@pytest.mark.parametrize("flag", ["--quiet", "--verbose", "--json"])
+def test_how_much_a_resumed_run_says_is_free(flag: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["train", "--resume", str(tmp_path), flag]) != 0
+    assert "own configuration" not in error(capsys), "what is wrong is that there is no run"
