@@ -60,8 +60,13 @@ CHECKPOINTS = ("space", "after", "source", "image_encoder", "text_encoder")
 
 ESTIMATOR, FORMAT = "estimator.json", 1
 DEFAULT_RECALL = "recall@10"
-SAID_BY_ROWS = ("offer", "shots")
-"""Settings that withhold what a data set has: rows that are not to be known are not given."""
+SAID_BY_ROWS = ("offer", "shots", "prompts")
+"""Settings that withhold what a data set has, or write class names: rows that are not to be known are not given."""
+OF_FILES = ("encode_batch", "on_error", "max_bad_fraction", "checkpoint_minutes", "checkpoints_kept")
+"""Settings of runs that read files and encode them, or go on in a folder."""
+
+SHARED = "rows"
+"""What an estimator calls the space that the rows of both media lie in, where they do."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class _Saved:
     format: int
     preset: str
     seed: int
+    same_space: bool
     settings: dict[str, Any]
     device: str
     classes: tuple[Label, ...]
@@ -86,6 +92,8 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             from; None for 0. The same seed gives the same bits on a CPU.
         text_encoder: strings to rows [n, d_t], as `SentenceTransformer.encode` does: with it, class names and texts may
             be strings. It is not saved.
+        same_space: whether the rows of both media are of one model, such as CLIP, so that the cosine of an image with a
+            text says something as it is: then parts that build on that join the others (`zero-shot`, `cache`).
         settings: values of the configuration by their dotted keys, such as `{"space.parts.students.weight": 0}`.
         device: `auto`, `cpu`, `cuda` or `mps`.
         progress: called as `progress(done, total, "what")` while the method's networks are trained.
@@ -106,6 +114,7 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         random_state: Any = None,
         *,
         text_encoder: TextEncoder | None = None,
+        same_space: bool = False,
         settings: Mapping[str, Any] | None = None,
         device: str = "auto",
         progress: Progress | None = None,
@@ -113,6 +122,7 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         self.preset = preset
         self.random_state = random_state
         self.text_encoder = text_encoder
+        self.same_space = same_space
         self.settings = settings
         self.device = device
         self.progress = progress
@@ -186,14 +196,22 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         """What `dckt train` would resolve for these rows, without a data set's own settings and without observers."""
         if not isinstance(self.preset, str):
             raise ArgumentError(f"preset: {self.preset!r} is no name")
+        if not isinstance(self.same_space, (bool, np.bool_)):
+            raise ArgumentError(f"same_space: {self.same_space!r} is neither True nor False")
+        if self.same_space and widths["image"] != widths["text"]:
+            raise ArgumentError(
+                f"same_space: rows of images have {widths['image']} values and those of texts {widths['text']}, and in "
+                "one space they have as many"
+            )
+        space = {"space": SHARED} if self.same_space else {}
         place = {"location": "as given"}
         said: dict[str, Any] = {
             "seed": seed,
             "device": self.device,
             "source": place,
             "target": place,
-            "encoder": {"name": ROWS["image"], "dim": widths["image"]},
-            "text_encoder": {"name": ROWS["text"], "dim": widths["text"]},
+            "encoder": {"name": ROWS["image"], "dim": widths["image"], **space},
+            "text_encoder": {"name": ROWS["text"], "dim": widths["text"], **space},
             "observers": [],
         }
         if not with_source:
@@ -205,6 +223,8 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         layer = merge({}, _nested(self.settings or {}))
         if fixed := sorted({*said, *SAID_BY_ROWS} & layer.keys()):
             raise ArgumentError(f"settings: '{fixed[0]}' is said by other arguments")
+        if idle := sorted({*OF_FILES} & layer.keys()):
+            raise ArgumentError(f"settings: '{idle[0]}' does nothing on arrays")
         return Config.resolve(preset=self.preset, flags=merge(layer, said))
 
     # --- use ------------------------------------------------------------------------------------------------
@@ -365,6 +385,7 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             "format": FORMAT,
             "preset": self.preset,
             "seed": self._seed,
+            "same_space": bool(self.same_space),
             "settings": settings,
             "device": self.device,
             "classes": self.classes_.tolist(),
@@ -400,7 +421,13 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         file = folder / ESTIMATOR
         if not file.exists():
             model = load_run(folder, registry=registry, device=str(find_device(device or "cpu")))
-            space = cls(model.config.preset, model.config.seed, text_encoder=text_encoder, device=device or "auto")
+            space = cls(
+                model.config.preset,
+                model.config.seed,
+                text_encoder=text_encoder,
+                same_space=model.setup.same_space,
+                device=device or "auto",
+            )
             space._take(_read_files(folder), registry, model)
             space._seed, space._of_rows, space.notes_ = model.config.seed, False, ()
             space.classes_ = np.array(model.classes)
@@ -410,6 +437,7 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             said.preset,
             said.seed,
             text_encoder=text_encoder,
+            same_space=said.same_space,
             settings=said.settings or None,
             device=device or said.device,
         )

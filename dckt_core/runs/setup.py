@@ -152,6 +152,11 @@ class Setup:
         trained = image.trainable or text.trainable  # a copy that is trained leaves the space
         return image.space is not None and (image.space, image.dim) == (text.space, text.dim) and not trained
 
+    @property
+    def compares(self) -> bool:
+        """Whether a part compares images and texts by features that lie in one space, for which nothing is learnt."""
+        return any(part.plugin.spec.same_space for part in self.parts) and self.same_space
+
     def domain(self, role: Role) -> Domain:
         """A data set as features of frozen encoders, or as inputs of those that train along."""
         if role not in self._domains:
@@ -212,7 +217,11 @@ class Setup:
             DataError: they cannot.
         """
         withheld = self.config.offer.source_items == "none"
-        check_trainable(None if withheld else self.pairs("source"), self.pairs("target"), scored=not self.at_hand)
+        try:
+            check_trainable(None if withheld else self.pairs("source"), self.pairs("target"), scored=not self.at_hand)
+        except NothingToLearnError:
+            if not self.compares:
+                raise
         for role, pair_set in self.pair_sets.items():
             counts = ", ".join(f"{len(pair_set.split(split))} {split}" for split in SPLITS)
             logger.info("%s: %s, %d classes, pairs: %s", role, pair_set.origin, len(pair_set.classes), counts)

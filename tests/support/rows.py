@@ -63,6 +63,16 @@ NAMES = np.stack([TRAIN.texts[TRAIN.labels == label].mean(axis=0) for label in L
 """Text features of the target's labels, in their order."""
 
 
+def alike(labels: Sequence[str], per_class: int, seed: int) -> Rows:
+    """Pairs as halves of one model would give them: both media see an item at one place, but for noise and a gap."""
+    both, draws = rows(labels, per_class, seed), np.random.default_rng(seed + 100)
+    images, texts = (
+        both.images + draws.normal(size=both.images.shape).astype(np.float32) / 4 + np.eye(IMAGE_DIM)[medium]
+        for medium in (0, 1)
+    )
+    return Rows(images.astype(np.float32), texts.astype(np.float32), both.labels)
+
+
 class Folder:
     """A data set with features, written line by line."""
 
@@ -100,11 +110,12 @@ class Folder:
             np.savez(self.path / f"{medium}.npz", features=np.stack(list(found.values())), ids=list(found))
 
 
-def flags(source: Path, target: Path) -> list[str]:
-    """Those of `dckt train` for the files of two folders."""
+def flags(source: Path, target: Path, *, space: str | None = None) -> list[str]:
+    """Those of `dckt train` for the files of two folders, whose rows are of one space where it has a name."""
     said = ["--source", str(source), "--target", str(target)]
     for flag, medium in (("encoder", "image"), ("text-encoder", "text")):
         said += [f"--{flag}", f"precomputed-{medium}"]
         for role, folder in (("source", source), ("target", target)):
             said += [f"--{flag}-opt", f"{role}={folder / medium}.npz"]
+        said += [f"--{flag}-opt", f"space={space}"] if space else []
     return said

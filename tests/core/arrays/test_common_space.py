@@ -18,7 +18,7 @@ from sklearn.exceptions import NotFittedError
 import dckt_core
 from dckt_core import ArgumentError, CommonSpace, DataError
 from dckt_core.base.errors import StorageError
-from tests.support.rows import IMAGE_DIM, LABELS, NAMES, SOURCE, TEST, TINY, TRAIN, VALIDATION
+from tests.support.rows import IMAGE_DIM, LABELS, NAMES, SOURCE, TEST, TINY, TRAIN, VALIDATION, alike
 from tests.support.tolerance import assert_same
 
 
@@ -69,6 +69,9 @@ def test_ranks_are_those_of_the_cosines(space: CommonSpace) -> None:
         ({"shots": 2}, "settings: 'shots' is said by other arguments"),
         ({"offer.labels": "none"}, "settings: 'offer' is said by other arguments"),
         ({"seed": 3}, "settings: 'seed' is said by other arguments"),
+        ({"encoder.space": "rows"}, "settings: 'encoder' is said by other arguments"),
+        ({"prompts": ["a {}"]}, "settings: 'prompts' is said by other arguments"),
+        ({"encode_batch": 8}, "settings: 'encode_batch' does nothing on arrays"),
         (["shots"], "settings: list, where a mapping of keys to values is expected"),
     ],
 )
@@ -129,6 +132,36 @@ def test_names_and_texts_as_strings() -> None:
     assert by_name.rank(["dog", "cat"], TEST.images, 4)[0].shape == (2, 4)
     with pytest.raises(ArgumentError, match="^class_names: strings, and no text_encoder"):
         fit(class_names=list(LABELS))
+
+
+def test_rows_of_one_model_compare_as_they_are(tmp_path: Path) -> None:
+    labels = (*LABELS, "hen", "pig", "rat", "yak")
+    train, test = alike(labels, 8, 1), alike(labels, 6, 2)
+    templates = ("a photo of a {}.", "{}!")
+    names = {label: [template.format(label) for template in templates] for label in labels}
+    place = {one: train.texts[train.labels == label].mean(axis=0) for label in labels for one in names[label]}
+
+    def encoder(strings: Sequence[str]) -> Any:
+        return np.stack([place[one] for one in strings])
+
+    settings = {"space.parts.cache.weight": 1}
+    shared = CommonSpace(same_space=True, text_encoder=encoder, settings=settings, device="cpu")
+    shared.fit(train.images, train.texts, class_names=names)
+    assert {"zero-shot", "cache"} <= shared.parts_.keys(), shared.notes_
+    assert (shared.predict(test.images) == test.labels).mean() > 0.8, "a seventh by chance, and nothing was labelled"
+    alone = CommonSpace("paper", settings={"space.parts.target-network.weight": 0, "space.parts.zero-shot.weight": 1})
+    alone.set_params(same_space=True, device="cpu").fit(unpaired_images=train.images, unpaired_texts=train.texts)
+    assert alone.parts_ == {"zero-shot": 1}
+    assert alone.score(*test, metric="recall@1") > 0.2, "by chance a share of .02"
+    shared.save(tmp_path / "saved")
+    again = CommonSpace.load(tmp_path / "saved")
+    assert again.same_space is True
+    assert np.array_equal(again.transform_images(test.images), shared.transform_images(test.images))
+
+    apart = CommonSpace(settings=settings, device="cpu").fit(train.images, train.texts)
+    assert not {"zero-shot", "cache"} & apart.parts_.keys()
+    reason = "part 'cache' steps aside: features of images and of texts do not lie in one space"
+    assert [note for note in apart.notes_ if "'cache'" in note] == [reason]
 
 
 def test_a_seed_is_all_that_chance_depends_on() -> None:
@@ -267,6 +300,8 @@ def test_arguments_that_do_not_do(arguments: dict[str, Any], says: str) -> None:
         ({"settings": {"transfer.lrate": 1}}, "unknown configuration key 'transfer.lrate'"),
         ({"settings": {"seed": 1}}, "settings: 'seed' is said by other arguments"),
         ({"device": "abacus"}, "unknown device 'abacus'"),
+        ({"same_space": "yes"}, "same_space: 'yes' is neither True nor False"),
+        ({"same_space": True}, "same_space: rows of images have 8 values and those of texts 6, and in one space they"),
     ],
 )
 def test_parameters_that_do_not_do(parameters: dict[str, Any], says: str) -> None:

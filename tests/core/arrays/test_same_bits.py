@@ -12,7 +12,7 @@ import pytest
 import dckt_core
 from dckt_cli.main import main
 from dckt_core import CommonSpace
-from tests.support.rows import LABELS, NAMES, SOURCE, TEST, TINY, TRAIN, VALIDATION, Folder, flags
+from tests.support.rows import LABELS, NAMES, SOURCE, TEST, TINY, TRAIN, VALIDATION, Folder, alike, flags
 
 FEW: list[Any] = [label if row % 4 == 0 else None for row, label in enumerate(TRAIN.labels)]
 NONE = [None] * len(TRAIN)
@@ -91,3 +91,29 @@ def test_the_same_bits_as_the_command_line(
     assert [str(label) for label in space.classes_] == list(run.classes)
     if rung is with_validation:
         assert "before" in space.summary_["validation"], "the method's networks are trained too"
+
+
+def test_the_same_bits_where_both_media_are_of_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DCKT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    helps, train, test = alike(("hen", "pig", "rat"), 12, 1), alike(LABELS, 12, 2), alike(LABELS, 8, 3)
+    source, target = Folder(tmp_path / "source"), Folder(tmp_path / "target")
+    source.add("train", helps.images, helps.texts, list(helps.labels))
+    target.add("train", train.images, train.texts, list(train.labels))
+    target.add("test", test.images, test.texts, list(test.labels))
+    source.write()
+    target.write()
+    wanted = [*flags(source.path, target.path, space="mine"), "--part", "cache", "--seed", "3", "--device", "cpu"]
+    assert main(["train", *wanted, "--name", "run", "--quiet"]) == 0
+    run = dckt_core.load("runs/run")
+
+    settings = {"space.parts.cache.weight": 1}
+    space = CommonSpace(random_state=3, same_space=True, settings=settings, device="cpu")
+    space.fit(*train, source=tuple(helps))
+
+    assert {"zero-shot", "cache"} <= space.parts_.keys()
+    assert space.parts_ == run.space.description.weights  # type: ignore[attr-defined]
+    pairs = run.target().split("test")
+    placed = space.transform_images(test.images), space.transform_texts(test.texts)
+    assert np.array_equal(placed[0], run.encode_images([pair.image_item for pair in pairs]).numpy())
+    assert np.array_equal(placed[1], run.encode_texts([pair.text_item for pair in pairs]).numpy())

@@ -84,6 +84,7 @@ def test_parameters() -> None:
         "preset": "paper",
         "random_state": 7,
         "text_encoder": None,
+        "same_space": False,
         "settings": TINY,
         "device": "auto",
         "progress": None,
