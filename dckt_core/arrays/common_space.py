@@ -46,6 +46,7 @@ from dckt_core.io.json import read_record, write_json
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.model import TrainedModel
 from dckt_core.runs.model import load as load_run
+from dckt_core.runs.results import Results
 from dckt_core.runs.train import train_on
 
 Floats = npt.NDArray[np.float32]
@@ -404,7 +405,8 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             raise ArgumentError(f"to: {to!r} is none of {', '.join(FORMS)}")
         with _as_value_errors():
             if to == "card":
-                return write_card(Path(path).absolute().name, self.model_.config, self.summary_, Path(path))
+                results = Results(self.summary_, Path("summary.json"))
+                return write_card(Path(path).absolute().name, self.model_.config, results, Path(path))
             return write_space(self.model_, Path(path), to=to)
 
     @classmethod

@@ -8,36 +8,27 @@ from typing import Any
 
 from dckt_core.base.errors import one_line
 from dckt_core.config import Config
+from dckt_core.evaluation.directions import COLUMNS, TITLES
+from dckt_core.evaluation.figures import FIGURES, MEDIAN_RANK
+from dckt_core.runs.results import REPRESENTATIONS, Estimate, Results
 
-MAP_ROWS = {
-    "before": "network before transfer",
-    "control": "target-only control",
-    "after": "network after transfer",
-    "space": "common space",
-}
-TASKS = {"image_to_text": "image to text", "text_to_image": "text to image", "mean": "mean of both"}
-FIGURES = {
-    "recall_at_1": "recall@1",
-    "recall_at_5": "recall@5",
-    "recall_at_10": "recall@10",
-    "median_rank": "median rank",
-    "mrr": "MRR",
-}
+HEADS = [TITLES[direction] for direction in COLUMNS]
 
 
-def card(name: str, config: Config, summary: Mapping[str, Any], *, version: str) -> str:
+def card(name: str, config: Config, results: Results, *, version: str) -> str:
     """The card of a run.
 
     Args:
         name: what the run is called.
         config: the run's.
-        summary: what its `summary.json` holds.
+        results: what its summary holds.
     """
-    return "\n".join(_lines(name, config, summary, version)) + "\n"
+    return "\n".join(_lines(name, config, results, version)) + "\n"
 
 
-def _lines(name: str, config: Config, summary: Mapping[str, Any], version: str) -> Iterable[str]:
-    source, target, space = summary["source"], summary["target"], summary["space"]
+def _lines(name: str, config: Config, results: Results, version: str) -> Iterable[str]:
+    summary = results.summary
+    source, target = summary["source"], summary["target"]
     yield from ("---", "library_name: dckt", "tags: [cross-media-retrieval, image-text-retrieval]", "---", "")
     yield f"# {plain(name)}"
     yield ""
@@ -52,23 +43,29 @@ def _lines(name: str, config: Config, summary: Mapping[str, Any], version: str) 
             ("preset, seed", f"{summary['preset']}, {summary['seed']}"),
             ("source", f"{source['origin']}: {_counts(source)}, {source['classes']} classes"),
             ("target", f"{target['origin']}: {_counts(target)}, {target['classes']} classes"),
-            ("the target offered", target["rung"]["offers"]),
+            ("the target offered", f"{results.offer.rung_title} ({results.offer})"),
             ("image encoder", _encoder(config.encoder.name, config.encoder.options)),
             ("text encoder", _encoder(config.text_encoder.name, config.text_encoder.options)),
             ("took", f"{summary['seconds']:.0f} s"),
         ],
     )
     yield ""
-    yield from _table(("part of the common space", "weight"), list(space["weights"].items()))
+    parts = [(part.name, f"{part.weight:g}") for part in results.parts if part.place == "in" and part.weight]
+    yield from _table(("part of the common space", "weight"), parts)
     yield ""
-    yield from (f"- chosen by {plain(by)}: the {what}" for what, by in summary["chosen_by"].items())
-    yield from (f"- left out, as validation asked: {plain(part)}" for part in space["left_out"])
-    yield from (f"- stepped aside: {plain(part)}, because {plain(why)}" for part, why in space["aside"].items())
-    yield from (f"- {plain(part)}: {plain(text)}" for part, text in space["notes"])
-    if summary["untrained"]:
-        yield f"- the method's networks were not trained: {plain(summary['untrained'])}"
+    yield from (f"- {plain(choice)}" for choice in results.choices)
+    left_out = "as validation asked" if results.left_out_by_validation else "no labelled validation pairs vouch for it"
+    for part in results.parts:
+        if part.place == "left out":
+            yield f"- left out: {plain(part.name)}, {left_out}"
+        if part.place == "aside":
+            yield f"- stepped aside: {plain(part.name)}, because {plain(part.said[0])}"
+        told = part.said[1:] if part.place == "aside" else part.said
+        yield from (f"- {plain(part.name)}: {plain(text)}" for text in told)
+    if results.untrained:
+        yield f"- the method's networks were not trained: {plain(results.untrained)}"
     yield from ("", "## How it scored", "")
-    yield from _scores(summary)
+    yield from _scores(results)
     yield from ("", "## How to use it", "", "```python", "import dckt_core", "")
     yield from ('model = dckt_core.load("FOLDER")  # this run', "rows = model.encode_texts([...])", "```", "")
     yield (
@@ -78,37 +75,39 @@ def _lines(name: str, config: Config, summary: Mapping[str, Any], version: str) 
     )
 
 
-def _scores(summary: Mapping[str, Any]) -> Iterable[str]:
-    test = summary["test"]
+def _scores(results: Results) -> Iterable[str]:
+    test = results.summary["test"]
     if not test:
         yield "It was fitted without a test."
         return
-    figures = test.get("map")
-    if figures:
-        rows = [("chance", *(_number(figures["chance"].get(task)) for task in TASKS))]
-        rows += [
-            (title, *(_interval(figures[key].get(task)) for task in TASKS))
-            for key, title in MAP_ROWS.items()
-            if key in figures
+    chance, named = {"chance": "chance"}, REPRESENTATIONS
+    by_class = [
+        (title, *(_figure(results.map_of(name, direction)) for direction in COLUMNS))
+        for name, title in (chance | named).items()
+        if results.map_of(name)
+    ]
+    if by_class:
+        labelled = results.summary["target"]["test"] - test.get("unlabelled", 0)
+        yield f"Mean average precision on {labelled} test pairs that have a label, with 95 % bootstrap intervals:"
+        yield ""
+        yield from _table(("", *HEADS), by_class)
+        yield ""
+    if results.result is not None:
+        yield f"Own partners found by the {named[results.result]}:"
+        yield ""
+        by_partner = [
+            (
+                title,
+                *(_figure(results.instances_of(results.result, key, one), key) for one in COLUMNS),
+                _figure(results.instances_of("chance", key), key),
+            )
+            for key, title in FIGURES.items()
         ]
-        yield f"Mean average precision on {summary['target']['test']} test pairs, with 95 % bootstrap intervals:"
+        yield from _table(("", *HEADS, "chance"), by_partner)
         yield ""
-        yield from _table(("", *TASKS.values()), rows)
-        yield ""
-    instances = test["instances"].get(test["result"])
-    if instances:
-        chance = test["instances"]["chance"]["mean"]
-        yield "Own partners found by what the run came to:"
-        yield ""
-        yield from _table(
-            ("", *TASKS.values(), "chance"),
-            [
-                (title, *(_interval(instances[task].get(key)) for task in TASKS), _number(chance.get(key)))
-                for key, title in FIGURES.items()
-            ],
-        )
-        yield ""
-    if summary["negative_transfer"]:
+    if results.calibration:
+        yield f"In search, {results.calibration}."
+    if results.summary["negative_transfer"]:
         yield "Negative transfer: on validation the network after transfer scores below its target-only control."
 
 
@@ -129,15 +128,13 @@ def _encoder(name: str, options: Mapping[str, Any]) -> str:
     return f"{name} ({said})" if said else name
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _interval(figure: Mapping[str, Any] | None) -> str:
+def _figure(figure: Estimate | None, key: str = "") -> str:
+    """A figure with its interval; of one picture there is none."""
     if figure is None:
         return "-"
-    low, high = figure["interval"]
-    return f"{figure['value']:.3f} ({low:.3f}-{high:.3f})"
+    form = ".1f" if key == MEDIAN_RANK else ".3f"
+    value = f"{figure.value:{form}}"
+    return f"{value} ({figure.interval[0]:{form}}-{figure.interval[1]:{form}})" if figure.interval else value
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterable[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from dckt_core.base.errors import ArgumentError, UsageError
 from dckt_core.config import Config
@@ -17,6 +17,7 @@ from dckt_core.io.files import make_folder, write_text
 from dckt_core.io.json import read_json
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.model import TrainedModel, load
+from dckt_core.runs.results import Results
 
 Form = Literal["onnx", "numpy", "card"]
 FORMS: tuple[Form, ...] = ("onnx", "numpy", "card")
@@ -44,8 +45,9 @@ def export(run: TrainedModel | Path | str, out: Path | str, *, to: Form) -> list
     model = run if isinstance(run, TrainedModel) else load(run)
     folder = Path(out)
     if to == "card":
-        summary = read_json(Layout(model.run_dir).summary, "the summary of a run")
-        return write_card(model.run_dir.absolute().name, model.config, summary, folder)
+        file = Layout(model.run_dir).summary
+        results = Results(read_json(file, "the summary of a run"), file)
+        return write_card(model.run_dir.absolute().name, model.config, results, folder)
     return write_space(model, folder, to=to)
 
 
@@ -64,7 +66,7 @@ def write_space(model: TrainedModel, folder: Path, *, to: Form) -> list[Path]:
     return [folder / STEPS, folder / TENSORS]
 
 
-def write_card(name: str, config: Config, summary: dict[str, Any], folder: Path) -> list[Path]:
+def write_card(name: str, config: Config, results: Results, folder: Path) -> list[Path]:
     """The `card` of `export`.
 
     Raises:
@@ -74,7 +76,7 @@ def write_card(name: str, config: Config, summary: dict[str, Any], folder: Path)
     if file.exists():
         raise UsageError(f"{file}: is there already")
     make_folder(folder)
-    write_text(file, card(name, config, summary, version=_version()))
+    write_text(file, card(name, config, results, version=_version()))
     return [file]
 
 

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+import dckt_core
 from dckt_core import ArgumentError, CommonSpace, UsageError, export
 from dckt_core.contract.formula import OPS, Formula
-from dckt_core.exports.card import plain
+from dckt_core.exports.card import card, plain
 from dckt_core.exports.noted import Noted
 from dckt_core.exports.onnx import write_onnx
+from dckt_core.runs.results import Results
 from tests.support.needs import part
 from tests.support.rows import SOURCE, TEST, TINY, TRAIN, VALIDATION
 
@@ -118,6 +120,22 @@ def test_a_card_of_a_space_without_a_test(tmp_path: Path) -> None:
     text = file.read_text("utf-8")
     assert "# my\\_space" in text
     assert "It was fitted without a test." in text
+
+
+def test_a_card_of_a_run_that_was_tested_on_one_picture(run: str, tmp_path: Path) -> None:
+    def without_intervals(table: Any) -> Any:
+        if isinstance(table, dict):
+            return {key: None if key == "interval" else without_intervals(value) for key, value in table.items()}
+        return table
+
+    summary = json.loads((Path(run) / "summary.json").read_text("utf-8"))
+    config = dckt_core.load(run).config
+    shown = [card("a", config, Results(told, Path()), version="1") for told in (summary, without_intervals(summary))]
+    after = summary["test"]["map"]["after"]["mean"]
+    low, high = after["interval"]
+    assert f" | {after['value']:.3f} ({low:.3f}-{high:.3f}) |\n" in shown[0]
+    assert f" | {after['value']:.3f} |\n" in shown[1]
+    assert len(shown[0].splitlines()) == len(shown[1].splitlines())
 
 
 def test_strangers_words_do_nothing_in_a_card() -> None:
