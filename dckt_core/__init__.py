@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from dckt_core.io.tensors import load_tensors as load_tensors
     from dckt_core.io.tensors import save_tensors as save_tensors
     from dckt_core.io.tensors import tensors_digest as tensors_digest
+    from dckt_core.io.text import check_inside as check_inside
     from dckt_core.io.text import shown as shown
     from dckt_core.retrieval.extracting import extract as extract
     from dckt_core.retrieval.index import add_to_index as add_to_index
@@ -159,7 +160,7 @@ _HOMES = {
     "io.feature_kinds": ("is_features",),
     "io.files": ("write_atomically",),
     "io.tensors": ("load_tensors", "save_tensors", "tensors_digest"),
-    "io.text": ("shown",),
+    "io.text": ("check_inside", "shown"),
     "retrieval.extracting": ("extract",),
     "retrieval.index": ("add_to_index", "build_index", "open_index", "remove_from_index"),
     "retrieval.searcher": ("Searcher",),

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import numpy as np
 
-from dckt_core import MEDIA, DataError, DatasetContext, Medium, Pair, PairSet, Split, UsageError, is_features
+from dckt_core import (
+    MEDIA,
+    DataError,
+    DatasetContext,
+    Medium,
+    Pair,
+    PairSet,
+    Split,
+    UsageError,
+    check_inside,
+    is_features,
+)
 from dckt_plugins.datasets.catalogue import FeaturesOptions
 
 if TYPE_CHECKING:  # torch stays out as long as no such file is read
@@ -28,7 +41,8 @@ def load(location: Path | None, options: FeaturesOptions, context: DatasetContex
     """The pairs of a file: row i of the images and row i of the texts belong together.
 
     Raises:
-        DataError: it has not as many images as texts, or does not say what its rows are for.
+        DataError: it has not as many images as texts, does not say what its rows are for, or names an image outside its
+            folder.
     """
     from dckt_core import read_features
 
@@ -40,14 +54,29 @@ def load(location: Path | None, options: FeaturesOptions, context: DatasetContex
         counted = "one array of features" if images.array == texts.array else f"{len(images)} and {len(texts)} rows"
         raise DataError(f"{location}: {counted}, where a row of each medium is expected for each pair: images, texts")
     splits = _splits(location, images, options)
-    names = images.facts.get("image") or _names_of_equal(images.ids, images.rows)
+    paths = _paths(location, images)
     spoken = images.facts.get("text") or _names_of_equal(images.ids, texts.rows)
     labels: Sequence[str | None] = images.facts.get("label", [None] * len(images))
     pairs = [
-        Pair(key, images.root / (name or key), text or "", None if label in UNKNOWN else label, split)
-        for key, name, text, label, split in zip(images.ids, names, spoken, labels, splits, strict=True)
+        Pair(key, path, text or "", None if label in UNKNOWN else label, split)
+        for key, path, text, label, split in zip(images.ids, paths, spoken, labels, splits, strict=True)
     ]
     return PairSet(location.stem, str(location), pairs)
+
+
+def _paths(location: Path, table: FeatureTable) -> list[Path]:
+    """Where each row's picture would be, though none need be there; rows that are one picture have one path."""
+    named, root = table.facts.get("image") or [None] * len(table), os.path.realpath(table.root)
+    paths = []
+    for number, (name, key) in enumerate(zip(named, _names_of_equal(table.ids, table.rows), strict=True)):
+        try:
+            check_inside(root, name or key, "image", there=False)
+            paths.append(table.root / (name or key))
+        except ValueError as error:
+            if name:
+                raise DataError(f"{location}: row {number}: {error}") from None
+            paths.append(table.root / quote(key, safe=""))  # an id may have any letters
+    return paths
 
 
 def _splits(location: Path, table: FeatureTable, options: FeaturesOptions) -> Iterable[Split]:

@@ -52,6 +52,16 @@ def test_what_a_file_tells_besides(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("image", ["/etc/secret.png", "../secret.png", "a/../../secret.png", "C:\\secret.png"])
+def test_no_picture_outside_the_folder_is_ever_shown(tmp_path: Path, image: str) -> None:
+    arrays = {"image_rows": ROWS[:2], "text_rows": ROWS[:2, :2]}
+    with pytest.raises(DataError, match=r"set.npz: row 1: image '.*secret.png' (is not a relative path|holds '..')"):
+        load(tmp_path / "set.npz", "train", **arrays, image=np.array(["a.png", image]))
+    found = load(tmp_path / "set.npz", "train", **arrays, id=np.array(["a", image]))
+    assert [pair.id for pair in found.pairs] == ["a", image], "an id is no path"
+    assert [pair.image and pair.image.parent for pair in found.pairs] == [tmp_path] * 2
+
+
 @pytest.mark.parametrize(
     ("arrays", "says"),
     [
