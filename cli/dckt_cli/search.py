@@ -24,6 +24,8 @@ AT_ONCE = 256
 
 NOTHING = "nothing here is likely to be what you look for"
 
+CUT = "the text is longer than the run reads: what stands at its end is left out"
+
 FIGURES = ("cosine", "probability")
 
 OF_RUNS = ("split", "index", "index_opt", "checkpoint", "target")
@@ -158,7 +160,12 @@ def _rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:
 
 
 def _as_json(found: Answer) -> dict[str, Any]:
-    told: dict[str, Any] = {"results": _rows(found.hits), "unknown": found.unknown, "unlikely": found.unlikely}
+    told: dict[str, Any] = {
+        "results": _rows(found.hits),
+        "unknown": found.unknown,
+        "cut": found.cut,
+        "unlikely": found.unlikely,
+    }
     return told | ({"refused": found.refused} if found.refused else {})
 
 
@@ -173,6 +180,8 @@ def _show(found: Answer, *, title: Query | None) -> None:
         return
     if found.unknown:
         click.echo(one_line(f"the run does not know: {', '.join(found.unknown)}"))
+    if found.cut:
+        click.echo(CUT)
     if found.unlikely or not results:
         click.echo(NOTHING)
     if not results:

@@ -20,6 +20,7 @@ from dckt_core.base.memory import advising
 from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.pairs import ImageItem, TextItem
 from dckt_core.data.coverage import cover, tell
+from dckt_core.data.cut_texts import count_cut, tell_cut
 from dckt_core.data.features import check_finite
 from dckt_core.data.manifest import Problem
 from dckt_core.data.prepare import Preparer, prepare
@@ -84,6 +85,7 @@ def extract(
         task.refuse_bad_lines()
         if task.words is not None:
             tell(listing.origin, {"": task.words})
+        tell_cut(listing.origin, task.cut_texts or 0, len(listing.entries))
         there = task.whole_shards(out)
         task.refuse_dropped(there.values())
         if header is not None and header.complete and len(there) == task.shards:
@@ -137,9 +139,10 @@ class _Task:
         self.key = extraction_key(extractor, listing, shard_size)
         self.total = len(listing.entries) + len(listing.problems)
         self.shards = -(-len(listing.entries) // shard_size)
-        words = extractor.encoder.words
+        words, cut = extractor.encoder.words, extractor.encoder.cut
         texts = [entry.item.text for entry in listing.entries if isinstance(entry.item, TextItem)]
         self.words = cover(words, texts) if words and texts else None
+        self.cut_texts = count_cut(cut, texts) if cut and texts else None
 
     def header(self) -> Header:
         return Header(
@@ -155,6 +158,7 @@ class _Task:
             max_bad_fraction=self.max_bad_fraction,
             environment=environment(),
             words=self.words,
+            cut_texts=self.cut_texts,
         )
 
     def whole_shards(self, out: Path) -> dict[int, Shard]:

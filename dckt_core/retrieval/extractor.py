@@ -114,7 +114,7 @@ def by_features(model: TrainedModel, medium: Medium, table: FeatureTable) -> Ext
     }
     return Extractor(
         medium=medium,
-        encoder=replace(encoder, prepare=prepare, words=None, check=None),
+        encoder=replace(encoder, prepare=prepare, words=None, cut=None, check=None),
         rows=lambda inputs: model.represent(medium, inputs),
         dim=model.dim,
         device=model.device,

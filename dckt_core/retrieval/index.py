@@ -23,6 +23,7 @@ from dckt_core.contract.pairs import MEDIA, Medium
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.context import Context
 from dckt_core.data.coverage import tell
+from dckt_core.data.cut_texts import tell_cut
 from dckt_core.data.screening import OnError
 from dckt_core.io.feature_kinds import is_features
 from dckt_core.io.files import held, make_folder
@@ -275,6 +276,7 @@ def _of_extraction(model: TrainedModel, extraction: Extraction, medium: Medium |
         )
     if extraction.header.words is not None:
         tell(str(extraction.path), {"": extraction.header.words})
+    tell_cut(str(extraction.path), extraction.header.cut_texts or 0, len(extraction))
     return {extraction.medium: extraction}
 
 

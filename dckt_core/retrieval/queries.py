@@ -83,12 +83,14 @@ class Answer:
     Attributes:
         hits: best first.
         unknown: words of its text that the run has no vector for.
+        cut: whether its text is longer than the run reads.
         refused: why nothing was looked for; empty where it was.
         unlikely: whether nothing that was found is likelier than what is drawn blindly.
     """
 
     hits: Sequence[Hit] = ()
     unknown: tuple[str, ...] = ()
+    cut: bool = False
     refused: str = ""
     unlikely: bool = False
 
@@ -118,7 +120,8 @@ def answer(
     for row, query in enumerate(queries):
         hits = found.get(row, Hits())
         unknown = model.unknown_words(query.text) if query.text is not None else ()
-        told.append(Answer(hits, unknown, refused.get(row, ""), searcher.unlikely(query.medium, hits)))
+        cut = query.text is not None and model.is_cut(query.text)
+        told.append(Answer(hits, unknown, cut, refused.get(row, ""), searcher.unlikely(query.medium, hits)))
     return told
 
 

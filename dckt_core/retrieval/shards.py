@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import StrictBool, TypeAdapter, ValidationError
+from pydantic import StrictBool, StrictInt, TypeAdapter, ValidationError
 from torch import Tensor
 
 from dckt_core.base.errors import DataError
@@ -67,6 +67,7 @@ class Header:
         count: rows.
         dropped: lines and items without a row.
         words: how many words the texts have, and of how many the encoder has vectors; None where it goes by none.
+        cut_texts: how many texts are longer than the encoder reads; None where nobody knows.
     """
 
     key: str
@@ -81,6 +82,7 @@ class Header:
     max_bad_fraction: float
     environment: Mapping[str, Any]
     words: Coverage | None = None
+    cut_texts: StrictInt | None = None
     complete: StrictBool = False
     count: int = 0
     dropped: int = 0

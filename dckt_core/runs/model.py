@@ -224,6 +224,11 @@ class TrainedModel:
         words = self.encoder("text").words
         return unknown_words(words, text) if words else ()
 
+    def is_cut(self, text: str) -> bool:
+        """Whether a text is longer than the run's text encoder reads; False where nobody knows."""
+        cut = self.encoder("text").cut
+        return cut is not None and cut(text)
+
     @cached_property
     def calibration(self) -> Calibration | None:
         """What the cosine of an image with a text says of their belonging together; None where validation said nothing.

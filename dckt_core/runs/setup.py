@@ -27,6 +27,7 @@ from dckt_core.contract.protocols import Encoder, EncoderContext, PartContext
 from dckt_core.data.checks import check_networks, check_trainable
 from dckt_core.data.context import Context
 from dckt_core.data.coverage import Coverage, Words, cover, tell
+from dckt_core.data.cut_texts import count_cut, tell_cut
 from dckt_core.data.domain import Domain, make_domain
 from dckt_core.data.leaks import leaks_from
 from dckt_core.data.screening import Screened, refuse_bad_images
@@ -208,7 +209,7 @@ class Setup:
     def cut_texts(self) -> dict[Role, int]:
         """How many texts of each domain are longer than the text encoder reads; empty where nobody knows."""
         cut = None if self.at_hand else self.encoders["text"].cut
-        return {role: sum(map(cut, chain(*self._texts(role).values()))) for role in ROLES} if cut else {}
+        return {role: count_cut(cut, chain(*self._texts(role).values())) for role in ROLES} if cut else {}
 
     def check(self) -> None:
         """Passes where the data can be learnt from and scored; says what there is. Domains at hand need no test split.
@@ -230,9 +231,7 @@ class Setup:
                 logger.warning("%s: %s", self.pairs("target").origin, leak)
         self._check_words()
         for role, count in self.cut_texts.items():
-            if count:
-                total = sum(map(len, self._texts(role).values()))
-                logger.warning("%s: %d of %d texts are longer than the text encoder reads, and cut", role, count, total)
+            tell_cut(role, count, sum(map(len, self._texts(role).values())))
         if self.encoders["image"].trainable and self.config.on_error == "fail":
             cache_dir, progress = self.context.cache_dir, self.context.progress
             for role, pair_set in self.pair_sets.items():

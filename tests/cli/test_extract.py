@@ -77,6 +77,24 @@ def test_features_of_a_folder_under_an_encoder(texts: Path, capsys: Capture, tmp
     assert torch.isfinite(rows).all()
 
 
+def test_texts_that_are_cut_are_counted(texts: Path, run: str, capsys: Capture, tmp_path: Path) -> None:
+    short = ("--encoder-opt", "max_words=2")
+    assert told(capsys, *VECTORS, "--input", texts, "-o", tmp_path / "whole")["cut_texts"] == 0
+    assert main(["extract", *VECTORS, *short, "--input", str(texts), "-o", str(tmp_path / "cut")]) == 0
+    line = f"{texts}: 6 of 6 texts are longer than the text encoder reads, and cut"
+    assert line in " ".join(capsys.readouterr().err.split())
+    assert json.loads((tmp_path / "cut/extraction.json").read_text())["cut_texts"] == 6
+    gallery = tmp_path / "gallery"
+    gallery.mkdir()
+    (gallery / "long.txt").write_text("red " * 201)
+    (gallery / "short.txt").write_text("red square")
+    assert main(["index", run, "--gallery", str(gallery), "-o", str(tmp_path / "index")]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{gallery}: 1 of 2 texts are longer than the text encoder reads, and cut" in said
+    (step,) = json.loads((tmp_path / "index/index.json").read_text())["history"]
+    assert step["added"]["text"]["cut_texts"] == 1
+
+
 def test_the_same_command_again_has_nothing_to_do(texts: Path, capsys: Capture, tmp_path: Path) -> None:
     command = (*VECTORS, "--input", texts, "-o", tmp_path / "out")
     first = told(capsys, *command)

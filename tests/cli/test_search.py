@@ -120,6 +120,16 @@ def test_words_that_the_run_does_not_know_are_said(run: str, capsys: Capture) ->
     assert capsys.readouterr().out.splitlines()[0] == "the run does not know: wombat"
 
 
+def test_a_text_that_is_longer_than_what_is_read_is_said_to_be_cut(run: str, capsys: Capture) -> None:
+    long = "red " * 201
+    assert told(capsys, run, "--text", long, "-k", "2")["cut"] is True
+    assert told(capsys, run, "--text", "red " * 200, "-k", "2")["cut"] is False
+    assert told(capsys, run, "--image", "target/red-test-0.png", "-k", "2")["cut"] is False
+    assert main(["search", run, "--text", long, "-k", "1", "--quiet"]) == 0
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first == "the text is longer than the run reads: what stands at its end is left out"
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

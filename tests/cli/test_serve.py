@@ -190,6 +190,11 @@ def test_a_text_of_which_nothing_is_known_is_answered_to_who_insists(server: Ser
     assert (status, len(answer["results"]), answer["unknown"]) == (200, 3, ["xyzzy"])
 
 
+def test_a_question_that_is_cut_says_so(server: Server) -> None:
+    for times, cut in ((200, False), (201, True)):
+        assert server.json("/api/search/text", {"text": "red " * times, "k": 2})[1]["cut"] is cut
+
+
 def test_hits_have_probabilities_and_may_be_few(server: Server, home: Path) -> None:
     rows = server.json("/api/search/text", {"text": "a red square", "k": 50})[1]["results"]
     sure = [row["probability"] for row in rows]

@@ -110,7 +110,8 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
 
     async def by_words(text: str, k: int, **how: Any) -> dict[str, Any]:
         found = await answer("text", lambda: searcher.search_texts([text], k, **how))
-        return found | _words(searcher.covered([text])) | {"unknown": searcher.model.unknown_words(text)}
+        told = {"unknown": searcher.model.unknown_words(text), "cut": searcher.model.is_cut(text)}
+        return found | _words(searcher.covered([text])) | told
 
     @app.get("/api/about")
     async def about() -> dict[str, Any]:

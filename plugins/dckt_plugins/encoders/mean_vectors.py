@@ -70,6 +70,9 @@ def build(options: MeanVectorsOptions, context: EncoderContext) -> Encoder:
             table[row, : len(words)] = torch.tensor(words, dtype=torch.int32) + FIRST
         return table
 
+    def cut(text: str) -> bool:
+        return vocabulary.longer(text, options.max_words) or len(vocabulary.read(text)) > options.max_words
+
     state = state_of(context, known, vectors.shape[1], module)
     return Encoder(
         prepare=prepare,
@@ -78,4 +81,5 @@ def build(options: MeanVectorsOptions, context: EncoderContext) -> Encoder:
         fingerprint=f"mean-vectors/{READING}/{options.max_words}/{options.normalize}/{state['digest']}",
         state=state,
         words=lambda text: [(word, bool(vocabulary.numbers(word))) for word in vocabulary.words(text)],
+        cut=cut,
     )

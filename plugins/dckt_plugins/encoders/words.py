@@ -174,6 +174,10 @@ class Vocabulary:
         """Numbers of a text's known words, in order, of its first `limit` words and at most so many."""
         return [number for word in self.words(text, limit) for number in self.numbers(word)][:limit]
 
+    def longer(self, text: str, limit: int) -> bool:
+        """Whether a text has more than `limit` words."""
+        return len(self.words(text, limit + 1)) > limit
+
     def knows(self, word: str) -> bool:
         """Whether a word has a number of its own."""
         return word in self._numbers

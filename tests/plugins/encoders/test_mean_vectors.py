@@ -107,6 +107,12 @@ def test_texts_are_cut_at_max_words(build, file):
     encoder = build("mean-vectors", texts=TEXTS, vectors=file, max_words=2)
     assert torch.equal(encode(encoder, "dogs run"), encode(encoder, "dogs run cat cat"))
     assert torch.equal(encode(encoder, "dogs"), encode(encoder, "dogs the run"))  # unknown words are read too
+    assert [encoder.cut(text) for text in ("", "dogs run", "dogs the run", "dogs dogsrun")] == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_vectors_are_learnt_from_the_texts_by_the_seed(build):

@@ -93,7 +93,9 @@ def test_every_script_tells_texts_apart(encoder):
 def test_texts_are_cut_at_max_words(build):
     encoder = build("wordcnn", texts=TEXTS, vector_size=12, dim=10, max_words=3)
     assert torch.equal(encode(encoder, "two dogs run"), encode(encoder, "two dogs run a cat sleeps"))
+    assert [encoder.cut(text) for text in ("", "two dogs run", "two dogs the run")] == [False, False, True]
     long = "dogs run " * 500_000
+    assert encoder.cut(long)
     assert encoder.prepare([item(long)]).shape == (1, 3)
 
 

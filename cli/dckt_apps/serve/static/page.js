@@ -38,10 +38,11 @@ function fail(reason) {
   at("status").textContent = `Not found: ${reason}`;
 }
 
-function show({ results, unknown, unlikely }) {
+function show({ results, unknown, cut, unlikely }) {
   const said = [results.length === 1 ? "1 result" : `${results.length} results, the nearest first`];
   if (unlikely) said[0] = `Nothing here is likely to be what you look for; ${said[0]}`;
   if (unknown?.length) said.push(`not known: ${unknown.join(", ")}`);
+  if (cut) said.push("the text is longer than what is read, and its end is left out");
   at("status").textContent = said.join("; ");
   const list = at("results");
   list.className = results.some((row) => row.picture) ? "" : "texts";
