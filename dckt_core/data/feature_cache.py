@@ -111,11 +111,14 @@ class FeatureCache:
                 file.unlink(missing_ok=True)
 
     def _drop(self, file: Path, error: DataError) -> None:
-        """Removes what is broken; a file that another process has merged and removed is no matter."""
+        """Removes what is broken; a file that another process has merged and removed is no matter, and one that cannot
+        be opened just now may be whole.
+        """
         self._sizes.pop(file, None)
         if file.exists():
             self._log(f"{error}; what it held is computed anew")
             with suppress(OSError):  # a cache that may be read alone
+                file.open("rb").close()
                 file.unlink()
 
 

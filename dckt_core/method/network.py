@@ -181,8 +181,10 @@ def _noted(layer: nn.Module, value: Value, note: Formula) -> Value:
             return value if layer.bias is None else note.standardise(value, -layer.bias, torch.ones_like(layer.bias))
         case nn.ReLU():
             return note.relu(value)
+        case nn.Identity():
+            return value
         case _:
-            return value  # the identity
+            raise NotImplementedError(f"no step is known for {type(layer).__name__}")
 
 
 def _fully_connected(inputs: int, outputs: int, norm: bool) -> nn.Sequential:

@@ -156,8 +156,8 @@ class _Files:
                     f"{self._flag} {role}_ids=FILE"
                 )
             table = table.named(read_ids(manifest), str(manifest))
+        _ = table.numbers  # looked up now, since ids may be missing or doubled
         self._tables[role] = table
-        assert table.ids  # looked at now, since they may be doubled
         return table
 
     def _digest(self, role: Role) -> str:

@@ -1,3 +1,4 @@
+import errno
 import json
 import threading
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from dckt_core.base.rng import seeded_construction
 from dckt_core.contract.pairs import ImageItem, TextItem
 from dckt_core.contract.protocols import Encoder, Item
 from dckt_core.data import feature_cache
-from dckt_core.data.feature_cache import read_segment, write_segment
+from dckt_core.data.feature_cache import FeatureCache, read_segment, write_segment
 from dckt_core.data.features import encode_items, item_digests
 from tests.support.processes import together
 from tests.support.spies import Spy
@@ -298,6 +299,24 @@ def test_a_broken_cache_file_is_found_and_made_anew(
     assert cache.files() == [file]
     assert read_segment(file, 2)[0] == item_digests(texts)
     assert torch.equal(read_segment(file, 2)[1], features)
+
+
+def test_a_segment_that_cannot_be_opened_just_now_stays(
+    spy: Spy, cache: Cache, texts: list[TextItem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.encode(spy.texts(), texts)
+    [file] = cache.files()
+
+    def too_many(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("dckt_core.io.tensors.safe_open", too_many)
+    monkeypatch.setattr(Path, "open", too_many)
+    found = FeatureCache(cache.folder, spy.texts(), 3, cache.log.append).read({}, torch.empty(0, 2))
+    monkeypatch.undo()
+    assert not found
+    assert "Too many open files" in cache.log[-1]
+    assert read_segment(file, 2)[0] == item_digests(texts)
 
 
 @pytest.mark.parametrize("harm", [other_shape, other_type])
