@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -137,6 +138,18 @@ class Searcher:
             pairs = zip(hits, sure, strict=True)
             told.append(Hits(replace(hit, probability=one) for hit, one in pairs if one >= (threshold or 0)))
         return told
+
+    def classes(self) -> dict[str, dict[Medium, int]]:
+        """How many items of each class are searched, by medium; the largest class first."""
+        counts = {
+            medium: Counter(item["label"] for item in gallery.items.values() if "label" in item)
+            for medium, gallery in self.galleries.items()
+        }
+        total = sum(counts.values(), Counter[str]())
+        return {
+            label: {medium: one[label] for medium, one in counts.items()}
+            for label in sorted(total, key=lambda label: (-total[label], label))
+        }
 
     def covered(self, texts: Iterable[str]) -> Coverage | None:
         """How many words of some texts the run has vectors for; None where its text encoder does not go by words."""

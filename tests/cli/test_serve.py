@@ -172,6 +172,9 @@ def test_what_it_tells_of_itself(server: Server) -> None:
     assert about == {
         "name": "index", "sizes": {"image": 24, "text": 24}, "limits": {"upload": 50_000}, "words": words,
         "takes": {"image": True, "text": True},
+        "classes": [
+            {"label": label, "image": 12, "text": 12} for label in ("<img src=x onerror=alert(1)>", "red")
+        ],
     }  # fmt: skip
 
 
@@ -207,6 +210,54 @@ def test_hits_have_probabilities_and_may_be_few(server: Server, home: Path) -> N
     assert server.json("/api/search/image?threshold=2", picture)[0] == 422
 
 
+def test_a_search_can_be_asked_for_by_an_address(server: Server) -> None:
+    posted = server.json("/api/search/text", {"text": "a red wombat", "k": 3, "medium": "text"})
+    assert server.json("/api/search?q=a%20red%20wombat&k=3&medium=text") == posted
+    assert posted[1]["unknown"] == ["wombat"]
+    assert server.json("/api/search?q=xyzzy")[0] == 422
+    assert len(server.json("/api/search?q=xyzzy&insist=true&k=2")[1]["results"]) == 2
+    assert server.json("/api/search?q=red&threshold=1")[1]["results"] == []
+    for path, fault in (
+        ("/api/search", "q: missing"),
+        ("/api/search?q=%20", "the text to look for is empty"),
+        ("/api/search?q=red&k=51", "k: "),
+        ("/api/search?q=red&threshold=nan", "threshold: "),
+    ):
+        status, answer = server.json(path)
+        assert status == 422
+        assert answer["error"].startswith(fault)
+
+
+def test_items_of_a_class_page_by_page(server: Server) -> None:
+    first, second = (server.json(f"/api/items?label=red&k=8&start={start}")[1] for start in (0, 8))
+    assert first["total"] == second["total"] == 12
+    assert (len(first["results"]), len(second["results"])) == (8, 4)
+    rows = first["results"] + second["results"]
+    assert len({row["id"] for row in rows}) == 12
+    assert all(row["label"] == "red" and "picture" in row and "cosine" not in row for row in rows)
+    texts = server.json("/api/items?label=red&medium=text")[1]["results"]
+    assert len(texts) == 12 and all("text" in row for row in texts)
+    assert server.json("/api/items?label=blue")[1] == {"results": [], "total": 0}
+
+
+def test_programs_are_told_what_they_may_ask(server: Server) -> None:
+    assert server.json("/healthz") == (200, {"status": "ok"})
+    status, schema = server.json("/openapi.json")
+    assert status == 200
+    told = {(method, path) for path, methods in schema["paths"].items() for method in methods}
+    assert told == {
+        ("get", "/healthz"), ("get", "/api/about"), ("get", "/api/items"), ("get", "/api/search"),
+        ("post", "/api/search/text"), ("post", "/api/search/image"), ("post", "/api/search/features"),
+        ("get", "/pictures/{number}"),
+    }  # fmt: skip
+    status, page, headers = server.ask("GET", "/api")
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    for method, path in told:
+        assert f"<code>{method.upper()} {path}</code>".encode() in page
+    assert b"<script" not in page and b"<dt><code>insist</code></dt>" in page
+    assert b"<dt><code>q</code> (needed)</dt>" in page
+
+
 def test_no_answer_tells_a_path_of_the_server(server: Server, home: Path) -> None:
     answers = [
         server.json("/api/about"),
@@ -236,7 +287,6 @@ def test_no_answer_tells_a_path_of_the_server(server: Server, home: Path) -> Non
         "/app.py",
         "/page.html%00.js",
         "/docs",
-        "/openapi.json",
     ],
 )
 def test_nothing_else_can_be_read(server: Server, path: str) -> None:
@@ -307,6 +357,9 @@ def test_too_many_bytes_are_refused(server: Server) -> None:
 def test_strangers_names_and_pages_are_refused(server: Server) -> None:
     assert server.ask("GET", "/", headers={"Host": "evil.example"})[0] == 421
     assert server.ask("GET", "/api/about", headers={"Origin": "http://evil.example"})[0] == 403
+    assert server.ask("GET", "/api/search?q=red", headers={"Sec-Fetch-Site": "cross-site"})[0] == 403
+    assert server.ask("GET", "/?q=red", headers={"Sec-Fetch-Site": "cross-site"})[0] == 200, "a link may be followed"
+    assert server.ask("GET", "/api/search?q=red", headers={"Sec-Fetch-Site": "same-origin"})[0] == 200
     assert server.ask("GET", "/", headers={"Host": f"localhost:{server.place.rpartition(':')[2]}"})[0] == 200
 
 
@@ -315,6 +368,7 @@ def test_the_command_serves_a_run_like_an_index(home: Path, trained: Path) -> No
         words = {"words": 8 * 7, "known": 8 * 7}
         about = {"name": "target", "sizes": {"image": 8, "text": 8}, "limits": {"upload": 10_000}, "words": words}
         about["takes"] = {"image": True, "text": True}
+        about["classes"] = [{"label": label, "image": 4, "text": 4} for label in ("green", "red")]
         assert server.json("/api/about") == (200, about)
         assert server.json("/api/search/image", b"x" * 10_001)[0] == 413
         results = server.json("/api/search/text", {"text": "a green square with mark number 1", "k": 50})[1]["results"]
@@ -369,6 +423,35 @@ def test_in_a_browser_a_text_finds_pictures(server: Server, browser: Browser) ->
         assert "square with mark number" in page.inner_text("#results")
         assert all(address.startswith(server.address) for address in visit.requests)
         assert visit.complaints == []
+
+
+def test_in_a_browser_what_is_looked_for_lives_in_the_address(server: Server, browser: Browser) -> None:
+    with browser.visit(server.address + "/") as visit:
+        page = visit.page
+        page.wait_for_selector("#classes a")
+        assert page.inner_text("#classes").split("\n")[-2:] == ["red", "12 images, 12 texts"]
+        page.press("#text", "Enter")
+        assert page.inner_text("#status").startswith("Nothing was typed")
+        page.click("#classes li:last-child a")
+        until(page, "document.querySelectorAll('#results img').length === 12")
+        assert page.inner_text("#status") == "12 of 12 of the class red"
+        assert page.url.endswith("/?class=red")
+        page.fill("#text", "a green square")
+        page.press("#text", "Enter")
+        until(page, "document.getElementById('status').textContent.includes('12 results')")
+        assert page.url.endswith("/?q=a+green+square")
+        page.go_back()
+        until(page, "document.getElementById('status').textContent === '12 of 12 of the class red'")
+        page.go_back()
+        page.wait_for_selector("#classes a")
+        assert page.locator("#results li").count() == 0
+        page.goto(server.address + "/?q=a%20green%20square&find=text")
+        page.wait_for_selector("#results.texts li")
+        assert page.input_value("#text") == "a green square"
+        page.goto(server.address + "/?q=xyzzy")
+        page.wait_for_selector("#status button")
+        page.click("#status button")
+        until(page, "document.getElementById('status').textContent.endsWith('not known: xyzzy')")
 
 
 def test_in_a_browser_a_picture_is_chosen_and_dropped(server: Server, browser: Browser, home: Path) -> None:

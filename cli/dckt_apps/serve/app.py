@@ -19,12 +19,14 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 from dckt_apps.serve.guard import LOOPBACK, Guard
 from dckt_apps.serve.pictures import Pictures, check_pixels
+from dckt_apps.serve.reference import reference
+from dckt_core import __version__
 from dckt_core.base.errors import DataError, NothingKnownError, UsageError
 from dckt_core.contract.pairs import MEDIA, Medium
 from dckt_core.data.coverage import Coverage
 from dckt_core.io.complaint import complaint
 from dckt_core.io.feature_files import read_features
-from dckt_core.retrieval.gallery import Hit, Hits
+from dckt_core.retrieval.gallery import Hit, Hits, Item
 from dckt_core.retrieval.searcher import Searcher, Wanted
 
 MAX_RESULTS = 50
@@ -38,9 +40,16 @@ FILES = {
 }
 """All files that are served, with their types."""
 
-Count = Annotated[int, Query(ge=1, le=MAX_RESULTS)]
-Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Least = Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False)]
+HOW_MANY = "How many to find, at most."
+WHAT = "What to find: `image`, `text`, or `other`, the medium that the query is not of."
+LEAST = "Leave out what is less probable, in [0, 1]; the run must have learnt probabilities."
+INSIST = "Answer even a text of which the run knows no word."
+
+Count = Annotated[int, Query(ge=1, le=MAX_RESULTS, description=HOW_MANY)]
+Kind = Annotated[Wanted, Query(description=WHAT)]
+Least = Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False, description=LEAST)]
+FILE: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/octet-stream": {}}}}
+"""A body that is a file, as OpenAPI has it."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +68,11 @@ class Limits:
 class TextQuery(BaseModel):
     """The body of a search by text."""
 
-    text: str = Field(max_length=MAX_LETTERS)
-    k: int = Field(default=12, ge=1, le=MAX_RESULTS)
-    medium: Wanted = "other"
-    threshold: Threshold | None = None
-    insist: bool = False
+    text: str = Field(max_length=MAX_LETTERS, description="What to look for.")
+    k: int = Field(default=12, ge=1, le=MAX_RESULTS, description=HOW_MANY)
+    medium: Wanted = Field(default="other", description=WHAT)
+    threshold: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False, description=LEAST)
+    insist: bool = Field(default=False, description=INSIST)
 
 
 def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Limits | None = None) -> FastAPI:
@@ -75,13 +84,14 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
         hosts: names and addresses, without ports, that requests may call this server by.
     """
     limits = limits or Limits()
-    app = FastAPI(title="dckt serve", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="dckt serve", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(Guard, hosts=tuple(hosts), max_body=limits.upload)
     gallery = searcher.galleries.get("image")
     pictures = Pictures(list(gallery.items.values()) if gallery is not None else [])
     one_at_a_time = asyncio.Semaphore(1)
     files = {name: (_read(name), kind) for name, kind in FILES.items()}
     about_words = _words(searcher.covered_gallery())
+    classes = [{"label": label, **counts} for label, counts in searcher.classes().items()]
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -113,35 +123,79 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
         told = {"unknown": searcher.model.unknown_words(text), "cut": searcher.model.is_cut(text)}
         return found | _words(searcher.covered([text])) | told
 
+    @app.get("/healthz")
+    async def health() -> dict[str, str]:
+        """Whether the server answers: `{"status": "ok"}`."""
+        return {"status": "ok"}
+
+    @app.get("/api", include_in_schema=False)
+    async def for_programs() -> Response:
+        return Response(reference(app.openapi()), media_type="text/html; charset=utf-8")
+
     @app.get("/api/about")
     async def about() -> dict[str, Any]:
+        """What is searched: name, sizes by medium, classes with counts, what may be sent, how many words are known."""
         sizes = {medium: len(gallery) for medium, gallery in searcher.galleries.items()}
         name = Path(searcher.origin).absolute().name
         takes = {medium: not searcher.model.by_id(medium) for medium in MEDIA}
         limit = {"upload": limits.upload}
-        return {"name": name, "sizes": sizes, "takes": takes, "limits": limit, **about_words}
+        return {"name": name, "sizes": sizes, "classes": classes, "takes": takes, "limits": limit, **about_words}
+
+    @app.get("/api/items")
+    async def items(
+        label: Annotated[str, Query(max_length=MAX_LETTERS, description="The class.")],
+        medium: Annotated[Medium | None, Query(description="By default images, where there are any.")] = None,
+        start: Annotated[int, Query(ge=0, description="How many to pass over.")] = 0,
+        k: Count = 12,
+    ) -> dict[str, Any]:
+        """Items of a class in the order of the gallery: `results`, and `total`, how many there are."""
+        held = [one for one in MEDIA if one in searcher.galleries]
+        gallery = searcher.galleries.get(medium or held[0])
+        found = [item for item in gallery.items.values() if item.get("label") == label] if gallery is not None else []
+        return {"results": [_known(item, pictures) for item in found[start : start + k]], "total": len(found)}
+
+    @app.get("/api/search")
+    async def search(
+        q: Annotated[str, Query(max_length=MAX_LETTERS, description="What to look for.")],
+        k: Count = 12,
+        medium: Kind = "other",
+        threshold: Least = None,
+        insist: Annotated[bool, Query(description=INSIST)] = False,
+    ) -> dict[str, Any]:
+        """The nearest items of a text: `results`, each with `rank`, `cosine`, `probability` and what is known of it;
+        `unknown`, words that the run does not know; `unlikely`, whether none is likelier than one drawn blindly.
+        """
+        return await by_words(q, k, medium=medium, threshold=threshold, insist=insist)
 
     @app.post("/api/search/text")
     async def by_text(query: TextQuery) -> dict[str, Any]:
+        """The same, asked for in a JSON body."""
         how = {"medium": query.medium, "threshold": query.threshold, "insist": query.insist}
         return await by_words(query.text, query.k, **how)
 
-    @app.post("/api/search/image")
+    @app.post("/api/search/image", openapi_extra=FILE)
     async def by_image(
-        request: Request, k: Count = 12, medium: Wanted = "other", threshold: Least = None
+        request: Request, k: Count = 12, medium: Kind = "other", threshold: Least = None
     ) -> dict[str, Any]:
+        """The same for a picture, whose file is the body."""
         body, how = await request.body(), {"medium": medium, "threshold": threshold}
         return await answer("image", lambda: _search_upload(searcher, body, k, limits.pixels, how))
 
-    @app.post("/api/search/features")
+    @app.post("/api/search/features", openapi_extra=FILE)
     async def by_features(
-        request: Request, of: Medium, k: Count = 12, medium: Wanted = "other", threshold: Least = None
+        request: Request,
+        of: Annotated[Medium, Query(description="What they are features of.")],
+        k: Count = 12,
+        medium: Kind = "other",
+        threshold: Least = None,
     ) -> dict[str, Any]:
+        """The same for the only row of a file of features, as the run's encoder gives them; the file is the body."""
         body, how = await request.body(), {"medium": medium, "threshold": threshold}
         return await answer(of, lambda: _search_features(searcher, body, of, k, how))
 
     @app.get("/pictures/{number}")
     async def picture(number: int) -> Response:
+        """The picture of a result, at most 400 pixels wide or high, as JPEG."""
         try:
             jpeg = await run_in_threadpool(pictures.jpeg, number)
         except IndexError:
@@ -150,8 +204,8 @@ def make_app(searcher: Searcher, *, hosts: Iterable[str] = LOOPBACK, limits: Lim
             raise HTTPException(404, "the picture is gone") from None
         return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=600"})
 
-    @app.get("/")
-    @app.get("/{name}")
+    @app.get("/", include_in_schema=False)
+    @app.get("/{name}", include_in_schema=False)
     async def file(name: str = "page.html") -> Response:
         if name not in files:
             raise HTTPException(404, "no such page")
@@ -198,15 +252,16 @@ def _rows(hits: Sequence[Hit], pictures: Pictures) -> list[dict[str, Any]]:
     """Hits for the page: what is known of an item, but for the path of its picture."""
     rows = []
     for rank, hit in enumerate(hits, start=1):
-        known = {key: hit.item[key] for key in ("id", "label", "split", "text") if key in hit.item}
-        row: dict[str, Any] = {"rank": rank, "cosine": hit.cosine, **known}
-        if hit.probability is not None:
-            row["probability"] = hit.probability
-        number = pictures.number(hit)
-        if number is not None:
-            row["picture"] = f"/pictures/{number}"
-        rows.append(row)
+        sure = {} if hit.probability is None else {"probability": hit.probability}
+        rows.append({"rank": rank, "cosine": hit.cosine, **sure, **_known(hit.item, pictures)})
     return rows
+
+
+def _known(item: Item, pictures: Pictures) -> dict[str, Any]:
+    """What is known of an item, with an address for its picture."""
+    number = pictures.number(item)
+    picture = {} if number is None else {"picture": f"/pictures/{number}"}
+    return {key: item[key] for key in ("id", "label", "split", "text") if key in item} | picture
 
 
 def _read(file: str) -> str:

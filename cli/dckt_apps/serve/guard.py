@@ -49,7 +49,7 @@ class Guard:
             return
         send = _with_headers(send)
         headers = Headers(scope=scope)
-        refusal = self._refusal(headers)
+        refusal = self._refusal(scope["path"], headers)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
@@ -59,12 +59,15 @@ class Guard:
         except _TooLargeError:
             await self._too_large()(scope, receive, send)
 
-    def _refusal(self, headers: Headers) -> JSONResponse | None:
+    def _refusal(self, path: str, headers: Headers) -> JSONResponse | None:
         host = headers.get("host", "")
         if _host(host) not in self._hosts:
             return _refuse(421, "this server is not known by that name; --allow-host adds one")
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
+            return _refuse(403, "requests of other sites' pages are not answered")
+        # Pictures and scripts of another site's page name no origin. A link to the page itself may be followed.
+        if path.startswith("/api/") and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return _refuse(403, "requests of other sites' pages are not answered")
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dckt_core.base.errors import DataError
 from dckt_core.io.images import image_size, open_image
-from dckt_core.retrieval.gallery import Hit
+from dckt_core.retrieval.gallery import Item
 
 LONGER_SIDE = 400
 """Pixels of a picture as it is sent."""
@@ -31,9 +31,9 @@ class Pictures:
         self._paths = [Path(item["image"]) for item in shown]
         self._small = lru_cache(KEPT)(_small)
 
-    def number(self, hit: Hit) -> int | None:
-        """The number of an image that was found; None for a text, and for an image without a file."""
-        number = self._numbers.get(hit.id) if "image" in hit.item else None
+    def number(self, item: Item) -> int | None:
+        """The number of an image; None for a text, and for an image without a file."""
+        number = self._numbers.get(item["id"]) if "image" in item else None
         return number if number is not None and self._paths[number].is_file() else None
 
     def jpeg(self, number: int) -> bytes:

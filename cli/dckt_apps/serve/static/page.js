@@ -10,6 +10,7 @@ async function ask(address, request) {
   const question = ++newest;
   at("status").className = "";
   at("status").textContent = "Searching …";
+  at("start").hidden = at("more").hidden = true;
   at("results").classList.add("stale");
   try {
     const response = await fetch(address, request);
@@ -38,7 +39,8 @@ function fail(reason) {
   at("status").textContent = `Not found: ${reason}`;
 }
 
-function show({ results, unknown, cut, unlikely }) {
+function show({ results, unknown, cut, unlikely, total }) {
+  if (total !== undefined) return showClass(results, total);
   const said = [results.length === 1 ? "1 result" : `${results.length} results, the nearest first`];
   if (unlikely) said[0] = `Nothing here is likely to be what you look for; ${said[0]}`;
   if (unknown?.length) said.push(`not known: ${unknown.join(", ")}`);
@@ -49,18 +51,45 @@ function show({ results, unknown, cut, unlikely }) {
   list.replaceChildren(...results.map(item));
 }
 
+function showClass(results, total) {
+  const list = at("results");
+  list.className = results.some((row) => row.picture) ? "" : "texts";
+  list.replaceChildren(...results.map(item));
+  const shown = list.children.length;
+  at("status").textContent = `${shown} of ${total.toLocaleString("en")} of the class ${place().get("class")}`;
+  at("more").hidden = shown >= total;
+}
+
+async function loadMore() {
+  const label = place().get("class");
+  const start = at("results").children.length;
+  const response = await fetch(`/api/items?${itemsOf(label)}&start=${start}`);
+  const { results, total } = await response.json();
+  if (place().get("class") !== label || at("results").children.length !== start) return;
+  at("results").append(...results.map(item));
+  const shown = at("results").children.length;
+  at("status").textContent = `${shown} of ${total.toLocaleString("en")} of the class ${label}`;
+  at("more").hidden = shown >= total;
+}
+
+function itemsOf(label) {
+  const wanted = medium() === "other" ? {} : { medium: medium() };
+  return new URLSearchParams({ label, k: RESULTS, ...wanted });
+}
+
 function item(row) {
   const entry = document.createElement("li");
   if (row.picture) {
     const picture = document.createElement("img");
     picture.src = row.picture;
-    picture.alt = `Result ${row.rank}: ${row.label ?? row.id}`;
+    picture.alt = `${row.rank ? `Result ${row.rank}: ` : ""}${row.label ?? row.id}`;
     entry.append(picture);
   }
   if (row.text !== undefined) entry.append(paragraph("text", row.text));
   if (row.label !== undefined) entry.append(paragraph("label", row.label));
   const sure = row.probability === undefined ? "" : `, ${percent(row.probability)} likely`;
-  entry.append(paragraph("place", `${row.rank}. Cosine ${row.cosine.toFixed(3)}${sure}`), paragraph("place", row.id));
+  if (row.rank) entry.append(paragraph("place", `${row.rank}. Cosine ${row.cosine.toFixed(3)}${sure}`));
+  entry.append(paragraph("place", row.id));
   return entry;
 }
 
@@ -88,9 +117,69 @@ function present(picture) {
 
 const medium = () => document.querySelector("[name=medium]:checked")?.value ?? "other";
 
+// What is looked for lives in the address, so that back, reload and sharing work: ?q= or ?class=, and ?find=.
+const place = () => new URLSearchParams(location.search);
+
+function go(wanted) {
+  const find = medium() === "other" ? {} : { find: medium() };
+  const query = new URLSearchParams(Object.keys(wanted).length ? { ...wanted, ...find } : {}).toString();
+  if (query !== place().toString()) history.pushState(null, "", query ? `?${query}` : location.pathname);
+}
+
+function arrive() {
+  const find = document.querySelector(`[name=medium][value="${CSS.escape(place().get("find") ?? "other")}"]`);
+  if (find) find.checked = true;
+  at("text").value = place().get("q") ?? "";
+  if (place().get("q")?.trim()) byText(place().get("q").trim());
+  else if (place().has("class")) byClass(place().get("class"));
+  else begin();
+}
+
+function begin() {
+  newest += 1;
+  lastQuestion = null;
+  present(null);
+  at("results").replaceChildren();
+  at("results").classList.remove("stale");
+  at("status").className = at("status").textContent = "";
+  at("more").hidden = true;
+  at("start").hidden = !at("classes").children.length;
+}
+
+function byClass(label) {
+  lastQuestion = () => byClass(label);
+  present(null);
+  go({ class: label });
+  ask(`/api/items?${itemsOf(label)}`);
+}
+
+function classLink({ label, image, text }) {
+  const entry = document.createElement("li");
+  const link = document.createElement("a");
+  link.href = `?${new URLSearchParams({ class: label })}`;
+  const name = document.createElement("span");
+  name.textContent = label;
+  const counts = Object.entries({ image, text }).filter(([, count]) => count);
+  const told = document.createElement("span");
+  told.className = "note";
+  told.textContent = counts.map(([kind, count]) => counted(count, kind)).join(", ");
+  link.append(name, told);
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    at("text").value = "";
+    byClass(label);
+  });
+  entry.append(link);
+  return entry;
+}
+
+const counted = (count, kind) => `${count.toLocaleString("en")} ${kind}${count === 1 ? "" : "s"}`;
+
 function byText(text, insist = false) {
   lastQuestion = (anyway = insist) => byText(text, anyway);
   present(null);
+  go({ q: text });
   const body = JSON.stringify({ text, k: RESULTS, medium: medium(), insist });
   ask("/api/search/text", { method: "POST", headers: { "Content-Type": "application/json" }, body });
 }
@@ -103,6 +192,7 @@ function byPicture(picture) {
     return;
   }
   lastQuestion = () => byPicture(picture);
+  go({});
   present(picture);
   at("text").value = "";
   const headers = { "Content-Type": "application/octet-stream" };
@@ -112,6 +202,7 @@ function byPicture(picture) {
 function byFeatures(file) {
   if (!file) return;
   lastQuestion = () => byFeatures(file);
+  go({});
   present(null);
   at("text").value = "";
   const headers = { "Content-Type": "application/octet-stream" };
@@ -123,6 +214,11 @@ at("form").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = at("text").value.trim();
   if (text) byText(text);
+  else {
+    go({});
+    begin();
+    at("status").textContent = "Nothing was typed: say in words what to look for.";
+  }
 });
 at("file").addEventListener("change", (event) => {
   byPicture(event.target.files[0]);
@@ -132,6 +228,8 @@ at("features").addEventListener("change", (event) => {
   byFeatures(event.target.files[0]);
   event.target.value = "";
 });
+at("more").addEventListener("click", loadMore);
+window.addEventListener("popstate", arrive);
 at("media").addEventListener("change", () => lastQuestion?.());
 document.addEventListener("paste", (event) => {
   const picture = [...event.clipboardData.files].find((file) => file.type.startsWith("image/"));
@@ -159,8 +257,10 @@ document.title = `Search ${about.name} – dckt`;
 for (const id of about.takes.text ? [] : ["text"]) at(id).closest(".line").hidden = true;
 document.querySelector("label[for=text]").hidden = !about.takes.text;
 for (const id of about.takes.image ? [] : ["by-picture", "drop-note"]) at(id).hidden = true;
-const counts = Object.entries(about.sizes).map(([kind, count]) => `${count.toLocaleString("en")} ${kind}s`);
+const counts = Object.entries(about.sizes).map(([kind, count]) => counted(count, kind));
 const share = about.words?.words ? Math.floor((100 * about.words.known) / about.words.words) : null;
 const known = share === null ? "" : `; the run knows ${share} % of the words of the texts`;
 at("about").textContent = counts.join(" and ") + known;
 if (Object.keys(about.sizes).length < 2) at("media").remove();
+at("classes").replaceChildren(...about.classes.map(classLink));
+arrive();

@@ -1,0 +1,37 @@
+"""The page that says what programs may ask: an OpenAPI schema for people, without a script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+
+def reference(schema: Mapping[str, Any]) -> str:
+    """An OpenAPI schema as HTML, all of its texts escaped."""
+    environment = Environment(
+        loader=PackageLoader("dckt_apps.serve"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    schemas = schema.get("components", {}).get("schemas", {})
+
+    def body(about: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The fields of a JSON body; a file as the body is one."""
+        found = []
+        for kind, content in about.get("requestBody", {}).get("content", {}).items():
+            named = schemas.get(content.get("schema", {}).get("$ref", "").rpartition("/")[2])
+            if named is None:
+                found.append({"name": kind, "required": True, "description": "The body of the request."})
+                continue
+            needed = named.get("required", [])
+            found += [
+                {"name": name, "required": name in needed, "description": field.get("description", "")}
+                for name, field in named["properties"].items()
+            ]
+        return found
+
+    return environment.get_template("api.html").render(schema=schema, body=body)
