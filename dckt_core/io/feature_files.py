@@ -33,6 +33,11 @@ Fact = Literal["id", "image", "text", "label", "split"]
 FACTS: tuple[Fact, ...] = ("id", "image", "text", "label", "split")
 """What a file may tell of its rows besides: arrays [n] of texts or whole numbers by these names, or these with an s."""
 
+CLASS_NAMES, CLASS_LABELS = "class_names", "class_labels"
+"""Arrays that are of no row: text features [k, d] of what classes are called, and whose names these are [k]."""
+NAME = "name:"
+"""Begins the id of a name's features."""
+
 NAMED = 3
 """Missing ids that an error names."""
 BLOCK = 1 << 16
@@ -40,6 +45,24 @@ BLOCK = 1 << 16
 
 Array = np.ndarray[Any, Any]
 Arrays = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """Text features of what classes are called.
+
+    Attributes:
+        rows: [k, d], all finite.
+        names: by label, what they go by, in the order of the rows: the label, then the label with a number.
+    """
+
+    rows: Array
+    names: Mapping[str, tuple[str, ...]]
+
+    @property
+    def ids(self) -> list[str]:
+        """Of each row."""
+        return [f"{NAME}{name}" for names in self.names.values() for name in names]
 
 
 @dataclass(frozen=True)
@@ -54,6 +77,7 @@ class FeatureTable:
         made_by: of an extraction, what encoded the items: see `Extractor.provenance`.
         array: the name of the array that they are in.
         medium: what they are of, where the place says so.
+        classes: what the file tells of the classes; None where it tells nothing.
     """
 
     place: Path
@@ -63,6 +87,7 @@ class FeatureTable:
     made_by: Mapping[str, Any] = field(default_factory=dict)
     array: str = ""
     medium: str | None = None
+    classes: ClassNames | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -130,6 +155,19 @@ class FeatureTable:
             raise DataError(f"{self.place}: {len(self)} rows for {len(ids)} ids ({origin})")
         return replace(self, facts={**self.facts, "id": list(ids)})
 
+    def with_names(self) -> FeatureTable:
+        """The same rows, then those of the names of the classes, where the file has some; ids are all that is known.
+
+        Raises:
+            DataError: they differ in width.
+        """
+        if self.classes is None:
+            return self
+        if (width := self.classes.rows.shape[1]) != self.dim:
+            raise DataError(f"{self.place}: '{CLASS_NAMES}' has rows of {width} values, and its texts have {self.dim}")
+        rows = np.concatenate([self.rows, self.classes.rows])
+        return replace(self, rows=rows, facts={"id": [*self.ids, *self.classes.ids]}, classes=None)
+
     def known(self, number: int) -> dict[Fact, str]:
         """What the file tells of a row besides its id."""
         return {fact: value for fact, column in self.facts.items() if fact != "id" and (value := column[number])}
@@ -165,7 +203,8 @@ def read_features(place: Any, *, key: str | None = None, medium: str | None = No
             raise DataError(f"{place}: the rows of {_listing(arrays, names)} differ in width")
         rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
         facts = _facts(place, arrays, len(rows))
-        table = FeatureTable(place, rows, facts, place.parent, array=",".join(names))
+        classes = _class_names(place, arrays)
+        table = FeatureTable(place, rows, facts, place.parent, array=",".join(names), classes=classes)
     _check_finite(table)
     return table
 
@@ -250,6 +289,7 @@ def _of_batches(names: Sequence[str], batches: Iterable[Any]) -> Arrays:
     arrays: dict[str, Array] = {}
     for name in names:
         found = parts.pop(name) or [np.empty(0, dtype=object)]
+        found = [part for part in found if len(part)] or found[:1]
         widths = {part.shape[1:] for part in found}
         if len(widths) > 1:
             raise ValueError(f"the rows of column '{name}' are of {len(widths)} lengths")
@@ -263,6 +303,8 @@ def _column(name: str, column: Any) -> Array:
     import pyarrow.compute as pc
 
     of = column.type
+    if name in (CLASS_NAMES, CLASS_LABELS):
+        column = column.drop_null()  # there are fewer classes than rows
     if not (pa.types.is_list(of) or pa.types.is_large_list(of) or pa.types.is_fixed_size_list(of)):
         return np.array(column.to_pylist(), dtype=object)
     if column.null_count:
@@ -320,7 +362,7 @@ def _names(file: Path, arrays: Arrays, key: str | None, medium: str | None) -> l
         return names
     named = {name for fact in FACTS for name in (fact, f"{fact}s") if name in arrays and _tells(fact, arrays[name])}
     names = [name for name, array in arrays.items() if name == "" or (array.ndim == 2 and _is_numeric(array))]
-    names = [name for name in names if name not in named]
+    names = [name for name in names if name not in named and name != CLASS_NAMES]
     if len(names) > 1 and medium is not None:
         names = [name for name in names if medium in name.lower()] or names
     if len(names) != 1:
@@ -357,6 +399,28 @@ def _facts(file: Path, arrays: Arrays, count: int) -> dict[Fact, Sequence[str | 
                     raise DataError(f"{file}: {count} rows for {len(column)} {fact}s (array '{name}')")
                 found[fact] = column
     return found
+
+
+def _class_names(file: Path, arrays: Arrays) -> ClassNames | None:
+    """What the classes are called, in the order of their labels' first names; None where the file does not say."""
+    there = [name for name in (CLASS_NAMES, CLASS_LABELS) if name in arrays]
+    if not there:
+        return None
+    if len(there) == 1:
+        raise DataError(f"{file}: '{CLASS_NAMES}' [k, d] and '{CLASS_LABELS}' [k] go together, and it has '{there[0]}'")
+    rows = _checked(file, CLASS_NAMES, arrays[CLASS_NAMES])
+    labels = _texts(file, CLASS_LABELS, arrays[CLASS_LABELS])
+    if len(labels) != len(rows):
+        raise DataError(f"{file}: {len(rows)} rows in '{CLASS_NAMES}' for {len(labels)} labels in '{CLASS_LABELS}'")
+    places: dict[str, list[int]] = {}
+    for number, label in enumerate(labels):
+        if label in (None, "", "-1"):
+            raise DataError(f"{file}: '{CLASS_LABELS}' has no label at {number}")
+        places.setdefault(str(label), []).append(number)
+    if len(bad := _not_finite(rows)):
+        raise DataError(f"{file}: the features of a name of class '{labels[bad[0]]}' are not finite numbers")
+    names = {label: (label, *(f"{label} {n}" for n in range(2, len(of) + 1))) for label, of in places.items()}
+    return ClassNames(rows[[number for of in places.values() for number in of]], names)
 
 
 def _texts(file: Path, name: str, array: Array) -> list[str | None]:

@@ -30,6 +30,8 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
             assert main([*words, *extra]) == 0, line
         said += capsys.readouterr().out
     assert "as a target it offers all labels" in said
+    assert "5 class names" in said
+    assert "class-names" in said, "the part that learns from them is in the table"
     assert "mine.index: 150 images and 150 texts" in said
     assert "added: 0 images, and 150 replaced" in said
     assert said.count('"query": {"features": "2", "of": "text"}') == 1

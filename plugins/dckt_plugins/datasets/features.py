@@ -41,7 +41,7 @@ def load(location: Path | None, options: FeaturesOptions, context: DatasetContex
     """The pairs of a file: row i of the images and row i of the texts belong together.
 
     Raises:
-        DataError: it has not as many images as texts, does not say what its rows are for, or names an image outside its
+        DataError: it has not as many images as texts, does not say what its rows are for, names an image outside its
             folder.
     """
     from dckt_core import read_features
@@ -61,7 +61,7 @@ def load(location: Path | None, options: FeaturesOptions, context: DatasetContex
         Pair(key, path, text or "", None if label in UNKNOWN else label, split)
         for key, path, text, label, split in zip(images.ids, paths, spoken, labels, splits, strict=True)
     ]
-    return PairSet(location.stem, str(location), pairs)
+    return PairSet(location.stem, str(location), pairs, texts.classes.names if texts.classes else {})
 
 
 def _paths(location: Path, table: FeatureTable) -> list[Path]:

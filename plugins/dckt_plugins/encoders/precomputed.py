@@ -156,6 +156,8 @@ class _Files:
                     f"{self._flag} {role}_ids=FILE"
                 )
             table = table.named(read_ids(manifest), str(manifest))
+        if self._medium == "text":
+            table = table.with_names()
         _ = table.numbers  # looked up now, since ids may be missing or doubled
         self._tables[role] = table
         return table

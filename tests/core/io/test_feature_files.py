@@ -105,6 +105,70 @@ def test_a_file_of_both_media(tmp_path: Path) -> None:
         read_features(tmp_path / "f.npz")
 
 
+def names_in_npz(folder: Path) -> Path:
+    np.savez(folder / "f.npz", texts=ROWS, class_names=ROWS[[1, 2]], class_labels=np.array([7, 3]))
+    return folder / "f.npz"
+
+
+def names_in_safetensors(folder: Path) -> Path:
+    rows, labels = torch.tensor(ROWS), torch.tensor([7, 3])
+    save_file({"texts": rows, "class_names": rows[[1, 2]], "class_labels": labels}, folder / "f.safetensors")
+    return folder / "f.safetensors"
+
+
+def names_in_parquet(folder: Path) -> Path:
+    pa = part("pyarrow")
+    import pyarrow.parquet as pq
+
+    names = {"class_names": [*ROWS[[1, 2]].tolist(), None], "class_labels": [7, 3, None]}
+    pq.write_table(pa.table({"texts": ROWS.tolist(), **names}), folder / "f.parquet", row_group_size=2)
+    return folder / "f.parquet"
+
+
+@pytest.mark.parametrize("write", [names_in_npz, names_in_safetensors, names_in_parquet])
+def test_what_classes_are_called(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    table = read_features(write(tmp_path), medium="text")
+    assert len(table) == 3, "names are no rows"
+    assert table.classes is not None
+    assert table.classes.names == {"7": ("7",), "3": ("3",)}
+    named = table.with_names()
+    assert torch.equal(named.of(["2", "name:3", "name:7"]), torch.tensor(ROWS[[2, 2, 1]]))
+    assert named.classes is None
+
+
+def test_a_class_may_have_several_names(tmp_path: Path) -> None:
+    np.savez(tmp_path / "f.npz", texts=ROWS, class_names=ROWS, class_labels=np.array(["b", "a", "b"]))
+    table = read_features(tmp_path / "f.npz").with_names()
+    assert torch.equal(table.of(["name:b", "name:b 2", "name:a"]), torch.tensor(ROWS[[0, 2, 1]]))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        (
+            {"class_names": ROWS},
+            r"'class_names' \[k, d\] and 'class_labels' \[k\] go together, and it has 'class_names'",
+        ),
+        ({"class_labels": np.arange(3)}, ".* go together, and it has 'class_labels'"),
+        ({"class_names": ROWS, "class_labels": np.arange(2)}, "3 rows in 'class_names' for 2 labels in 'class_labels'"),
+        ({"class_names": ROWS[0], "class_labels": np.arange(4)}, r"array 'class_names' is of shape \(4,\)"),
+        ({"class_names": ROWS, "class_labels": np.array([0, -1, 1])}, "'class_labels' has no label at 1"),
+        (
+            {"class_names": ROWS * np.nan, "class_labels": np.arange(3)},
+            "the features of a name of class '0' are not finite",
+        ),
+        (
+            {"class_names": ROWS[:, :2], "class_labels": np.arange(3)},
+            "'class_names' has rows of 2 values, and its texts",
+        ),
+    ],
+)
+def test_names_of_classes_that_do_not_do(tmp_path: Path, arrays: dict[str, np.ndarray], says: str) -> None:
+    np.savez(tmp_path / "f.npz", texts=ROWS, **arrays)
+    with pytest.raises(DataError, match=f"f.npz: {says}"):
+        read_features(tmp_path / "f.npz").with_names()
+
+
 def test_rows_are_mapped_and_not_read(tmp_path: Path) -> None:
     write_npy(tmp_path / "f.npy")
     assert isinstance(read_features(tmp_path / "f.npy").rows, np.memmap)

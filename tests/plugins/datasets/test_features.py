@@ -52,6 +52,14 @@ def test_what_a_file_tells_besides(tmp_path: Path) -> None:
     ]
 
 
+def test_names_of_classes_in_the_file(tmp_path: Path) -> None:
+    arrays = {"images": ROWS, "texts": ROWS[:, :2], "labels": np.array([0, 1, 0, 1])}
+    found = load(tmp_path / "set.npz", "train", **arrays, class_names=ROWS[:3, :2], class_labels=np.array([1, 0, 1]))
+    assert found.names == {"1": ("1", "1 2"), "0": ("0",)}
+    assert len(found.pairs) == 4, "names are no pairs"
+    assert load(tmp_path / "set.npz", "train", **arrays).names == {}
+
+
 @pytest.mark.parametrize("image", ["/etc/secret.png", "../secret.png", "a/../../secret.png", "C:\\secret.png"])
 def test_no_picture_outside_the_folder_is_ever_shown(tmp_path: Path, image: str) -> None:
     arrays = {"image_rows": ROWS[:2], "text_rows": ROWS[:2, :2]}
