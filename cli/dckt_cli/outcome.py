@@ -38,7 +38,9 @@ def show_outcome(run_dir: Path, summary: Mapping[str, Any]) -> None:
     console.print(f"run folder: {run_dir}")
     console.print(f"next: dckt report {run_dir}")
     console.print(f"      dckt evaluate {run_dir}")
-    console.print(f'      dckt search {run_dir} --text "..." | --image FILE')
+    asked = {"text": '--text "..."', "image": "--image FILE"}
+    asked |= {medium: f"--{medium}-features FILE" for medium in summary["features_alone"]}
+    console.print(f"      dckt search {run_dir} {asked['text']} | {asked['image']}")
 
 
 def of_offer(results: Results) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from dckt_core.contract.pairs import ROLES
+from dckt_core.contract.pairs import MEDIA, ROLES
 from dckt_core.data.domain import Domain
 from dckt_core.data.rungs import RUNGS, rung_of, training_holdings
 from dckt_core.evaluation.scoring import Score, chooses_by
@@ -54,6 +54,7 @@ def summarise(
             "rung": {"number": rung, "offers": RUNGS[rung]},
             "has": training_holdings(target.pair_set),
         },
+        "features_alone": [medium for medium in MEDIA if setup.plugins.by_id(medium)],
         "space": space.describe(),
         "validation": _validation(outcome, reached),
         "chosen_by": _choices(target, outcome, space),

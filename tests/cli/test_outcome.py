@@ -20,6 +20,7 @@ def summary(**changes: Any) -> dict[str, Any]:
             "has": {"labelled pairs": 50, "unlabelled pairs": 500, "images alone": 0, "class names": 10},
             "rung": {"number": 4},
         },
+        "features_alone": [],
         "space": {"weights": {"target-network": 1.0}, "left_out": [], "aside": {}},
         "negative_transfer": False,
         "dropped": {"source": 0, "target": 0},
@@ -47,11 +48,26 @@ def test_it_tells_mean_interval_and_what_to_type_next(capsys: pytest.CaptureFixt
         in out
     )
     assert "dckt evaluate runs/a" in out
+    assert 'dckt search runs/a --text "..." | --image FILE\n' in out
     assert out.startswith("the target offered: 50 labelled pairs, 500 unlabelled pairs, 10 class names (rung 4 of the")
     assert "own partners found by the network after transfer: MRR 0.500 (chance 0.070)\n" in out
     assert "left out" not in out
     assert "parts of the common space" not in out
     assert "negative transfer" not in out
+
+
+@pytest.mark.parametrize(
+    ("media", "hint"),
+    [
+        (["image", "text"], "--text-features FILE | --image-features FILE"),
+        (["image"], '--text "..." | --image-features FILE'),
+    ],
+)
+def test_what_is_known_by_features_alone_is_searched_by_them(
+    media: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_outcome(Path("runs/a"), summary(features_alone=media))
+    assert f"dckt search runs/a {hint}\n" in capsys.readouterr().out
 
 
 def test_test_pairs_without_a_label_are_told_of(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,7 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
         said += capsys.readouterr().out
     assert "as a target it offers all labels" in said
     assert "5 class names" in said
+    assert "dckt search runs/mine --text-features FILE | --image-features FILE" in said, "what the page says next"
     assert "class-names" in said, "the part that learns from them is in the table"
     assert "mine.index: 150 images and 150 texts" in said
     assert "added: 0 images, and 150 replaced" in said
