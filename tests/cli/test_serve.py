@@ -500,7 +500,13 @@ def test_features_are_queries_too(server: Server, home: Path, trained: Path) -> 
     assert as_features[0] == 200
     assert as_features[1]["results"] == server.json("/api/search/image?k=3", picture.read_bytes())[1]["results"]
     two = saved(np.ones((2, 3)))
-    for body, says in ((two, "2 rows of features, where one is expected"), (b"?", "features are read from")):
+    bomb = io.BytesIO()
+    np.savez_compressed(bomb, rows=np.zeros((1, 2**20)))
+    for body, says in (
+        (two, "2 rows of features, where one is expected"),
+        (bomb.getvalue(), "a query is one row of features in a file of npy or safetensors"),
+        (b"?", "a query is one row of features in a file of npy or safetensors"),
+    ):
         status, answer = server.json("/api/search/features?of=text&k=3", body)
         assert (status, says in answer["error"]) == (422, True), answer
         assert "/tmp" not in answer["error"]

@@ -26,6 +26,7 @@ from dckt_core.contract.pairs import MEDIA, Medium
 from dckt_core.data.coverage import Coverage
 from dckt_core.io.complaint import complaint
 from dckt_core.io.feature_files import read_features
+from dckt_core.io.feature_kinds import kind_of
 from dckt_core.retrieval.gallery import Hit, Hits, Item
 from dckt_core.retrieval.searcher import Searcher, Wanted
 
@@ -50,6 +51,8 @@ Kind = Annotated[Wanted, Query(description=WHAT)]
 Least = Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False, description=LEAST)]
 FILE: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/octet-stream": {}}}}
 """A body that is a file, as OpenAPI has it."""
+AS_LARGE_AS_SENT = ("npy", "safetensors")
+"""Kinds of files of features that hold no more than their bytes; of the others a few may unfold to more than memory."""
 
 
 @dataclass(frozen=True)
@@ -221,6 +224,8 @@ def _search_features(searcher: Searcher, body: bytes, of: Medium, k: int, how: M
         file = Path(folder) / "features"
         file.write_bytes(body)
         try:
+            if kind_of(file) not in AS_LARGE_AS_SENT:
+                raise DataError(f"a query is one row of features in a file of {' or '.join(AS_LARGE_AS_SENT)}")
             table = read_features(file, medium=of)
             if len(table) != 1:
                 raise DataError(f"{len(table)} rows of features, where one is expected")
