@@ -19,7 +19,7 @@ from dckt_core.base.errors import DataError, NothingToLearnError, UsageError
 from dckt_core.base.memory import advising
 from dckt_core.base.progress import logger
 from dckt_core.base.rng import generator_for
-from dckt_core.config import Config, PluginChoice, read_preset
+from dckt_core.config import Config, PartChoice, PluginChoice, read_preset
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
 from dckt_core.contract.pairs import MEDIA, ROLES, SPLITS, Medium, PairSet, Role, Split
@@ -327,11 +327,19 @@ class Setup:
         """The parts of the common space that have a weight, in their order."""
         return self.plugins.parts()
 
+    def _is_the_presets(self, part: str) -> bool:
+        """Whether a part counts as much as the preset says, so that nobody asked for it."""
+        usual = read_preset(self.config.preset)["space"]["parts"].get(part)
+        if usual is None:
+            return False
+        counts = [(one.weight, one.earn, one.among) for one in (PartChoice(**usual), self.config.space.parts[part])]
+        return counts[0] == counts[1]
+
     def fit_space(self, networks: Mapping[Role, DomainNetwork]) -> tuple[Space, Score | None]:
         """The common space as validation chose it, and its score there: see `space.fitting.fit_space`.
 
-        Parts for encoders that share a space step aside where they share none; those of the preset, which nobody asked
-        for by name, without a word.
+        Parts for encoders that share a space step aside where they share none; those that nobody asked for, being as
+        the preset has them, without a word.
 
         Args:
             networks: those of both domains, where they were trained.
@@ -340,8 +348,7 @@ class Setup:
         aside = {part.name: untrained for part in self.parts if part.plugin.spec.networks and untrained}
         parts = self.parts
         if not self.same_space:
-            presets = read_preset(self.config.preset)["space"]["parts"]
-            parts = [part for part in parts if not part.plugin.spec.same_space or part.name not in presets]
+            parts = [part for part in parts if not (part.plugin.spec.same_space and self._is_the_presets(part.name))]
             reason = "features of images and of texts do not lie in one space"
             aside |= {part.name: reason for part in parts if part.plugin.spec.same_space}
         return fit_space(

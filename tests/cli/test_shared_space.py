@@ -97,6 +97,8 @@ def test_where_no_space_is_shared_who_asks_is_told_and_a_preset_is_silent(
     assert "zero-shot" not in said(capsys)
     told = json.loads(Path("runs/b/summary.json").read_text())["space"]
     assert not {*told["aside"], *told["widths"], *told["left_out"]} & set(SHARED)
+    assert train("--preset", "tuned", *rows, "--part", "zero-shot=2", name="d") == 0
+    assert f"part 'zero-shot' steps aside: {reason}" in said(capsys)
     assert train("--preset", "tuned", *rows, "--part", "zero-shot=0", "--part", "cache=0", name="c") == 0
     with_them, without = (
         load_tensors(Path(f"runs/{name}/checkpoints/space.safetensors"), kind=KIND, format=FORMAT) for name in "bc"
