@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,9 @@ def test_the_features_that_training_left_are_found(run: str, capsys: Capture) ->
     err = capsys.readouterr().err
     assert err.count("read from the cache") == 3
     assert "encoding" not in err
+    assert not re.search(r"[0-9a-f]{64}", err)
+    assert main(["search", run, "--text", "red", "-v"]) == 0
+    assert len(re.findall(r"^they lie in \S+/features/[0-9a-f]{64}$", capsys.readouterr().err, re.MULTILINE)) == 3
 
 
 def test_words_that_the_run_does_not_know_are_said(run: str, capsys: Capture) -> None:

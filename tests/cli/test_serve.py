@@ -256,6 +256,7 @@ def test_programs_are_told_what_they_may_ask(server: Server) -> None:
         assert f"<code>{method.upper()} {path}</code>".encode() in page
     assert b"<script" not in page and b"<dt><code>insist</code></dt>" in page
     assert b"<dt><code>q</code> (needed)</dt>" in page
+    assert b"<code>{&#34;status&#34;: &#34;ok&#34;}</code>" in page
 
 
 def test_no_answer_tells_a_path_of_the_server(server: Server, home: Path) -> None:

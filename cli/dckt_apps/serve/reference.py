@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+
+def codes(text: str) -> Markup:
+    """A text, escaped, with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 
 def reference(schema: Mapping[str, Any]) -> str:
@@ -17,6 +24,7 @@ def reference(schema: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["codes"] = codes
     schemas = schema.get("components", {}).get("schemas", {})
 
     def body(about: Mapping[str, Any]) -> list[dict[str, Any]]:
