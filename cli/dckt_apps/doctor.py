@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -95,10 +95,26 @@ def _requirements() -> Iterator[Finding]:
             if fault:
                 yield Finding("versions", one.name, fault, wrong=True)
     for extra in metadata.metadata("dckt").get_all("Provides-Extra") or []:
-        asked = [one for one in needed if one.marker and one.marker.evaluate({"extra": extra})]
-        asked = [one for one in asked if not one.marker or not one.marker.evaluate({"extra": ""})]
-        lacking = [f"{one.name} {fault}" for one in asked if one.name != "dckt" and (fault := _fault(one))]
-        yield Finding("extras", extra, f"not whole: {', '.join(lacking)}" if lacking else "installed")
+        lacks = ", ".join(lacking(needed, extra))
+        yield Finding("extras", extra, f"not whole: {lacks}" if lacks else "installed")
+
+
+def lacking(needed: Sequence[Requirement], extra: str) -> list[str]:
+    """What an extra of dckt needs besides, as `needed` says, and is missing or too old; an extra may ask for others.
+
+    >>> needed = [Requirement('no-such>=1; extra == "a"'), Requirement('dckt[a]; extra == "all"')]
+    >>> lacking(needed, "all")
+    ['no-such is not installed']
+    """
+    found: list[str] = []
+    for one in needed:
+        if one.marker is None or one.marker.evaluate({"extra": ""}) or not one.marker.evaluate({"extra": extra}):
+            continue
+        if one.name == "dckt":
+            found += [fault for other in sorted(one.extras) for fault in lacking(needed, other)]
+        elif fault := _fault(one):
+            found.append(f"{one.name} {fault}")
+    return list(dict.fromkeys(found))
 
 
 def _fault(one: Requirement) -> str:
