@@ -88,7 +88,7 @@ def of_parts(results: Results) -> Table:
     for part in results.parts:
         if part.place == "in":
             weight = "" if part.weight is None else f"{part.weight:g}"
-            alone = "" if part.alone is None else cell(part.alone)
+            alone = "" if part.alone is None else f"{part.alone:.3f}"
             table.add_row(part.name, weight, alone, "" if part.adds is None else _signed(part.adds))
     return table
 
@@ -125,7 +125,7 @@ def _of_figures(results: Results, pairs: int) -> Table:
     for name, title in {"chance": "chance", **REPRESENTATIONS}.items():
         figures = [results.figure_of(name, direction) for direction in COLUMNS]
         if any(figures):
-            cells = ["-" if figure is None else cell(figure) for figure in figures]
+            cells = ["-" if figure is None else f"{figure:.3f}" for figure in figures]
             table.add_row(title, *cells, style="bold" if name == results.result else None)
     return table
 
@@ -138,14 +138,6 @@ def _of_transfer(results: Results) -> Iterator[str]:
     if results.result == "after":
         other = "" if results.summary["preset"] == DEFAULT_PRESET else f", or train with --preset {DEFAULT_PRESET}"
         yield f"to use the control, add --checkpoint control to the commands below{other}"
-
-
-def cell(figure: Estimate) -> str:
-    """A figure with its interval."""
-    if figure.interval is None:
-        return f"{figure.value:.3f}"
-    low, high = figure.interval
-    return f"{figure.value:.3f} ({low:.3f}-{high:.3f})"
 
 
 def _signed(gain: Estimate) -> str:

@@ -261,20 +261,13 @@ def _figures(records: list[RunRecord]) -> Table:
             found = {figure: results.instances_of(name, figure) for figure in FIGURES}
             by_partner = [_value(one, ".1f" if figure == MEDIAN_RANK else ".3f") for figure, one in found.items()]
             if any(figures):
-                cells = ["-" if it is None else _estimate(it) for it in figures]
+                cells = ["-" if it is None else f"{it:.3f}" for it in figures]
                 table.add_row(str(record.path), title, results.measure, *cells, *by_partner)
     return table
 
 
 def _value(estimate: Estimate | None, form: str) -> str:
     return "-" if estimate is None else f"{estimate.value:{form}}"
-
-
-def _estimate(estimate: Estimate) -> str:
-    if estimate.interval is None:
-        return f"{estimate.value:.3f}"
-    low, high = estimate.interval
-    return f"{estimate.value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _as_json(estimate: Estimate | None) -> dict[str, Any] | None:

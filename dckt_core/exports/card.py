@@ -129,12 +129,7 @@ def _encoder(name: str, options: Mapping[str, Any]) -> str:
 
 
 def _figure(figure: Estimate | None, key: str = "") -> str:
-    """A figure with its interval; of one picture there is none."""
-    if figure is None:
-        return "-"
-    form = ".1f" if key == MEDIAN_RANK else ".3f"
-    value = f"{figure.value:{form}}"
-    return f"{value} ({figure.interval[0]:{form}}-{figure.interval[1]:{form}})" if figure.interval else value
+    return "-" if figure is None else f"{figure:{'.1f' if key == MEDIAN_RANK else '.3f'}}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterable[str]:

@@ -41,6 +41,14 @@ class Estimate:
     value: float
     interval: tuple[float, float] | None = None
 
+    def __format__(self, form: str) -> str:
+        """
+        >>> f"{Estimate(0.5, (0.25, 0.75)):.2f}", f"{Estimate(7):.1f}"
+        ('0.50 (0.25-0.75)', '7.0')
+        """
+        value = format(self.value, form)
+        return value if self.interval is None else f"{value} ({'-'.join(format(end, form) for end in self.interval)})"
+
 
 @dataclass(frozen=True)
 class Offer:
