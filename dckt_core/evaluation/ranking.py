@@ -134,17 +134,20 @@ def rank(
     figures = torch.zeros(3 + 3 * len(ks) + len(levels), len(queries), dtype=torch.float64)
 
     def jobs() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        for label in torch.unique(query_labels).tolist():
-            matches = gallery_labels == label
-            if not matches.any():
-                continue
-            for rows in torch.split((query_labels == label).nonzero().squeeze(1), chunk or chunk_size(len(items))):
-                cosine = items.cosines(queries[rows])
-                if first is not None:
-                    cosine.scatter_(1, first.cpu()[rows, None], AHEAD_OF_ALL)
-                if left_out is not None:
-                    left_out.mark(cosine, rows)
-                yield rows, cosine, matches
+        """Queries of one class each. Products are of blocks across classes: each reads the whole gallery."""
+        sought = torch.isin(query_labels, gallery_labels).nonzero().squeeze(1)
+        by_class = sought[query_labels[sought].argsort(stable=True)]
+        for block in torch.split(by_class, chunk or chunk_size(len(items))):
+            cosine = items.cosines(queries[block])
+            if first is not None:
+                cosine.scatter_(1, first.cpu()[block, None], AHEAD_OF_ALL)
+            if left_out is not None:
+                left_out.mark(cosine, block)
+            labels, counts = torch.unique_consecutive(query_labels[block], return_counts=True)
+            for label, rows, part in zip(
+                labels, block.split(counts.tolist()), cosine.split(counts.tolist()), strict=True
+            ):
+                yield rows, part, gallery_labels == label
 
     def work(job: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         rows, cosine, matches = job

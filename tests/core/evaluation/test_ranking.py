@@ -514,3 +514,24 @@ def test_chance_without_anything_relevant() -> None:
     assert chance_ap(torch.tensor([0]), 0).tolist() == [0.0]
     assert chance_ap(torch.tensor([2, 1, 0]), torch.tensor([2, 2, 5])).tolist() == [1.0, 0.75, 0.0]
     assert chance_ap(torch.empty(0).long(), 3).tolist() == []
+
+
+def test_products_do_not_grow_with_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for each block of queries, whatever the classes in it: a product of few rows reads the whole gallery, too."""
+    calls: list[int] = []
+    plain = Gallery.cosines
+
+    def counted(self: Gallery, queries: Tensor) -> Tensor:
+        calls.append(len(queries))
+        return plain(self, queries)
+
+    monkeypatch.setattr(Gallery, "cosines", counted)
+    rows = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
+    for classes in (2, 30):
+        labels = torch.arange(60) % classes
+        calls.clear()
+        rank(rows, rows.flip(0), labels, labels, chunk=20)
+        assert calls == [20, 20, 20]
+    calls.clear()
+    rank(rows, rows, torch.arange(60), torch.arange(60) + 50, chunk=20)
+    assert calls == [10], "queries with nothing relevant are not ranked"
