@@ -144,9 +144,8 @@ def rank(
             if left_out is not None:
                 left_out.mark(cosine, block)
             labels, counts = torch.unique_consecutive(query_labels[block], return_counts=True)
-            for label, rows, part in zip(
-                labels, block.split(counts.tolist()), cosine.split(counts.tolist()), strict=True
-            ):
+            sizes = counts.tolist()
+            for label, rows, part in zip(labels, torch.split(block, sizes), torch.split(cosine, sizes), strict=True):
                 yield rows, part, gallery_labels == label
 
     def work(job: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
