@@ -281,7 +281,7 @@ def _read_parquet(file: Path) -> Arrays:
 
 
 def _of_batches(names: Sequence[str], batches: Iterable[Any]) -> Arrays:
-    """The columns of Arrow's batches; raises ValueError where one of lists is no rows."""
+    """The columns of Arrow's batches; what a table holds besides, such as pictures or boxes, is left `Unread`."""
     parts: dict[str, list[Array]] = {name: [] for name in names}
     for batch in batches:
         for name in names:
@@ -291,10 +291,26 @@ def _of_batches(names: Sequence[str], batches: Iterable[Any]) -> Arrays:
         found = parts.pop(name) or [np.empty(0, dtype=object)]
         found = [part for part in found if len(part)] or found[:1]
         widths = {part.shape[1:] for part in found}
-        if len(widths) > 1:
-            raise ValueError(f"the rows of column '{name}' are of {len(widths)} lengths")
-        arrays[name] = found[0] if len(found) == 1 else np.concatenate(found)
+        why = next((why for part in found if (why := _why_unread(part))), "")
+        if why or len(widths) > 1:
+            why = why or f"its rows are of {len(widths)} lengths"
+            arrays[name] = np.full(sum(map(len, found)), Unread(why), dtype=object)
+        else:
+            arrays[name] = found[0] if len(found) == 1 else np.concatenate(found)
     return arrays
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Stands in a column [n] for cells that are neither rows of numbers nor texts."""
+
+    why: str
+
+
+def _why_unread(array: Array) -> str:
+    """Why the cells of a column were not read; empty where they were."""
+    first = array.flat[0] if array.dtype == object and array.size else None
+    return first.why if isinstance(first, Unread) else ""
 
 
 def _column(name: str, column: Any) -> Array:
@@ -305,15 +321,23 @@ def _column(name: str, column: Any) -> Array:
     of = column.type
     if name in (CLASS_NAMES, CLASS_LABELS):
         column = column.drop_null()  # there are fewer classes than rows
+
+    def unread(why: str) -> Array:
+        return np.full(len(column), Unread(why), dtype=object)
+
     if not (pa.types.is_list(of) or pa.types.is_large_list(of) or pa.types.is_fixed_size_list(of)):
+        if pa.types.is_nested(of) or pa.types.is_binary(of) or pa.types.is_large_binary(of):
+            return unread(f"it is of type {of}, not of numbers")
         return np.array(column.to_pylist(), dtype=object)
+    if not (
+        pa.types.is_floating(of.value_type) or pa.types.is_integer(of.value_type) or pa.types.is_boolean(of.value_type)
+    ):
+        return unread(f"it is of type {of}, not of numbers")
     if column.null_count:
-        raise ValueError(f"column '{name}' has {column.null_count} empty cells")
+        return unread(f"it has {column.null_count} empty cells")
     lengths = pc.unique(pc.list_value_length(column)).to_pylist()
     if len(lengths) > 1:
-        raise ValueError(
-            f"the rows of column '{name}' are of {len(lengths)} lengths, such as {min(lengths)} and {max(lengths)}"
-        )
+        return unread(f"its rows are of {len(lengths)} lengths, such as {min(lengths)} and {max(lengths)}")
     values: Array = column.flatten().to_numpy(zero_copy_only=False)
     return values.reshape(len(column), lengths[0] if lengths else 0)
 
@@ -365,6 +389,8 @@ def _names(file: Path, arrays: Arrays, key: str | None, medium: str | None) -> l
     names = [name for name in names if name not in named and name != CLASS_NAMES]
     if len(names) > 1 and medium is not None:
         names = [name for name in names if medium in name.lower()] or names
+    if not names:  # the only one that might have been meant says why it is none
+        names = [name for name, array in arrays.items() if name not in FACTS and _why_unread(array)]
     if len(names) != 1:
         raise DataError(f"{file}: which array holds the features? say key=NAME (it has {_listing(arrays)})")
     return names
@@ -382,6 +408,8 @@ def _tells(fact: Fact, array: Array) -> bool:
 
 def _checked(file: Path, name: str, array: Array) -> Array:
     what = f"array '{name}'" if name else "its array"
+    if why := _why_unread(array):
+        raise DataError(f"{file}: {what}: {why}")
     if not _is_numeric(array):
         raise DataError(f"{file}: {what} is of type {array.dtype}, not of numbers")
     if array.ndim != 2 or 0 in array.shape:
@@ -393,6 +421,8 @@ def _facts(file: Path, arrays: Arrays, count: int) -> dict[Fact, Sequence[str | 
     found: dict[Fact, Sequence[str | None]] = {}
     for fact in FACTS:
         for name in (fact, f"{fact}s"):
+            if fact == "image" and name in arrays and _why_unread(arrays[name]):
+                continue  # pictures themselves, and not their names
             if name in arrays and _tells(fact, arrays[name]):
                 column = _texts(file, name, arrays[name])
                 if len(column) != count:

@@ -91,10 +91,39 @@ def test_rows_of_parquet_that_do_not_do(tmp_path: Path) -> None:
     pa = part("pyarrow")
     import pyarrow.parquet as pq
 
-    for column, says in (([[1.0], [1.0, 2.0]], "are of 2 lengths, such as 1 and 2$"), ([[1.0], None], "has 1 empty")):
-        pq.write_table(pa.table({"v": column}), tmp_path / "f.parquet")
-        with pytest.raises(DataError, match=f"f.parquet: not a whole file of features: .* ?column 'v'.*{says}|{says}"):
-            read_features(tmp_path / "f.parquet")
+    for column, says in (
+        ([[1.0], [1.0, 2.0]], "its rows are of 2 lengths, such as 1 and 2$"),
+        ([[1.0], None], "it has 1 empty cells$"),
+        ([["a"], ["b"]], "it is of type list<.*: string>, not of numbers$"),
+    ):
+        for rows in (1, 10):
+            pq.write_table(pa.table({"v": column}), tmp_path / "f.parquet", row_group_size=rows)
+            with pytest.raises(DataError, match=rf"f.parquet: array 'v': {says}"):
+                read_features(tmp_path / "f.parquet")
+
+
+def test_what_else_a_table_holds_is_left_alone(tmp_path: Path) -> None:
+    pa = part("pyarrow")
+    import pyarrow.parquet as pq
+
+    columns = {
+        "id": IDS,
+        "vector": ROWS.tolist(),
+        "image": [{"bytes": b"a picture", "path": "a.jpg"}, None, None],
+        "tags": [["x"], None, ["y", "z"]],
+        "boxes": [[1.0], [1.0, 2.0], []],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "f.parquet")
+    for key in (None, "vector"):
+        found = read_features(tmp_path / "f.parquet", key=key)
+        assert torch.equal(found.take(slice(None)), torch.tensor(ROWS))
+        assert found.facts.keys() == {"id"}
+    with pytest.raises(DataError, match=r"f.parquet: array 'boxes': its rows are of 3 lengths, such as 0 and 2$"):
+        read_features(tmp_path / "f.parquet", key="boxes")
+    columns["label"] = columns["tags"]
+    pq.write_table(pa.table(columns), tmp_path / "f.parquet")
+    with pytest.raises(DataError, match=r"f.parquet: array 'label' holds something else than texts and whole numbers"):
+        read_features(tmp_path / "f.parquet")
 
 
 def test_a_file_of_both_media(tmp_path: Path) -> None:
