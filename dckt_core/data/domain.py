@@ -170,7 +170,10 @@ def domain_of(
     try:
         named = alone("text", names if for_parts else [])
     except (DataError, UsageError) as error:
-        logger.warning("%s: the names of the classes are left out: %s", role, error)
+        log = (
+            logger.info if role == "source" else logger.warning
+        )  # no part of the box asks what the source's are called
+        log("%s: the names of the classes are left out: %s", role, error)
         named = alone("text", [])
     data |= {split: complete(pair_set.split(split)) for split in splits if split != "train"}
     return Domain(role, pair_set, data, unlabelled, lone, named)

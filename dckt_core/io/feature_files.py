@@ -81,8 +81,8 @@ class FeatureTable:
     """
 
     place: Path
-    rows: Array
-    facts: Mapping[Fact, Sequence[str | None]] = field(default_factory=dict)
+    rows: Array = field(repr=False)
+    facts: Mapping[Fact, Sequence[str | None]] = field(default_factory=dict, repr=False)
     root: Path = Path()
     made_by: Mapping[str, Any] = field(default_factory=dict)
     array: str = ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from dckt_core.base.errors import DataError, PluginError, UsageError
+from dckt_core.base.errors import ArgumentError, DataError, PluginError, UsageError
 from dckt_core.base.html import escape
 from dckt_core.contract.discovery import Registry, blame
 from dckt_core.contract.guards import INDEX_METHODS, require_methods
@@ -111,7 +111,13 @@ class Gallery:
             del self.items[id_]
 
     def search(self, queries: Tensor, k: int) -> list[Hits]:
-        """The min(k, size) nearest items of each query [q, dim], best first."""
+        """The min(k, size) nearest items of each query [q, dim], best first.
+
+        Raises:
+            ArgumentError: k is no whole number from 1.
+        """
+        if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+            raise ArgumentError(f"k: {k!r} is no whole number from 1")
         with blame(self._plugin):
             ids, cosines = self._index.search(queries, k)
             strangers = {id_ for found in ids for id_ in found} - self.items.keys()

@@ -42,6 +42,10 @@ class Searcher:
     galleries: Mapping[Medium, Gallery]
     origin: str
 
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{len(gallery)} {medium}s" for medium, gallery in self.galleries.items())
+        return f"Searcher({self.origin!r}, {sizes})"
+
     def search_texts(
         self,
         texts: Sequence[str],

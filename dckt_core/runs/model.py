@@ -144,6 +144,10 @@ class TrainedModel:
     space: Represents
     networks: Mapping[Role, DomainNetwork]
 
+    def __repr__(self) -> str:
+        said = ", ".join(f"{name}={getattr(self, name)!r}" for name in ("checkpoint", "dim", "classes"))
+        return f"TrainedModel({str(self.run_dir)!r}, {said})"
+
     @property
     def config(self) -> Config:
         """The run's."""

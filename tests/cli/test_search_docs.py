@@ -69,6 +69,9 @@ def test_python(home: Path, capsys: Capture) -> None:
     searcher = names["searcher"]
     assert isinstance(searcher, dckt_core.Searcher)
     assert again == searcher.search_texts(["a red square"], k=8)
+    assert repr(searcher).startswith("Searcher('photos.index', ") and len(repr(searcher.model)) < 200
+    with pytest.raises(dckt_core.ArgumentError, match="^k: 0 is no whole number from 1$"):
+        searcher.search_texts(["a red square"], k=0)
     bare = [replace(hit, probability=None) for hit in again[0]]
     assert [bare] == searcher.search(rows, "image", k=8), "whose rows they are is not said"
     assert main(shlex.split("extract --run runs/squares --input photos --medium image -o photos.rows --quiet")) == 0

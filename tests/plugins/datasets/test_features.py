@@ -32,7 +32,12 @@ def test_pairs_of_a_file(tmp_path: Path) -> None:
     assert [pair.label for pair in found.pairs] == ["dog", None, "cat", "dog"]
     assert [pair.split for pair in found.pairs] == ["train", "train", "val", "test"]
     assert [pair.image and pair.image.name for pair in found.pairs] == ["0", "1", "0", "3"], "equal rows, one picture"
-    assert [pair.text for pair in found.pairs] == ["0", "0", "2", "3"]
+    first, again, second, third = (pair.text for pair in found.pairs)
+    assert first == again and len({first, second, third}) == 3, "equal rows, one text"
+    assert found.names == {"dog": ()}, "nobody knows what the classes are called"
+    other = load(tmp_path / "other.npz", "train", images=ROWS[:2], texts=ROWS[[3, 2], :2])
+    assert [pair.text for pair in other.pairs][1] == third, "equal rows of another file, too"
+    assert other.pairs[0].text not in (first, second, third), "and no others, though both have an id 0"
 
 
 def test_what_a_file_tells_besides(tmp_path: Path) -> None:
@@ -57,7 +62,9 @@ def test_names_of_classes_in_the_file(tmp_path: Path) -> None:
     found = load(tmp_path / "set.npz", "train", **arrays, class_names=ROWS[:3, :2], class_labels=np.array([1, 0, 1]))
     assert found.names == {"1": ("1", "1 2"), "0": ("0",)}
     assert len(found.pairs) == 4, "names are no pairs"
-    assert load(tmp_path / "set.npz", "train", **arrays).names == {}
+    assert load(tmp_path / "set.npz", "train", **arrays).names == {"0": (), "1": ()}
+    words = load(tmp_path / "set.npz", "train", **arrays, text=np.array(["a", "b", "c", "d"]))
+    assert words.names == {}, "labels are words for an encoder of texts"
 
 
 @pytest.mark.parametrize("image", ["/etc/secret.png", "../secret.png", "a/../../secret.png", "C:\\secret.png"])
