@@ -466,7 +466,11 @@ def _draw_in_a_process(folder: Path, seed: int) -> int:
         wrong += sum(row != [5 * number, max(0, number)] for row, number in zip(rows.tolist(), some, strict=True))
         if seed == 2:  # one that is broken now and then, and a file that nobody merges
             for file in list(folder.glob("features/*/*.safetensors"))[:1]:
-                file.write_bytes(b"broken")
+                broken = (
+                    folder / "broken"
+                )  # put in its place whole: who has mapped the file goes on reading the old one
+                broken.write_bytes(b"broken")
+                broken.replace(file)
     return wrong
 
 
