@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from dckt_core.base.errors import one_line
@@ -41,8 +42,8 @@ def _lines(name: str, config: Config, results: Results, version: str) -> Iterabl
         ("", ""),
         [
             ("preset, seed", f"{summary['preset']}, {summary['seed']}"),
-            ("source", f"{source['origin']}: {_counts(source)}, {source['classes']} classes"),
-            ("target", f"{target['origin']}: {_counts(target)}, {target['classes']} classes"),
+            ("source", f"{_public(source['origin'])}: {_counts(source)}, {source['classes']} classes"),
+            ("target", f"{_public(target['origin'])}: {_counts(target)}, {target['classes']} classes"),
             ("the target offered", f"{results.offer.rung_title} ({results.offer})"),
             ("image encoder", _encoder(config.encoder.name, config.encoder.options)),
             ("text encoder", _encoder(config.text_encoder.name, config.text_encoder.options)),
@@ -123,8 +124,14 @@ def _counts(domain: Mapping[str, Any]) -> str:
     return ", ".join(f"{domain[key]} {words}" for key, words in named.items() if domain.get(key)) or "nothing"
 
 
+def _public(value: object) -> object:
+    """A value, of the path of a file or folder its name alone: cards are published, and who made them has a home."""
+    path = Path(value) if isinstance(value, str) else Path()
+    return path.name if path.is_absolute() else value
+
+
 def _encoder(name: str, options: Mapping[str, Any]) -> str:
-    said = ", ".join(f"{key} = {value}" for key, value in options.items() if value is not None)
+    said = ", ".join(f"{key} = {_public(value)}" for key, value in options.items() if value is not None)
     return f"{name} ({said})" if said else name
 
 

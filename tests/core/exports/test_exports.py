@@ -12,6 +12,7 @@ import torch
 
 import dckt_core
 from dckt_core import ArgumentError, CommonSpace, UsageError, export
+from dckt_core.config import PluginChoice
 from dckt_core.contract.formula import OPS, Formula
 from dckt_core.exports.card import card, plain
 from dckt_core.exports.noted import Noted
@@ -136,6 +137,17 @@ def test_a_card_of_a_run_that_was_tested_on_one_picture(run: str, tmp_path: Path
     assert f" | {after['value']:.3f} ({low:.3f}-{high:.3f}) |\n" in shown[0]
     assert f" | {after['value']:.3f} |\n" in shown[1]
     assert len(shown[0].splitlines()) == len(shown[1].splitlines())
+
+
+def test_a_card_tells_nothing_of_the_folders_of_who_made_it(run: str) -> None:
+    summary = json.loads((Path(run) / "summary.json").read_text("utf-8"))
+    summary["target"]["origin"] = "/home/somebody/data/small"
+    encoder = PluginChoice(name="open-clip", model="/home/somebody/models/clip", size=32)  # type: ignore[call-arg]
+    config = dckt_core.load(run).config.model_copy(update={"encoder": encoder})
+    shown = card("a", config, Results(summary, Path()), version="1")
+    assert "somebody" not in shown
+    assert "| small: " in shown
+    assert "(model = clip, size = 32)" in shown
 
 
 def test_strangers_words_do_nothing_in_a_card() -> None:
