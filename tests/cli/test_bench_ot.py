@@ -5,16 +5,32 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from dckt_bench import transport
 from dckt_bench.transport import COLUMNS
 from dckt_cli.main import main
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls in this process; that there is one for each is seen in tests/bench."""
+
+    def measured(name: str, n: int, d: int, eps: float, threads: int, patience: float) -> dict[str, Any]:
+        return transport.measure(name, n, d, eps, torch.get_num_threads())
+
+    monkeypatch.setattr(transport, "_in_a_process", measured)
+
 
 QUICK = ["bench-ot", "--providers", "dckt", "--rows", "64", "--width", "8", "--eps", "0.1", "--rounds", "1"]
 
 
-def test_json_alone_on_stdout_and_the_same_rows_in_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_alone_on_stdout_and_the_same_rows_in_csv(
+    here: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "rows.csv"
     assert main([*QUICK, "--json", "--csv", str(file)]) == 0
     out, err = capsys.readouterr()
@@ -27,7 +43,7 @@ def test_json_alone_on_stdout_and_the_same_rows_in_csv(tmp_path: Path, capsys: p
     assert tuple(written) == COLUMNS
 
 
-def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table(here: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(QUICK) == 0
     out, _ = capsys.readouterr()
     assert "64 x 64 rows of 8, eps 0.1: 1 thread(s)" in out
