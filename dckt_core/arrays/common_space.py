@@ -25,7 +25,7 @@ from torch import Tensor
 
 from dckt_core.arrays.domains import as_domain, equal_numbers, leaks, notes
 from dckt_core.arrays.given import Widths, as_given
-from dckt_core.arrays.labels import Label, as_labels
+from dckt_core.arrays.labels import Label, Labels, as_labels, check_kinds
 from dckt_core.base.device import find_device
 from dckt_core.base.errors import ArgumentError, DataError, DcktError, StorageError, UsageError, describe, one_line
 from dckt_core.base.progress import Progress, silent
@@ -147,7 +147,7 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         Args:
             images: rows [n, d_i] of the target's training pairs; or None, with the texts.
             texts: rows [n, d_t] that belong to the images.
-            labels: their classes [n], strings or whole numbers; None, NaN or -1 where one is unknown, None for all.
+            labels: their classes [n], strings or whole numbers; None, NaN, "" or -1 where one is unknown, None for all.
             source: images, texts and labels of the large domain that helps, or None; its labels may be None.
             unpaired_images: rows of target images whose partners nobody knows.
             unpaired_texts: rows of such texts.
@@ -295,6 +295,7 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             if not len(rows[0]):
                 raise ArgumentError("images, texts: no rows to score")
             said = as_labels(labels, len(rows[0]), "labels")
+            self._check_labels(said)
             classes = list(dict.fromkeys([*self.classes_.tolist(), *sorted({str(x) for x in said if x is not None})]))
             by_name = {str(label): number for number, label in reversed(list(enumerate(classes)))}
             return evaluate(
@@ -306,6 +307,13 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
                 classes=[str(label) for label in classes],
                 ks=ks,
             )
+
+    def _check_labels(self, labels: Labels) -> None:
+        """Raises ArgumentError where labels are of another kind than the space's, and none is spelt as one of these."""
+        said = {label for label in labels if label is not None}
+        known = self.classes_.tolist()
+        if said and known and not {str(label) for label in said} & {str(label) for label in known}:
+            check_kinds([*known, *said], "labels, and those of the space")
 
     def score(self, images: Any, texts: Any, labels: Any = None, *, metric: str | None = None) -> float:
         """How well pairs find one another across media, the mean of both directions, in [0, 1].
@@ -347,15 +355,22 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         return as_rows(value, f"{medium}s", width=self.model_.encoder(medium).dim) if self._of_rows else value
 
     def _encoded(self, texts: Any) -> Any:
-        """Rows of strings where there is an encoder for them; what are no strings stays what it is."""
+        """Rows of strings; what are no strings stays what it is, and so do those of a run with an encoder of its own."""
         strings = [texts] if isinstance(texts, str) else texts
-        if self.text_encoder is None or not isinstance(strings, (list, tuple)):
+        if not isinstance(strings, (list, tuple)) or (
+            self.text_encoder is None and not getattr(self, "_of_rows", True)
+        ):
             return texts
-        return self._encode(strings) if strings and all(isinstance(one, str) for one in strings) else texts
+        of_strings = len(strings) > 0 and all(isinstance(one, str) for one in strings)
+        return self._encode(strings, "texts") if of_strings else texts
 
-    def _encode(self, strings: Sequence[str]) -> Tensor:
+    def _encode(self, strings: Sequence[str], name: str = "class_names") -> Tensor:
         if self.text_encoder is None:
-            raise ArgumentError("class_names: strings, and no text_encoder that turns them into rows; or give rows")
+            raise ArgumentError(f"{name}: strings, and no text_encoder that turns them into rows; or give rows")
+        if not callable(self.text_encoder):
+            raise ArgumentError(
+                f"text_encoder: {type(self.text_encoder).__name__}, where a function from strings to rows is expected"
+            )
         rows = as_rows(self.text_encoder(list(strings)), "rows of text_encoder")
         if len(rows) != len(strings):
             raise ArgumentError(f"text_encoder: gave {len(rows)} rows for {len(strings)} strings")

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from dckt_core.base.errors import ArgumentError
-from dckt_core.data.rows import as_rows
+from dckt_core.data.rows import as_numbers, as_rows
 
 UNKNOWN = -1
-"""Beside None and NaN, what stands for a label that nobody knows."""
+"""Beside None, NaN and an empty string, what stands for a label that nobody knows."""
 
 Label = int | str
 Labels = Sequence[Label | None]
@@ -88,6 +88,11 @@ def _by_label(value: Any, known: Sequence[Label], width: int) -> dict[Label, Any
     of_strings = known and isinstance(known[0], str)
     if isinstance(value, str):
         raise ArgumentError("class_names: one string, where a name for each class is expected")
+    if not (isinstance(value, (list, tuple)) or hasattr(value, "__array__")):
+        raise ArgumentError(
+            f"class_names: {type(value).__name__}, where a mapping from labels, or names or rows in the order of the "
+            "labels, are expected"
+        )
     names = value.tolist() if getattr(getattr(value, "dtype", None), "kind", None) in ("U", "O") else value
     if isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names):
         if len(set(names)) < len(names):
@@ -117,13 +122,13 @@ def _features(value: Any, encode: Encode, width: int, label: Label) -> Tensor:
     names = [value] if isinstance(value, str) else value
     if isinstance(names, (list, tuple)) and names and all(isinstance(one, str) for one in names):
         return as_rows(encode(list(names)), name, width=width)
-    one_row = isinstance(value, (np.ndarray, Tensor)) and value.ndim == 1
-    return as_rows(torch.as_tensor(value)[None] if one_row else value, name, width=width)
+    array = as_numbers(value, name)
+    return as_rows(array[None] if array.ndim == 1 else array, name, width=width)
 
 
 def _label(row: int, value: Any, name: str) -> Label | None:
     value = value.item() if isinstance(value, np.generic) else value
-    if value is None or value == UNKNOWN or (isinstance(value, float) and math.isnan(value)):
+    if value is None or value in (UNKNOWN, "") or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str):
         return str(value)

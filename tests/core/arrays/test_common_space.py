@@ -125,7 +125,7 @@ def test_names_and_texts_as_strings() -> None:
     by_name = CommonSpace(text_encoder=encoder, device="cpu").fit(
         TRAIN.images, TRAIN.texts, source=tuple(SOURCE), class_names=list(LABELS)
     )
-    by_rows = fit(source=tuple(SOURCE), class_names=words)
+    by_rows = fit(source=tuple(SOURCE), class_names={label: row.tolist() for label, row in words.items()})
     assert list(by_name.classes_) == list(by_rows.classes_) == list(LABELS)
     assert np.array_equal(by_name.predict_proba(TEST.images), by_rows.predict_proba(TEST.images))
     assert np.array_equal(by_name.transform_texts("dog"), by_rows.transform_texts(words["dog"][None]))
@@ -177,7 +177,7 @@ def test_a_seed_is_all_that_chance_depends_on() -> None:
 def test_what_is_unknown_equal_or_left_out_is_counted() -> None:
     images = TRAIN.images.copy()
     images[1], images[5] = images[0], 0
-    labels = [label if row < 30 else None for row, label in enumerate(TRAIN.labels)]
+    labels = [label if row < 30 else (None, "")[row % 2] for row, label in enumerate(TRAIN.labels)]
     notes = fit(images=images, labels=labels, unpaired_texts=TEST.texts).notes_
     assert "target: 36 pairs, 30 of them labelled, 3 classes" in notes
     assert "target pairs, images: 1 of 36 rows are equal to an earlier one" in notes
@@ -271,6 +271,8 @@ PAIR = {"images": TRAIN.images, "texts": TRAIN.texts}
         ({**PAIR, "source": (SOURCE.images, SOURCE.texts, [1])}, "source labels: 1 labels for 48 rows"),
         ({**PAIR, "unpaired_texts": TRAIN.images}, "unpaired_texts: rows of 8 values, and those of texts have 6"),
         ({**PAIR, "class_names": NAMES[:, :2]}, "class_names: rows of 2 values, where 6 are expected"),
+        ({**PAIR, "class_names": {"cat", "dog"}}, "class_names: set, where a mapping from labels, or names or rows"),
+        ({**PAIR, "texts": ["a dog"] * 36}, "texts: strings, and no text_encoder that turns them into rows"),
         ({"class_names": NAMES}, "class_names: there are no texts, nor a source, that they could be compared with"),
         (
             {**PAIR, "labels": TRAIN.labels, "validation": (TEST.images, TEST.texts, ["hen"] * len(TEST))},
@@ -300,13 +302,16 @@ def test_arguments_that_do_not_do(arguments: dict[str, Any], says: str) -> None:
         ({"settings": {"transfer.lrate": 1}}, "unknown configuration key 'transfer.lrate'"),
         ({"settings": {"seed": 1}}, "settings: 'seed' is said by other arguments"),
         ({"device": "abacus"}, "unknown device 'abacus'"),
+        ({"text_encoder": "MiniLM"}, "text_encoder: str, where a function from strings to rows is expected"),
         ({"same_space": "yes"}, "same_space: 'yes' is neither True nor False"),
         ({"same_space": True}, "same_space: rows of images have 8 values and those of texts 6, and in one space they"),
     ],
 )
 def test_parameters_that_do_not_do(parameters: dict[str, Any], says: str) -> None:
     with pytest.raises(ArgumentError) as caught:
-        CommonSpace(**parameters).fit(TRAIN.images, TRAIN.texts)
+        CommonSpace(**parameters).fit(
+            TRAIN.images, TRAIN.texts, class_names=LABELS if "text_encoder" in parameters else None
+        )
     assert str(caught.value).startswith(says)
 
 
@@ -319,6 +324,10 @@ def test_uses_that_do_not_do(space: CommonSpace) -> None:
         space.rank(TEST.texts, TEST.images, k=0)
     with pytest.raises(ArgumentError, match="^images, texts: 24 and 23 rows, which do not pair up"):
         space.score(TEST.images, TEST.texts[1:])
+    with pytest.raises(ArgumentError, match="^texts: strings, and no text_encoder that turns them into rows"):
+        space.transform_texts("a dog")
+    with pytest.raises(ArgumentError, match="^labels, and those of the space: some are whole numbers and some strings"):
+        space.score(TEST.images, TEST.texts, [0] * len(TEST))
     with pytest.raises(ArgumentError, match="^images, texts: no rows to score"):
         space.score(TEST.images[:0], TEST.texts[:0])
     with pytest.raises(ArgumentError, match="none can be predicted"):
