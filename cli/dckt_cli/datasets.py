@@ -120,8 +120,11 @@ def _show(path: Path, inspection: Inspection) -> None:
     if held:
         _show_counts("holds", held)
     if pair_set.names:
-        few = "" if pair_set.names.keys() >= set(pair_set.classes) else "; the others are called by their labels"
-        say(f"{len(pair_set.names)} of {len(pair_set.classes)} classes have names of their own{few}")
+        named, nameless = (sum(bool(names) == has for names in pair_set.names.values()) for has in (True, False))
+        others = len(pair_set.classes) - named - nameless
+        few = "; the others are called by their labels" if others else ""
+        none = f"; {nameless} have none" if nameless else ""
+        say(f"{named} of {len(pair_set.classes)} classes have names of their own{none}{few}")
     for line in _of_repeats(inspection):
         say(line)
     for doubt in inspection.doubts:

@@ -355,7 +355,7 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         return as_rows(value, f"{medium}s", width=self.model_.encoder(medium).dim) if self._of_rows else value
 
     def _encoded(self, texts: Any) -> Any:
-        """Rows of strings; what are no strings stays what it is, and so do those of a run with an encoder of its own."""
+        """Rows of strings; what are no strings stays what it is, and so do strings where a run encodes them itself."""
         strings = [texts] if isinstance(texts, str) else texts
         if not isinstance(strings, (list, tuple)) or (
             self.text_encoder is None and not getattr(self, "_of_rows", True)

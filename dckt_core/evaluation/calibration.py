@@ -84,7 +84,8 @@ class Calibration:
 
 
 def learn(view: Representation, labels: Tensor, contents: Contents, generator: torch.Generator) -> Calibration | None:
-    """The curve of N validation pairs; None where all of their images and texts belong together, or none do.
+    """The curve of N validation pairs; None where all of their images and texts belong together, none do, or there is
+    but one of them.
 
     Args:
         view: their representations, image [N, D] and text [N, D].
@@ -97,7 +98,7 @@ def learn(view: Representation, labels: Tensor, contents: Contents, generator: t
     pairs = _compared(view, labels, contents, generator)
     cosines, relevant = pairs.cosines.flatten().numpy(), pairs.relevant.flatten().numpy()
     hits = int(relevant.sum())
-    if not 0 < hits < len(relevant):
+    if not 0 < hits < len(relevant) or min(pairs.cosines.shape) < 2:
         return None
     curve = IsotonicRegression(out_of_bounds="clip").fit(cosines, relevant.astype(np.float64))
     points, where = np.unique(curve.X_thresholds_, return_index=True)

@@ -68,6 +68,21 @@ def test_what_extract_writes_is_what_precomputed_reads(home: Path, capsys: Captu
     )
 
 
+def test_a_check_counts_the_classes_that_nobody_can_name(tmp_path: Path, capsys: Capture) -> None:
+    rows = np.arange(12, dtype=np.float32).reshape(6, 2)
+    what = {"images": rows, "texts": rows[::-1], "labels": np.arange(6) % 3, "splits": np.repeat(["train", "test"], 3)}
+    for names, line in (
+        ({}, "0 of 3 classes have names of their own; 3 have none"),
+        (
+            {"class_names": rows[:2], "class_labels": np.array([0, 2])},
+            "2 of 3 classes have names of their own; 1 have none",
+        ),
+    ):
+        np.savez(tmp_path / "set.npz", **what, **names)
+        assert main(["datasets", "check", str(tmp_path / "set.npz")]) == 0
+        assert line in capsys.readouterr().out.splitlines()
+
+
 def test_features_must_be_those_of_the_runs_encoder(home: Path, capsys: Capture) -> None:
     flags = [*VGG, "--text-encoder", "mean-vectors", "--text-encoder-opt", "vector_size=8"]
     assert main(["train", "--source", "source", "--target", "target", "--name", "run", *flags, *LIGHT]) == 0

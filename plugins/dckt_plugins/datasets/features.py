@@ -63,8 +63,8 @@ def load(location: Path | None, options: FeaturesOptions, context: DatasetContex
         Pair(key, path, text or "", None if label in UNKNOWN else label, split)
         for key, path, text, label, split in zip(images.ids, paths, spoken, labels, splits, strict=True)
     ]
-    names = texts.classes.names if texts.classes else {} if told else _nobody_knows(pairs)
-    return PairSet(location.stem, str(location), pairs, names)
+    names = {} if told else _nobody_knows(pairs)
+    return PairSet(location.stem, str(location), pairs, {**names, **(texts.classes.names if texts.classes else {})})
 
 
 def _nobody_knows(pairs: Sequence[Pair]) -> Mapping[str, tuple[str, ...]]:

@@ -90,6 +90,12 @@ def test_one_pair_alone_teaches_nothing() -> None:
     assert learn(Representation(torch.eye(1), torch.eye(1)), torch.tensor([-1]), distinct(1), draws()) is None
 
 
+def test_one_picture_with_many_texts_teaches_nothing() -> None:
+    view = Representation(torch.eye(3)[[0, 0, 0]], torch.eye(3))
+    contents = Contents(torch.zeros(3, dtype=torch.int64), torch.arange(3))
+    assert learn(view, torch.tensor([0, 1, 1]), contents, draws()) is None
+
+
 def test_no_more_is_compared_than_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "AT_MOST", 20)
     view, labels = clouds(300, 4, seed=4)

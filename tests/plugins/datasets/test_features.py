@@ -63,6 +63,8 @@ def test_names_of_classes_in_the_file(tmp_path: Path) -> None:
     assert found.names == {"1": ("1", "1 2"), "0": ("0",)}
     assert len(found.pairs) == 4, "names are no pairs"
     assert load(tmp_path / "set.npz", "train", **arrays).names == {"0": (), "1": ()}
+    some = load(tmp_path / "set.npz", "train", **arrays, class_names=ROWS[:1, :2], class_labels=np.array([1]))
+    assert some.names == {"0": (), "1": ("1",)}
     words = load(tmp_path / "set.npz", "train", **arrays, text=np.array(["a", "b", "c", "d"]))
     assert words.names == {}, "labels are words for an encoder of texts"
 
