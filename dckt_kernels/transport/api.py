@@ -24,6 +24,7 @@ from dckt_kernels.transport.problem import (
     Settings,
     check_masses,
     check_rows,
+    check_steepness,
     fine_enough,
     weights_of,
 )
@@ -192,7 +193,8 @@ def sinkhorn_of_costs(
     a, b = weights_of(weights_x, costs, "weights_x"), weights_of(weights_y, costs.t(), "weights_y")
     check_masses(a, b, settings)
     sides = settings.sides(a, b)
-    span = float(costs.max() - costs.min())
+    span = float(costs.max()) - float(costs.min())
+    check_steepness(span / settings.eps, settings.eps)
 
     def make(factor: float) -> Exponentials:
         return Kept(OfCosts(costs, settings.eps * factor))
@@ -334,8 +336,9 @@ def _solved(
                 costs, settings.eps, *sides, tolerance=settings.tolerance, limit=settings.max_sweeps
             )
             return Kept(OfCosts(costs, settings.eps)), found
-        longest = max(float(z.square().sum(dim=1).max()) for z in (x, y))
-        if not fine_enough(longest * scale, x.dtype):
+        steepness = 4 * scale * max(float(z.double().square().sum(dim=1).max()) for z in (x, y))
+        check_steepness(steepness, settings.eps)
+        if not fine_enough(steepness, x.dtype):
             x, y, chosen = x.double(), y.double(), "closed_form"
 
         def make(factor: float) -> Exponentials:
@@ -350,7 +353,7 @@ def _solved(
         if symmetric:
             plan = make(1.0)
             return plan, solve_symmetric(plan, sides[0], **rest)
-        return annealed(make, *sides, steepness=4 * longest * scale, **rest)
+        return annealed(make, *sides, steepness=steepness, **rest)
 
 
 def _transport(

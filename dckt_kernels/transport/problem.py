@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -49,8 +49,8 @@ class Settings:
         """Raises a one-line ValueError naming what is out of range."""
         rho_x, rho_y = rho if isinstance(rho, tuple) else (rho, rho)
         for name, value in (("eps", eps), ("rho", rho_x), ("rho", rho_y), ("tolerance", tolerance)):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be finite and > 0, not {value!r}")
+            if not (value is None and name == "rho"):
+                _check_positive(name, value)
         if max_sweeps < 2:
             raise ValueError(f"max_sweeps must be at least 2, not {max_sweeps!r}")
         if memory not in MEMORIES:
@@ -64,6 +64,13 @@ class Settings:
         """For weights a [n] and b [m]."""
         slack_x, slack_y = (0.0 if rho is None else self.eps / rho for rho in (self.rho_x, self.rho_y))
         return Side(a.double().log(), slack_x), Side(b.double().log(), slack_y)
+
+
+def _check_positive(name: str, value: Any) -> None:
+    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be finite and > 0, not {value!r}")
 
 
 def check_rows(x: Tensor, y: Tensor, cost: Cost) -> tuple[Tensor, Tensor]:
@@ -89,9 +96,15 @@ def check_rows(x: Tensor, y: Tensor, cost: Cost) -> tuple[Tensor, Tensor]:
     return x - middle, y - middle
 
 
-def fine_enough(longest: float, dtype: torch.dtype) -> bool:
-    """Whether exponents of rows with squared norms up to `longest`, in units of eps, keep enough digits."""
-    return 4 * longest * torch.finfo(dtype).eps < COARSE
+def fine_enough(steepness: float, dtype: torch.dtype) -> bool:
+    """Whether exponents of costs up to `steepness`, in units of eps, keep enough digits."""
+    return steepness * torch.finfo(dtype).eps < COARSE
+
+
+def check_steepness(steepness: float, eps: float) -> None:
+    """Raises ValueError where not even float64 tells such exponents apart."""
+    if not fine_enough(steepness, torch.float64):
+        raise ValueError(f"costs may be {steepness * eps:.1e}, too large for eps = {eps:g}: take a larger one")
 
 
 def weights_of(weights: Tensor | None, rows: Tensor, name: str) -> Tensor:

@@ -113,8 +113,9 @@ def _p_value(values: Tensor, method: str) -> float:
         ranked = torch.stack([_at_least(row) for row in values])
         statistic = -ranked.amin(dim=0).double()
     elif method == "fuse":
-        scatter = values.std(dim=1, keepdim=True).clamp_min(torch.finfo(values.dtype).tiny)
+        scatter = values.std(dim=1, keepdim=True).clamp_min(ROUNDING)
         statistic = (values / scatter).logsumexp(dim=0)
+        return float((statistic >= statistic[0] - ROUNDING / float(scatter.min())).double().mean())
     else:
         statistic = values.mean(dim=0)
     return float((statistic >= statistic[0] - ROUNDING).double().mean())

@@ -62,7 +62,9 @@ class Rows:
         import numpy as np
 
         part = np.array(self._given[which if isinstance(which, slice) else which.numpy()])
-        return torch.from_numpy(part)
+        if part.dtype.kind not in "fiu":
+            raise TypeError(f"{self.name} must be of real numbers, not {part.dtype}")
+        return torch.from_numpy(part.astype(np.float64) if part.dtype.kind == "u" else part)
 
 
 def pair(x: Any, y: Any) -> tuple[Rows, Rows]:

@@ -312,6 +312,7 @@ def test_what_was_not_reached_is_said() -> None:
     ("change", "message"),
     [
         ({"eps": 0.0}, "eps must be finite and > 0, not 0.0"),
+        ({"x": torch.full((3, 2), 1e25)}, "costs may be 2.6e+50, too large for eps = 1: take a larger one"),
         ({"rho": -1.0}, "rho must be finite and > 0, not -1.0"),
         ({"tolerance": float("nan")}, "tolerance must be finite and > 0, not nan"),
         ({"max_sweeps": 1}, "max_sweeps must be at least 2, not 1"),
@@ -331,6 +332,12 @@ def test_bad_input(change: dict[str, Any], message: str) -> None:
     arguments = {"x": rows(3, 2).float(), "y": rows(4, 2).float(), "eps": 1.0, **change}
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         sinkhorn(arguments.pop("x"), arguments.pop("y"), **arguments)
+
+
+@pytest.mark.parametrize("number", [None, "1", True, [1.0]])
+def test_what_is_no_number(number: Any) -> None:
+    with pytest.raises(TypeError, match="^eps must be a number, not "):
+        sinkhorn(rows(3, 2), rows(4, 2), eps=number)
 
 
 @pytest.mark.parametrize("costs", [torch.zeros(3), torch.zeros(0, 3), torch.zeros(2, 2).half()])

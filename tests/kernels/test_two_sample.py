@@ -190,8 +190,9 @@ def test_samples_that_are_the_same_have_p_1() -> None:
     assert_same(found.mmd, 0, terms=20**2, scale=1)
 
 
-def test_rows_that_all_coincide_have_p_1() -> None:
-    found = two_sample_test(torch.ones(4, 3), torch.ones(6, 3), permutations=20, generator=seeded())
+@pytest.mark.parametrize("method", EVERY_METHOD)
+def test_rows_that_all_coincide_have_p_1(method: Any) -> None:
+    found = two_sample_test(torch.ones(4, 3), torch.ones(6, 3), method=method, permutations=20, generator=seeded())
     assert found.p_value == 1.0
     assert_same(found.mmd, 0, terms=10**2, scale=1)
 
@@ -228,6 +229,8 @@ def test_what_cannot_be_computed(x: Tensor, y: Tensor, options: dict[str, Any], 
 def test_what_is_no_sample() -> None:
     with pytest.raises(TypeError, match="x must be a torch tensor or a NumPy array, not list"):
         two_sample_test([[1.0]], torch.ones(2, 1), generator=seeded())
+    with pytest.raises(TypeError, match="x must be of real numbers, not <U1"):
+        two_sample_test(np.array([["a"]]), torch.ones(2, 1), generator=seeded())
     with pytest.raises(TypeError, match="y must be of real numbers, not torch.complex64"):
         two_sample_test(torch.ones(2, 1), torch.ones(2, 1).cfloat(), generator=seeded())
 
