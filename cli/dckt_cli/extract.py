@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from dckt_cli import options
 from dckt_cli.console import say
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()
