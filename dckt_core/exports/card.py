@@ -68,7 +68,12 @@ def _lines(name: str, config: Config, results: Results, version: str) -> Iterabl
     yield from ("", "## How it scored", "")
     yield from _scores(results)
     yield from ("", "## How to use it", "", "```python", "import dckt_core", "")
-    yield from ('model = dckt_core.load("FOLDER")  # this run', "rows = model.encode_texts([...])", "```", "")
+    asked = (
+        '["two dogs on a beach"])'
+        if "text" not in summary["features_alone"]
+        else "features)  # [n, d], as it learnt from"
+    )
+    yield from ('model = dckt_core.load("FOLDER")  # this run', f"rows = model.encode_texts({asked}", "```", "")
     yield (
         "Encoders are not in the folder: they are loaded as the table says. The figures are those of one test split of "
         "one collection, which other collections need not share; what the encoders were trained on, and what follows "

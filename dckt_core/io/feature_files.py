@@ -81,13 +81,17 @@ class FeatureTable:
     """
 
     place: Path
-    rows: Array = field(repr=False)
-    facts: Mapping[Fact, Sequence[str | None]] = field(default_factory=dict, repr=False)
+    rows: Array
+    facts: Mapping[Fact, Sequence[str | None]] = field(default_factory=dict)
     root: Path = Path()
     made_by: Mapping[str, Any] = field(default_factory=dict)
     array: str = ""
     medium: str | None = None
     classes: ClassNames | None = None
+
+    def __repr__(self) -> str:
+        told = f", with {', '.join(self.facts)}" if self.facts else ""
+        return f"FeatureTable({str(self.place)!r}, {len(self)} rows of {self.dim} values{told})"
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -63,6 +63,7 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert [f'"id": "{number}"' in items[row] for number, row in enumerate(rows[:, 0])] == [True] * 5
     card = (tmp_path / "mine-card" / "README.md").read_text("utf-8")
     assert "# mine" in card
+    assert "model.encode_texts(features)  # [n, d], as it learnt from" in card, "the page's run knows no words"
     assert re.search(r"\| common space \| 0\.\d{3} \(0\.\d{3}-", card)
     assert main(["export", "runs/mine", "--to", "card", "-o", "mine-card"]) == 2
     assert "mine-card/README.md: is there already" in capsys.readouterr().err

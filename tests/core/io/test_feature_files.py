@@ -58,6 +58,7 @@ def test_every_kind_is_known_by_its_first_bytes(tmp_path: Path, write: Callable[
 def test_what_is_told_of_rows_besides(tmp_path: Path) -> None:
     write_parquet(tmp_path / "f.parquet")
     table = read_features(tmp_path / "f.parquet")
+    assert repr(table) == f"FeatureTable('{tmp_path}/f.parquet', 3 rows of 4 values, with id, text, label)"
     assert [table.known(number) for number in range(3)] == [
         {"text": "a dog", "label": "3"},
         {"label": "1"},
