@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,10 +48,17 @@ def given(medium: Medium, value: Any, encoder: Encoder) -> Sequence[Item] | Tens
     if isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype.kind in NUMBERS):
         if medium == "image" and isinstance(value, np.ndarray) and value.dtype == np.uint8:
             return [_image(number, one) for number, one in enumerate(_pictures(value))]
+        if medium == "image" and value.ndim > 2:
+            raise ArgumentError(
+                f"images: an array of {value.dtype} {tuple(value.shape)}; a picture is numpy's uint8 [h, w, 3] "
+                "from 0 to 255, and rows are [n, d]"
+            )
         if encoder.trainable:
             raise ArgumentError(f"{name}: rows were given, and the {medium} encoder trains along: give {name}")
         return as_rows(value, name, width=encoder.dim)
     single = isinstance(value, (str, bytes, Path, ImageItem, TextItem, Image.Image)) or not isinstance(value, Iterable)
+    if isinstance(value, Mapping):
+        raise ArgumentError(f"{name}: {type(value).__name__}, where one of them or a sequence is expected")
     items = [value] if single else list(value)
     make = _image if medium == "image" else _text
     return [make(number, item) for number, item in enumerate(items)]

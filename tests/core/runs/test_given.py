@@ -73,7 +73,13 @@ def test_rows_are_taken_of_frozen_encoders() -> None:
         ("text", np.ones((2, 3)), "texts: rows of 3 values, where 5 are expected"),
         ("image", 5, "images: item 0 is of type int, and neither a path nor a picture"),
         ("image", ["dog.png", None], "images: item 1 is of type NoneType, and neither a path nor a picture"),
-        ("image", np.ones((4, 6, 3)), "images: an array of shape (4, 6, 3) is not rows [n, d]"),
+        (
+            "image",
+            np.ones((4, 6, 3)),
+            "images: an array of float64 (4, 6, 3); a picture is numpy's uint8 [h, w, 3] from 0 to 255, and rows "
+            "are [n, d]",
+        ),
+        ("text", {"a dog": 1}, "texts: dict, where one of them or a sequence is expected"),
         (
             "image",
             [np.ones((4, 6, 3))],
