@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -38,6 +39,8 @@ class UnsettledWarning(UserWarning):
 class Transport:
     """A plan P [n, m], known by its potentials: P_ij = a_i b_j exp((f_i + g_j - C_ij) / eps).
 
+    What it computes shares memory: one thread at a time may ask. No result has a gradient but the value.
+
     Attributes:
         value: [], min over P of <P, C> + eps KL(P | a b') + rho_x KL(P 1 | a) + rho_y KL(P' 1 | b), in the unit of
             the costs; differentiable in the rows.
@@ -66,13 +69,26 @@ class Transport:
         return self._times(u, transposed=True)
 
     def project(self, v: Tensor) -> Tensor:
-        """For each row the mean of v [m, k] by what it gives to each column: P V / P 1 [n, k], the barycentric map."""
-        given = self.apply(_with_ones(v))
-        return given[:, :-1] / given[:, -1:]
+        """For each row the mean of v [m, k] by what it gives to each column: P V / P 1 [n, k], the barycentric map.
+
+        It is defined for rows whose mass is smaller than any number, too.
+        """
+        self._check_rows(v, len(self.g))
+        out = torch.empty(len(self.f), v.shape[1], dtype=self._plan.exponents.dtype, device=v.device)
+        for rows, z in self._panels():
+            torch.mm(z.softmax(dim=1), v.to(z.dtype), out=out[rows])
+        return out
 
     def project_transposed(self, u: Tensor) -> Tensor:
         """For each column the mean of u [n, k] by what it has of each row [m, k]."""
-        given = self.apply_transposed(_with_ones(u))
+        self._check_rows(u, len(self.f))
+        largest = torch.full_like(self.g, -torch.inf)
+        for _, z in self._panels():
+            largest = torch.maximum(largest, z.amax(dim=0))
+        given = torch.zeros(len(self.g), u.shape[1] + 1, dtype=self._plan.exponents.dtype, device=u.device)
+        ones = _with_ones(u.to(given.dtype))
+        for rows, z in self._panels():
+            given.addmm_(z.sub_(largest).exp_().T, ones[rows])
         return given[:, :-1] / given[:, -1:]
 
     def masses(self) -> tuple[Tensor, Tensor]:
@@ -85,30 +101,34 @@ class Transport:
         best = self.f.new_full((len(self.g),), -torch.inf)
         columns = torch.zeros_like(self.g, dtype=torch.int64)
         rows = torch.zeros_like(self.f, dtype=torch.int64)
-        with torch.no_grad(), full_precision(self.f.device.type):
-            for span, z in self._plan.exponents.panels(self._found.phi, self._found.psi):
-                rows[span] = z.argmax(dim=1)
-                most, where = z.max(dim=0)
-                better = most > best
-                best[better] = most[better].double()
-                columns[better] = where[better] + span.start
+        for span, z in self._panels():
+            rows[span] = z.argmax(dim=1)
+            most, where = z.max(dim=0)
+            better = most > best
+            best[better] = most[better].double()
+            columns[better] = where[better] + span.start
         return rows, columns
 
     def shares(self) -> Tensor:
         """Each row of P as shares of its mass [n, m]."""
-        dense = self.dense()
-        return dense / dense.sum(dim=1, keepdim=True)
+        return torch.cat([z.softmax(dim=1) for _, z in self._panels()])
 
     def dense(self) -> Tensor:
         """P itself [n, m], in the rows' dtype."""
+        return torch.cat([z.exp() for _, z in self._panels()])
+
+    def _panels(self) -> Iterator[tuple[slice, Tensor]]:
+        """Rows and their panel of log P [r, m], which may be overwritten."""
         with torch.no_grad(), full_precision(self.f.device.type):
-            panels = self._plan.exponents.panels(self._found.phi, self._found.psi)
-            return torch.cat([z.exp() for _, z in panels])
+            yield from self._plan.exponents.panels(self._found.phi, self._found.psi)
+
+    @staticmethod
+    def _check_rows(rows: Tensor, count: int) -> None:
+        if rows.ndim != 2 or len(rows) != count:
+            raise ValueError(f"expected rows of shape [{count}, k], not {list(rows.shape)}")
 
     def _times(self, rows: Tensor, transposed: bool) -> Tensor:
-        n, m = self._plan.exponents.shape
-        if rows.ndim != 2 or len(rows) != (n if transposed else m):
-            raise ValueError(f"expected rows of shape [{n if transposed else m}, k], not {list(rows.shape)}")
+        self._check_rows(rows, len(self.f if transposed else self.g))
         walk = self._plan.apply_transposed if transposed else self._plan.apply
         with torch.no_grad(), full_precision(rows.device.type):
             return walk(self._found.phi, self._found.psi, rows)

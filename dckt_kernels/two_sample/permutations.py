@@ -21,6 +21,8 @@ EXACT_ROWS = 4000
 FEATURES, LANDMARKS = 1024, 256
 GROUPS = 8192
 """Groups of rows at most that are dealt out together where features are used."""
+FEWEST = 50
+"""Groups of the smaller sample."""
 AGGREGATED: tuple[Family, ...] = ("gaussian", "laplace")
 """Families of `agg` and `fuse`, each with all its bandwidths."""
 ROWS_AT_ONCE = 512
@@ -36,13 +38,13 @@ class TwoSampleTest:
         mmd: the biased squared MMD, at least 0; of the mean of the kernels.
         p_value: the share of dealings, the observed one included, that lie at least as far apart; in (0, 1].
         method: that was used: `auto` is told as what it chose.
-        left_out: rows of x and of y that no group had room for; 0 but with features of many rows.
+        left_out: rows of x, and of y, that no group had room for; none but with features of many rows.
     """
 
     mmd: float
     p_value: float
     method: str = "exact"
-    left_out: int = 0
+    left_out: tuple[int, int] = (0, 0)
 
 
 @torch.no_grad()
@@ -69,7 +71,8 @@ def two_sample_test(
         x, y: tensors or NumPy arrays, memory-mapped ones too, of real numbers.
         method: - `exact`: all pairs, in float64: O((n + m)^2 (d + permutations)) operations.
             - `features`: the means of random Fourier features, in float32: O((n + m) d) operations, memory for a block
-              of rows. Where there are many rows, groups of them are dealt out whole, which are as exchangeable.
+              of rows. Where there are many, groups of rows that follow one another are dealt out whole, which are as
+              exchangeable; of a sample that is far larger than the other, evenly spaced groups are enough.
             - `nystrom`: the same with the features of landmark rows, for any kernel.
             - `agg`: several kernels and bandwidths, by the smallest of their p-values, held to level by what dealings
               have for theirs (after MMDAgg, Schrab et al., 2023: all kernels weigh the same).
@@ -98,7 +101,7 @@ def two_sample_test(
     mean, scale = unit(samples)
     whole = chosen == "exact" or (chosen in ("agg", "fuse") and total <= EXACT_ROWS)
     if whole:
-        values, left_out = _by_all_pairs(samples, kernels, mean, scale, permutations, stacked, generator), 0
+        values, left_out = _by_all_pairs(samples, kernels, mean, scale, permutations, stacked, generator), (0, 0)
     else:
         maps = _maps(chosen, kernels, samples, mean, scale, features, generator)
         values, left_out = _by_features(samples, maps, mean, scale, permutations, stacked, generator)
@@ -189,39 +192,44 @@ def _by_features(
     permutations: int,
     stacked: int,
     generator: torch.Generator,
-) -> tuple[Tensor, int]:
+) -> tuple[Tensor, tuple[int, int]]:
     """The squared distance of both samples' mean features for each map and dealing, and how many rows had no group."""
-    observations = [len(rows) // stacked for rows in samples]
-    size = -(-sum(observations) // GROUPS)  # observations of a group, the same in both samples
-    if min(observations) < size:
-        size = max(1, min(observations))
-    groups = [count // size for count in observations]
+    counts = [len(rows) // stacked for rows in samples]
+    size, groups = _groups(counts[0], counts[1])
     sums: list[list[Tensor]] = [[] for _ in maps]
-    for rows, count in zip(samples, groups, strict=True):
-        for number, summed in enumerate(_grouped(rows, maps, mean, scale, count, size, stacked)):
+    for rows, chosen in zip(samples, groups, strict=True):
+        for number, summed in enumerate(_grouped(rows, maps, mean, scale, chosen, size, stacked)):
             sums[number].append(summed)
-    signs = _dealings(groups[0], groups[1], permutations, generator).to(mean.device)
+    signs = _dealings(len(groups[0]), len(groups[1]), permutations, generator).to(mean.device)
     values = [(torch.cat(parts).T @ signs).square().sum(dim=0) for parts in sums]
-    left_out = sum((count - kept * size) * stacked for count, kept in zip(observations, groups, strict=True))
-    return torch.stack(values), left_out
+    of_x, of_y = ((count - len(chosen) * size) * stacked for count, chosen in zip(counts, groups, strict=True))
+    return torch.stack(values), (of_x, of_y)
+
+
+def _groups(n: int, m: int) -> tuple[int, tuple[Tensor, Tensor]]:
+    """How many observations are dealt out together, and the numbers of each sample's groups, GROUPS at most in all.
+
+    The smaller sample has FEWEST groups where it can. Should the larger then have too many, evenly spaced ones are
+    taken: the smaller one's scatter is what a test has to bear with.
+    """
+    size = max(1, min(-(-(n + m) // GROUPS), min(n, m) // min(FEWEST, GROUPS // 4)))
+    of_x, of_y = n // size, m // size
+    room = GROUPS - min(of_x, of_y)
+    first, second = (torch.arange(min(count, room)) * count // min(count, room) for count in (of_x, of_y))
+    return size, (first, second)
 
 
 def _grouped(
-    rows: Rows, maps: Sequence[FeatureMap], mean: Tensor, scale: float, count: int, size: int, stacked: int
+    rows: Rows, maps: Sequence[FeatureMap], mean: Tensor, scale: float, chosen: Tensor, size: int, stacked: int
 ) -> list[Tensor]:
-    """Mean features of each group [count, k], by map, float64."""
-    per_block = max(1, 4096 // size)
+    """Mean features of the groups that were chosen [g, k], by map, float64."""
     found: list[list[Tensor]] = [[] for _ in maps]
-    block_length = len(rows) // stacked
-    for start in range(0, count, per_block):
-        stop = min(start + per_block, count)
-        parts: list[Tensor] = []
-        for block in range(stacked):
-            first = block * block_length
-            taken = rows.take(slice(first + start * size, first + stop * size), torch.float64)
-            parts.append(((taken - mean) * scale).float())
+    observations, within = len(rows) // stacked, torch.arange(size)
+    for some in torch.split(chosen, max(1, 4096 // size)):
+        places = (some[:, None] * size + within).flatten()
+        parts = [((rows.take(places + block * observations) - mean) * scale).float() for block in range(stacked)]
         for number, of in enumerate(maps):
-            means = [of(part).view(stop - start, size, -1).double().mean(dim=1) for part in parts]
+            means = [of(part).view(len(some), size, -1).double().mean(dim=1) for part in parts]
             found[number].append(torch.stack(means).mean(dim=0))
     return [torch.cat(parts) for parts in found]
 

@@ -64,7 +64,7 @@ class Rows:
         part = np.array(self._given[which if isinstance(which, slice) else which.numpy()])
         if part.dtype.kind not in "fiu":
             raise TypeError(f"{self.name} must be of real numbers, not {part.dtype}")
-        return torch.from_numpy(part.astype(np.float64) if part.dtype.kind == "u" else part)
+        return torch.from_numpy(part.astype(np.float64 if part.dtype.kind == "u" else part.dtype.newbyteorder("=")))
 
 
 def pair(x: Any, y: Any) -> tuple[Rows, Rows]:

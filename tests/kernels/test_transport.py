@@ -100,6 +100,18 @@ def test_products_with_the_plan_need_no_plan(memory: Any, rho: float | None) -> 
     assert torch.equal(of_columns, plan.argmax(0))
 
 
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_a_row_of_nearly_no_mass_has_shares_all_the_same(memory: Any) -> None:
+    x, y = torch.tensor([[0.0, 0.0], [30.0, 0.0]]), torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    found = sinkhorn(x, y, eps=1.0, rho=1.0, memory=memory)
+    assert float(found.dense()[1].sum()) == 0, "smaller than any number"
+    expected = (-(x[:, None] - y).square().sum(dim=2).double() + found.g).softmax(dim=1)
+    assert_same(found.shares(), expected, terms=1000)
+    assert_same(found.project(y), expected @ y.double(), terms=1000)
+    mirrored = sinkhorn(y, x, eps=1.0, rho=1.0, memory=memory)
+    assert_same(mirrored.project_transposed(y), expected @ y.double(), terms=1000)
+
+
 def test_little_entropy_finds_the_matching() -> None:
     order = torch.randperm(12, generator=torch.Generator().manual_seed(0))
     z = 0.2 * similarity(1, 12, 12) + torch.eye(12, dtype=torch.float64)[order]
