@@ -192,6 +192,15 @@ class Setup:
         items = {split: pairs.training if split == "train" else pairs.split(split) for split in splits_used(role)}
         return {split: [item.text for item in found if item.text is not None] for split, found in items.items()}
 
+    def _check_widths(self) -> None:
+        """Raises UsageError where encoders are said to share a space, and their rows differ in width."""
+        image, text = self.encoders["image"], self.encoders["text"]
+        if image.space is not None and image.space == text.space and image.dim != text.dim:
+            raise UsageError(
+                f"both encoders are said to lie in space '{image.space}', and their rows have {image.dim} and "
+                f"{text.dim} values"
+            )
+
     def _check_words(self) -> None:
         """Says how many words of the texts have vectors; raises DataError where the target's are all unknown."""
         for role, coverage in self.coverages.items():
@@ -229,6 +238,7 @@ class Setup:
         if not self.at_hand:
             for leak in leaks_from(self.pairs("source"), self.pairs("target")):
                 logger.warning("%s: %s", self.pairs("target").origin, leak)
+        self._check_widths()
         self._check_words()
         for role, count in self.cut_texts.items():
             tell_cut(role, count, sum(map(len, self._texts(role).values())))

@@ -86,6 +86,14 @@ def test_nothing_has_to_be_known_in_a_shared_space(train: Train, rows: list[str]
     assert json.loads(Path("runs/b/summary.json").read_text())["space"]["weights"].keys() == {"zero-shot"}
 
 
+def test_rows_of_one_space_have_one_width(train: Train, rows: list[str], tmp_path: Path, capsys: Capture) -> None:
+    for role in ("source", "target"):
+        held = dict(np.load(tmp_path / f"{role}-text.npz"))
+        np.savez(tmp_path / f"{role}-text.npz", **{**held, "features": held["features"][:, :4]})
+    assert train("--preset", "tuned", *rows, *SPACE) == 2
+    assert "both encoders are said to lie in space 'colours', and their rows have 5 and 4 values" in said(capsys)
+
+
 def test_where_no_space_is_shared_who_asks_is_told_and_a_preset_is_silent(
     train: Train, rows: list[str], capsys: Capture
 ) -> None:
