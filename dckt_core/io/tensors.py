@@ -24,6 +24,8 @@ from dckt_core.io.json import check_format
 from dckt_core.io.text import parse_json
 
 WEIGHTS, WEIGHTS_FORMAT = "file of weights", 1
+UNREADABLE = (SafetensorError, OSError, RuntimeError, ValueError)
+"""torch opens a file a second time, to map it, and has errors of its own where it has gone in between."""
 _ENTRY = "dckt"
 
 
@@ -79,7 +81,7 @@ def load_tensors(file: Path, *, kind: str, format: int) -> tuple[dict[str, Tenso
             raise ValueError("its checksum does not fit")
     except FileNotFoundError:
         raise DataError(f"{file}: no such file") from None
-    except (SafetensorError, OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{file}: not a whole {kind}: {one_line(str(error))}") from None
     return tensors, about["facts"]
 
@@ -98,7 +100,7 @@ def peek(file: Path, name: str) -> Tensor:
             return tensor
     except FileNotFoundError:
         raise DataError(f"{file}: no such file") from None
-    except (SafetensorError, OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{file}: cannot be used: {one_line(str(error))}") from None
 
 

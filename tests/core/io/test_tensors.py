@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from dckt_core.base.errors import DataError
-from dckt_core.io.tensors import load_tensors, save_tensors, tensors_digest
+from dckt_core.io.tensors import load_tensors, peek, save_tensors, tensors_digest
 
 TENSORS = {
     "a": torch.arange(6.0).reshape(2, 3).T,  # not contiguous
@@ -109,3 +109,18 @@ def test_a_digest_knows_names_types_and_shapes_and_no_order() -> None:
     ones = torch.ones(2, 2)
     others = [{"b": ones}, {"a": ones.int()}, {"a": ones.reshape(4)}, {"a": ones * 2}]
     assert len({tensors_digest(one) for one in ({"a": ones}, *others)}) == 5
+
+
+def test_a_file_that_goes_while_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is opened twice: torch, which maps it, has an error of its own."""
+    file = tmp_path / "some.safetensors"
+    save_tensors(file, {"x": torch.ones(2)}, kind="kind", format=1)
+
+    def gone(*_: object, **__: object) -> None:
+        raise RuntimeError(f"unable to open file <{file}> in read-only mode: No such file or directory (2)")
+
+    monkeypatch.setattr("dckt_core.io.tensors.safe_open", gone)
+    with pytest.raises(DataError, match="not a whole kind: unable to open file"):
+        load_tensors(file, kind="kind", format=1)
+    with pytest.raises(DataError, match="cannot be used: unable to open file"):
+        peek(file, "x")
