@@ -135,7 +135,13 @@ class Transport:
 
 
 class Divergence(NamedTuple):
-    """A value [] with gradient, the largest error of the marginals of its three transports, and all their sweeps."""
+    """What `sinkhorn_divergence` gives.
+
+    Attributes:
+        value: [], with gradient.
+        error: the largest error of the marginals of its three transports.
+        sweeps: of all of them.
+    """
 
     value: Tensor
     error: float

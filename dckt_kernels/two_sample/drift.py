@@ -18,7 +18,9 @@ class Drift:
     """Whether a batch differs from a reference, and in what.
 
     Attributes:
-        p_value, mmd, method: as of `two_sample_test`.
+        p_value: as of `two_sample_test`.
+        mmd: the same.
+        method: the same.
         columns: [d], numbers of the columns, what moved most first.
         shifts: [d], by how many of the reference's standard deviations each column's mean moved, in the order of the
             columns; infinite where the reference does not vary and the batch differs.
@@ -75,7 +77,10 @@ def drift(
     """Whether the rows of batch [b, d] come from where those of reference [n, d] came from, and what moved most.
 
     Args:
-        method, kernel, permutations, generator: as of `two_sample_test`.
+        method: as of `two_sample_test`, like all that follows.
+        kernel: see there.
+        permutations: see there.
+        generator: see there.
     """
     test = two_sample_test(
         reference, batch, method=method, kernel=kernel, permutations=permutations, generator=generator

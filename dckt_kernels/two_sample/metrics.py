@@ -14,7 +14,12 @@ KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 
 
 class KID(NamedTuple):
-    """Mean and standard deviation over the subsets."""
+    """What `kid` gives.
+
+    Attributes:
+        mean: over the subsets.
+        std: standard deviation over them.
+    """
 
     mean: float
     std: float

@@ -68,7 +68,8 @@ def two_sample_test(
     Rows are centred and brought to a mean squared distance of 1: a common factor or offset changes nothing.
 
     Args:
-        x, y: tensors or NumPy arrays, memory-mapped ones too, of real numbers.
+        x: a tensor or a NumPy array, a memory-mapped one too, of real numbers.
+        y: the same.
         method: - `exact`: all pairs, in float64: O((n + m)^2 (d + permutations)) operations.
             - `features`: the means of random Fourier features, in float32: O((n + m) d) operations, memory for a block
               of rows. Where there are many, groups of rows that follow one another are dealt out whole, which are as
