@@ -19,15 +19,15 @@ from dckt_kernels.transport.annealing import annealed
 from dckt_kernels.transport.exponentials import Exponentials, Kept, OfCosts, OfRows, Streamed
 from dckt_kernels.transport.iterations import Potentials, Side, solve_symmetric
 from dckt_kernels.transport.problem import (
+    UNITS,
     Cost,
     Memory,
     Rho,
     Settings,
-    check_masses,
     check_rows,
     check_steepness,
     fine_enough,
-    weights_of,
+    sides_of,
 )
 
 
@@ -189,10 +189,7 @@ def sinkhorn(
     """
     settings = Settings.of(eps, rho, tolerance, max_sweeps, memory)
     x, y = check_rows(x, y, cost)
-    a, b = weights_of(weights_x, x, "weights_x"), weights_of(weights_y, y, "weights_y")
-    check_masses(a, b, settings)
-    unit = 0.5 if cost == "cosine" else 1.0  # 1 - cos is half the squared distance of rows of length 1
-    sides = settings.sides(a, b)
+    unit, sides = UNITS[cost], sides_of(x, y, weights_x, weights_y, settings)
     plan, found = _solved(x, y, unit, sides, settings, backend)
     value: Tensor = _Value.apply(x, y, _Problem([(plan, found)], [sides], settings, unit, backend == "reference"))
     return _transport(value, plan, found, sides, settings, warn)
@@ -216,9 +213,7 @@ def sinkhorn_of_costs(
     if not bool(torch.isfinite(costs).all()):
         raise ValueError("costs holds a value that is not finite")
     costs = costs.detach()
-    a, b = weights_of(weights_x, costs, "weights_x"), weights_of(weights_y, costs.t(), "weights_y")
-    check_masses(a, b, settings)
-    sides = settings.sides(a, b)
+    sides = sides_of(costs, costs.t(), weights_x, weights_y, settings)
     span = float(costs.max()) - float(costs.min())
     check_steepness(span / settings.eps, settings.eps)
 
@@ -257,17 +252,14 @@ def sinkhorn_divergence(
     """
     settings = Settings.of(eps, rho, tolerance, max_sweeps, memory)
     x, y = check_rows(x, y, cost)
-    a, b = weights_of(weights_x, x, "weights_x"), weights_of(weights_y, y, "weights_y")
-    check_masses(a, b, settings)
-    unit = 0.5 if cost == "cosine" else 1.0
-    across = settings.sides(a, b)
+    unit, across = UNITS[cost], sides_of(x, y, weights_x, weights_y, settings)
     sides = [across, (across[0], across[0]), (across[1], across[1])]
     pairs = zip(((x, y), (x, x), (y, y)), sides, strict=True)
     solved = [_solved(u, v, unit, of, settings, backend) for (u, v), of in pairs]
     value: Tensor = _Value.apply(x, y, _Problem(solved, sides, settings, unit, backend == "reference"))
     worst = max(found.error for _, found in solved)
     if warn:
-        _warn(worst, float(a.sum()), settings)
+        _warn(worst, across[0].mass, settings)
     return Divergence(value, worst, sum(found.sweeps for _, found in solved))
 
 
@@ -291,7 +283,7 @@ class _Problem:
             for share, (_, found), sides in zip(SHARES, self.solved, self.sides, strict=False)
         )
         if len(self.solved) > 1:
-            of_x, of_y = (float(side.log_weights.exp().sum()) for side in self.sides[0])
+            of_x, of_y = (side.mass for side in self.sides[0])
             total += self.settings.eps / 2 * (of_x - of_y) ** 2
         return total
 
@@ -390,7 +382,7 @@ def _transport(
         for potential, side in zip((found.phi, found.psi), sides, strict=True)
     )
     if warn:
-        _warn(found.error, float(sides[0].log_weights.exp().sum()), settings)
+        _warn(found.error, sides[0].mass, settings)
     return Transport(value, f, g, found.error, found.mass, found.sweeps, plan, found)
 
 
@@ -411,7 +403,7 @@ def _dual(found: Potentials, sides: tuple[Side, Side], settings: Settings) -> fl
         weights, height = side.log_weights.exp(), potential - side.log_weights
         gained = height if side.slack == 0 else -torch.expm1(-side.slack * height) / side.slack
         total += float(weights.dot(gained))
-        masses *= float(weights.sum())
+        masses *= side.mass
     return settings.eps * (total + masses - found.mass)
 
 

@@ -31,6 +31,11 @@ class Side:
     log_weights: Tensor
     slack: float
 
+    @property
+    def mass(self) -> float:
+        """Sum of the weights."""
+        return float(self.log_weights.exp().sum())
+
     def step(self, potential: Tensor, log_mass: Tensor, where: slice = slice(None)) -> Tensor:
         """Where Sinkhorn's step leads from a potential with which so much mass is held."""
         return self.log_weights[where] + (potential - log_mass) / (1 + self.slack)
@@ -67,7 +72,7 @@ def solve(
     start: columns' potentials [m] to begin near.
     """
     phi, psi = plan.anchor(torch.zeros_like(plan.psi) if start is None else start)
-    enough = tolerance * float(x.log_weights.exp().sum())
+    enough = tolerance * x.mass
     relaxation, settled = Relaxation(), False
     for sweep in range(1, limit + 1):
         factor = relaxation.factor
@@ -102,7 +107,7 @@ def solve_symmetric(plan: Exponentials, x: Side, *, tolerance: float, limit: int
     """
     phi, _ = plan.anchor(torch.zeros_like(plan.psi))
     phi = phi / 2
-    enough = tolerance * float(x.log_weights.exp().sum())
+    enough = tolerance * x.mass
     for sweep in range(1, limit + 1):
         error, mass, update = _watched(x, phi, 0.5)
         new, _ = plan.sweep(phi, phi, update)

@@ -18,6 +18,8 @@ Memory = Literal["auto", "kept", "streamed"]
 Rho = float | tuple[float | None, float | None] | None
 
 COSTS: tuple[Cost, ...] = get_args(Cost)
+UNITS: dict[Cost, float] = {"squared": 1.0, "cosine": 0.5}
+"""What squared distances are multiplied by: 1 - cos is half of that of rows of length 1."""
 MEMORIES: tuple[Memory, ...] = get_args(Memory)
 KEPT_PAIRS = 2**27
 """Up to so many pairs, half a gigabyte of float32, `auto` keeps the kernel."""
@@ -59,11 +61,6 @@ class Settings:
 
     def keeps(self, pairs: int) -> bool:
         return self.memory == "kept" or (self.memory == "auto" and pairs <= KEPT_PAIRS)
-
-    def sides(self, a: Tensor, b: Tensor) -> tuple[Side, Side]:
-        """For weights a [n] and b [m]."""
-        slack_x, slack_y = (0.0 if rho is None else self.eps / rho for rho in (self.rho_x, self.rho_y))
-        return Side(a.double().log(), slack_x), Side(b.double().log(), slack_y)
 
 
 def _check_positive(name: str, value: Any) -> None:
@@ -107,7 +104,25 @@ def check_steepness(steepness: float, eps: float) -> None:
         raise ValueError(f"costs may be {steepness * eps:.1e}, too large for eps = {eps:g}: take a larger one")
 
 
-def weights_of(weights: Tensor | None, rows: Tensor, name: str) -> Tensor:
+def sides_of(
+    x: Tensor, y: Tensor, weights_x: Tensor | None, weights_y: Tensor | None, settings: Settings
+) -> tuple[Side, Side]:
+    """What is asked of the rows of x [n, ...] and y [m, ...], by weights [n] and [m].
+
+    Raises:
+        ValueError, TypeError: weights that cannot be taken; unequal masses where both marginals are to hold.
+    """
+    a, b = _weights_of(weights_x, x, "weights_x"), _weights_of(weights_y, y, "weights_y")
+    of_a, of_b = float(a.sum()), float(b.sum())
+    if settings.rho_x is None and settings.rho_y is None and abs(of_a - of_b) > settings.tolerance * of_a:
+        raise ValueError(
+            f"weights_x sum to {of_a:g} and weights_y to {of_b:g}: with both marginals held they must agree"
+        )
+    slack_x, slack_y = (0.0 if rho is None else settings.eps / rho for rho in (settings.rho_x, settings.rho_y))
+    return Side(a.log(), slack_x), Side(b.log(), slack_y)
+
+
+def _weights_of(weights: Tensor | None, rows: Tensor, name: str) -> Tensor:
     """The weights [n], > 0, float64; of sum 1 and equal where none are given."""
     if weights is None:
         return torch.full((len(rows),), 1 / len(rows), dtype=torch.float64, device=rows.device)
@@ -116,12 +131,3 @@ def weights_of(weights: Tensor | None, rows: Tensor, name: str) -> Tensor:
     if bool((checked == 0).any()):
         raise ValueError(f"{name} holds a 0: leave rows of no weight out")
     return checked.double()
-
-
-def check_masses(a: Tensor, b: Tensor, settings: Settings) -> None:
-    """Where both marginals are to hold, their masses must be equal."""
-    of_a, of_b = float(a.sum()), float(b.sum())
-    if settings.rho_x is None and settings.rho_y is None and abs(of_a - of_b) > settings.tolerance * of_a:
-        raise ValueError(
-            f"weights_x sum to {of_a:g} and weights_y to {of_b:g}: with both marginals held they must agree"
-        )

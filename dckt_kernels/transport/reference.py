@@ -18,7 +18,7 @@ def solve(costs: Tensor, eps: float, x: Side, y: Side, *, tolerance: float, limi
     z = -costs / eps
     phi, psi = x.log_weights.clone(), y.log_weights.clone()
     error, done = float("inf"), 0
-    while error > tolerance * float(x.log_weights.exp().sum()) and done < limit:
+    while error > tolerance * x.mass and done < limit:
         done += 1
         phi = x.step(phi, phi + (z + psi).logsumexp(dim=1))
         psi = y.step(psi, psi + (z + phi[:, None]).logsumexp(dim=0))
