@@ -21,11 +21,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_core import MEDIA, Formula, Material, Medium, PartContext, StepAsideError, Value
+from dckt_core import Formula, Material, PartContext, StepAsideError, Value
 from dckt_plugins.parts.base import by_medium
 from dckt_plugins.parts.catalogue import CacheOptions
 from dckt_plugins.parts.class_names import class_rows, nearness
-from dckt_plugins.parts.logistic import named, under
+from dckt_plugins.parts.each_medium import EachMediumPart
 
 TEMPERATURES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 ALPHAS = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -126,12 +126,12 @@ class Cache:
         return cls(state["names"], state["keys"], state["labels"], Scales(*state["scales"].tolist()))
 
 
-class CachePart:
+class CachePart(EachMediumPart[Cache]):
     """Class probabilities by names and labelled items."""
 
     def __init__(self, options: CacheOptions) -> None:
+        super().__init__(Cache)
         self._options = options
-        self._of: dict[Medium, Cache] = {}
 
     def fit(self, material: Material) -> None:
         """Steps aside where fewer than two classes have a name that says something, or labelled items of both media."""
@@ -178,20 +178,6 @@ class CachePart:
             return names
         material.note(f"items lie no nearer to the names than to shuffled ones ({judged:+.1f} standard deviations)")
         return torch.zeros_like(names)
-
-    def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
-        """Features [n, d] to class probabilities [n, C]."""
-        return self._of[medium](features.cpu())
-
-    def formula(self, medium: Medium, features: Value, before: Mapping[str, Value], note: Formula) -> Value:
-        """What `rows` computes."""
-        return self._of[medium].formula(features, note)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return named({medium: self._of[medium].state_dict() for medium in MEDIA})
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        self._of = {medium: Cache.of_state(under(state, medium)) for medium in MEDIA}
 
 
 def build(options: CacheOptions, context: PartContext) -> CachePart:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from dckt_core import MEDIA, Formula, Material, Medium, PartContext, Role, StepAsideError, Value
+from dckt_core import Formula, Material, PartContext, Role, StepAsideError, Value
 from dckt_plugins.parts.base import by_medium
 from dckt_plugins.parts.catalogue import ClassifierOptions
 from dckt_plugins.parts.cca import Scale
-from dckt_plugins.parts.logistic import Logistic, named, under
+from dckt_plugins.parts.each_medium import EachMediumPart
+from dckt_plugins.parts.logistic import Logistic, named
 
 
 class MediumClassifier:
@@ -49,7 +50,7 @@ class MediumClassifier:
         return cls(Scale(state["mean"], state["factor"]), Logistic.of_state(state, "of"))
 
 
-class ClassifierPart:
+class ClassifierPart(EachMediumPart[MediumClassifier]):
     """Class probabilities of each medium by itself.
 
     Args:
@@ -57,8 +58,8 @@ class ClassifierPart:
     """
 
     def __init__(self, role: Role, options: ClassifierOptions) -> None:
+        super().__init__(MediumClassifier)
         self._role, self._options = role, options
-        self._of: dict[Medium, MediumClassifier] = {}
 
     def fit(self, material: Material) -> None:
         """Steps aside where a medium has labels of fewer than two classes."""
@@ -70,20 +71,6 @@ class ClassifierPart:
             self._of[medium] = MediumClassifier.fit(
                 features[told], labels[told], classes=known.classes, c=self._options.c
             )
-
-    def rows(self, medium: Medium, features: Tensor, before: Mapping[str, Tensor]) -> Tensor:
-        """Features [n, d] to class probabilities [n, C]."""
-        return self._of[medium](features.cpu())
-
-    def formula(self, medium: Medium, features: Value, before: Mapping[str, Value], note: Formula) -> Value:
-        """What `rows` computes."""
-        return self._of[medium].formula(features, note)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return named({medium: self._of[medium].state_dict() for medium in MEDIA})
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        self._of = {medium: MediumClassifier.of_state(under(state, medium)) for medium in MEDIA}
 
 
 def build_linear(options: ClassifierOptions, context: PartContext) -> ClassifierPart:
