@@ -171,6 +171,7 @@ def _as_json(found: Answer) -> dict[str, Any]:
 
 def _show(found: Answer, *, title: Query | None) -> None:
     from dckt_cli.console import show_table
+    from dckt_core.data.metadata import as_words
 
     results = _rows(found.hits)
     if title is not None:
@@ -194,11 +195,14 @@ def _show(found: Answer, *, title: Query | None) -> None:
         "label": "class",
         "image": "image",
         "text": "text",
+        "metadata": "besides",
     }
     shown = [key for key in heads if any(key in row for row in results)]
-    rows = [{**row, **{name: f"{row[name]:.4f}" for name in FIGURES if name in row}} for row in results]
+    for row in results:
+        row.update({name: f"{row[name]:.4f}" for name in FIGURES if name in row})
+        row.update({"metadata": as_words(row["metadata"])} if "metadata" in row else {})
     show_table(
         [heads[key] for key in shown],
-        [[str(row.get(key, "")) for key in shown] for row in rows],
+        [[str(row.get(key, "")) for key in shown] for row in results],
         right=("rank", *FIGURES),
     )

@@ -27,6 +27,18 @@ MEDIA: tuple[Medium, ...] = get_args(Medium)
 """Both."""
 
 
+Scalar = str | int | float | bool
+"""What a field of metadata is, or is a list of; numbers are finite."""
+Metadata = Mapping[str, Scalar | Sequence[Scalar]]
+"""Whatever else is known of an item, by field: who took a picture, when, where it was found."""
+_NOTHING: Metadata = {}
+
+
+def nothing_else() -> Metadata:
+    """The metadata of all items of which nothing else is known, one object for all of them."""
+    return _NOTHING
+
+
 @dataclass(frozen=True, slots=True)
 class ImageItem:
     """One image to encode.
@@ -75,6 +87,7 @@ class Pair:
         split: what the pair is for.
         captions: the sentences that the text was put together from.
         role: the side of the run that it is on; the engine fills it in.
+        metadata: whatever else is known of it. Nothing is learnt from it; it comes back with what is found.
 
     Raises:
         ValueError: neither image nor text is there, or but one of them in a split that is scored.
@@ -87,6 +100,7 @@ class Pair:
     split: Split
     captions: tuple[str, ...] = ()
     role: Role | None = None
+    metadata: Metadata = field(default_factory=nothing_else, hash=False)
 
     def __post_init__(self) -> None:
         if self.image is None and self.text is None:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from dckt_core.base.errors import DataError, did_you_mean
-from dckt_core.contract.pairs import MEDIA, SPLITS, Medium, Pair, PairSet
+from dckt_core.contract.pairs import MEDIA, SPLITS, Medium, Pair, PairSet, nothing_else
 from dckt_core.data.classes import CLASSES_NAME, check_line, read_names
+from dckt_core.data.metadata import check_metadata, whole_number
 from dckt_core.io.text import check_inside, decode_line, is_unicode, numbered_lines, parse_json, shown
 
 MANIFEST_NAME = "pairs.jsonl"
 """What the manifest in a data set's folder is called."""
-FIELDS = ("image", "text", "label", "split", "captions", "id")
+FIELDS = ("image", "text", "label", "split", "captions", "id", "metadata")
 NULLABLE = ("image", "text", "label")
 """Fields that may be null, which is as good as absent."""
 
@@ -100,6 +101,7 @@ def pair_of(entry: dict[str, Any]) -> Pair:
         label=entry.get("label"),
         split=entry["split"],
         captions=tuple(entry.get("captions", ())),
+        metadata=entry.get("metadata") or nothing_else(),
     )
 
 
@@ -176,8 +178,7 @@ class _Reader:
 
 
 def _parse(line: bytes | None) -> dict[str, Any]:
-    # No field is a number, so none is worked out, however many digits it has.
-    entry = parse_json(decode_line(line), object_pairs_hook=_no_key_twice, parse_int=lambda digits: 0)
+    entry = parse_json(decode_line(line), object_pairs_hook=_no_key_twice, parse_int=whole_number)
     if not isinstance(entry, dict):
         raise ValueError(f"not a JSON object but {_kind(entry)}")
     return entry
@@ -204,13 +205,18 @@ def check_fields(entry: dict[str, Any], medium: Medium | None = None) -> None:
     """
     for key in entry:
         if key not in FIELDS:
-            raise ValueError(f"unknown field {shown(key)}{did_you_mean(key, FIELDS)}")
+            hint = did_you_mean(key, FIELDS)
+            hint += "" if "did you mean" in hint else ": what else is known goes into 'metadata'"
+            raise ValueError(f"unknown field {shown(key)}{hint}")
     missing = [name for name in MEDIA if name not in entry]
     if len(missing) == len(MEDIA):
         raise ValueError("fields 'image' and 'text' are missing" if medium is None else f"field '{medium}' is missing")
     if medium is None and "split" not in entry:
         raise ValueError("field 'split' is missing")
     for key, value in entry.items():
+        if key == "metadata":
+            check_metadata(value)
+            continue
         if key == "captions":
             if not isinstance(value, list) or not all(isinstance(caption, str) for caption in value):
                 raise ValueError("field 'captions' must be a list of strings")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from dckt_core.data.metadata import as_cell
 from dckt_core.exports.needs import need
 from dckt_core.io.feature_files import FACTS, FeatureTable
 from dckt_core.io.files import write_atomically
@@ -17,12 +18,12 @@ from dckt_core.io.json import write_lines
 BLOCK = 1 << 14
 """Rows of a group of Parquet's."""
 
-Item = Mapping[str, str]
-"""What is known of a row: its `id`, and `image`, `text`, `label` and `split` where they are known."""
+Item = Mapping[str, Any]
+"""What is known of a row: its `id`, and `image`, `text`, `label`, `split` and `metadata` where they are known."""
 
 
 def write_parquet(file: Path, items: Sequence[Item], rows: Tensor) -> None:
-    """Rows [n, d] as the column `features`, lists of d 32-bit floats, beside what is known of them.
+    """Rows [n, d] as the column `features`, lists of d 32-bit floats, beside what is known of them, `metadata` in JSON.
 
     Raises:
         UsageError: the package pyarrow is not there.
@@ -42,13 +43,18 @@ def to_dataset(features: FeatureTable) -> Any:
     return datasets.Dataset(datasets.table.InMemoryTable(_as_table(items, features.take(slice(None)))))
 
 
-def _as_table(items: Sequence[Mapping[Any, str]], rows: Tensor) -> Any:
+def _as_table(items: Sequence[Mapping[Any, Any]], rows: Tensor) -> Any:
     pa = need("pyarrow", extra="parquet")
     told = [fact for fact in FACTS if any(fact in item for item in items)]
     values = np.ascontiguousarray(rows.numpy(), dtype=np.float32)
-    columns: dict[str, Any] = {fact: pa.array([item.get(fact) for item in items], pa.string()) for fact in told}
+    columns: dict[str, Any] = {fact: pa.array([_cell(item.get(fact)) for item in items], pa.string()) for fact in told}
     columns["features"] = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
     return pa.table(columns)
+
+
+def _cell(value: Any) -> str | None:
+    """A fact as a text."""
+    return as_cell(value) if isinstance(value, Mapping) else value
 
 
 def write_faiss(file: Path, items: Sequence[Item], rows: Tensor) -> Path:

@@ -8,12 +8,13 @@ disk; all others are read.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -29,9 +30,10 @@ ITEMS = "items.jsonl"
 """Beside `HEADER`, in the folder that `dckt extract` fills."""
 SHARD, SHARD_FORMAT = "shard", 1
 
-Fact = Literal["id", "image", "text", "label", "split"]
-FACTS: tuple[Fact, ...] = ("id", "image", "text", "label", "split")
-"""What a file may tell of its rows besides: arrays [n] of texts or whole numbers by these names, or these with an s."""
+Fact = Literal["id", "image", "text", "label", "split", "metadata"]
+FACTS: tuple[Fact, ...] = get_args(Fact)
+"""What a file may tell of its rows besides: arrays [n] of texts or whole numbers by these names, or these with an s.
+`metadata` are objects of JSON."""
 
 CLASS_NAMES, CLASS_LABELS = "class_names", "class_labels"
 """Arrays that are of no row: text features [k, d] of what classes are called, and whose names these are [k]."""
@@ -427,12 +429,19 @@ def _facts(file: Path, arrays: Arrays, count: int) -> dict[Fact, Sequence[str | 
         for name in (fact, f"{fact}s"):
             if fact == "image" and name in arrays and _why_unread(arrays[name]):
                 continue  # pictures themselves, and not their names
+            if fact == "metadata" and name in arrays and not _are_objects(arrays[name]):
+                continue  # somebody's own
             if name in arrays and _tells(fact, arrays[name]):
                 column = _texts(file, name, arrays[name])
                 if len(column) != count:
                     raise DataError(f"{file}: {count} rows for {len(column)} {fact}s (array '{name}')")
                 found[fact] = column
     return found
+
+
+def _are_objects(array: Array) -> bool:
+    """Whether all of an array's values are texts that look like objects of JSON, or nothing."""
+    return all(value is None or (isinstance(value, str) and value[:1] in ("", "{")) for value in array.flat)
 
 
 def _class_names(file: Path, arrays: Arrays) -> ClassNames | None:
@@ -529,6 +538,9 @@ def _of_extraction(folder: Path) -> FeatureTable:
     items = list(read_lines(folder / ITEMS, "an item"))
     if [item.get("id") for item in items] != ids:
         raise DataError(f"{folder}: its items are not those of its rows")
+    for item in items:
+        if "metadata" in item:
+            item["metadata"] = json.dumps(item["metadata"], ensure_ascii=False)
     told: dict[Fact, Sequence[str | None]] = {
         fact: [item.get(fact) for item in items] for fact in FACTS if any(fact in item for item in items)
     }

@@ -17,6 +17,7 @@ from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import Medium
 from dckt_core.contract.protocols import Index, IndexContext
 from dckt_core.contract.registry import Registered
+from dckt_core.data.metadata import as_words, check_metadata
 from dckt_core.io.images import as_data_uri
 from dckt_core.io.json import read_lines, write_lines
 from dckt_core.retrieval.shards import ITEMS
@@ -25,8 +26,9 @@ VECTORS = "vectors"
 SIDE = 128
 """Pixels of a picture's longer side in a notebook."""
 
-Item = Mapping[str, str]
-"""What is known of an item: its `id`; `image` (a path) or `text`, `label` and `split` where they are known."""
+Item = Mapping[str, Any]
+"""What is known of an item: its `id`; `image` (a path) or `text`, `label` and `split`, all texts, where they are known;
+`metadata`, an object as `Pair` has it, where there is any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Hit:
 
     @property
     def id(self) -> str:
-        return self.item["id"]
+        name: str = self.item["id"]
+        return name
 
 
 class Hits(list[Hit]):
@@ -59,6 +62,7 @@ class Hits(list[Hit]):
         for hit in self:
             known = [hit.item[key] for key in ("text", "label") if key in hit.item]
             lines = [*known, f"{hit.cosine:.3f}", hit.id]
+            lines += [as_words(hit.item["metadata"])] if "metadata" in hit.item else []
             caption = f"<figcaption>{'<br>'.join(map(escape, lines))}</figcaption>"
             cells.append(f'<figure style="margin:0;width:{SIDE}px">{_picture(hit.item)}{caption}</figure>')
         return f'<div style="display:flex;flex-wrap:wrap;gap:12px;overflow-wrap:anywhere">{"".join(cells)}</div>'
@@ -177,7 +181,12 @@ def _read_items(file: Path, medium: Medium) -> dict[str, Item]:
     other = "text" if medium == "image" else "image"
     items: dict[str, Item] = {}
     for number, item in enumerate(read_lines(file, what), start=1):
-        if not ("id" in item and other not in item and all(isinstance(value, str) for value in item.values())):
+        texts = [value for key, value in item.items() if key != "metadata"]
+        if not ("id" in item and other not in item and all(isinstance(value, str) for value in texts)):
             raise DataError(f"{file}:{number}: not {what}")
+        try:
+            check_metadata(item.get("metadata", {}))
+        except ValueError as error:
+            raise DataError(f"{file}:{number}: {error}") from None
         items[item["id"]] = item
     return items

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from dckt_core.base.errors import DataError
 from dckt_core.base.progress import logger
 from dckt_core.config import DataChoice
 from dckt_core.contract.discovery import Registry, blame
-from dckt_core.contract.pairs import MEDIA, ImageItem, Medium, Pair, TextItem
+from dckt_core.contract.pairs import MEDIA, ImageItem, Medium, Metadata, Pair, TextItem, nothing_else
 from dckt_core.data.context import Context
 from dckt_core.data.inspection import images_of
 from dckt_core.data.manifest import ManifestError, Problem, inspect_entries, manifest_file
+from dckt_core.data.metadata import of_cell
 from dckt_core.data.sources import load_pair_set
 from dckt_core.io.feature_files import FeatureTable
 from dckt_core.io.text import decode_line, numbered_lines, parse_json, read_text
@@ -52,14 +53,15 @@ class Entry:
     label: str | None = None
     split: str | None = None
     seen: bool = True
+    metadata: Metadata = field(default_factory=nothing_else, hash=False)
 
     @property
     def id(self) -> str:
         return self.item.id
 
-    def as_json(self, root: Path | None = None) -> dict[str, str]:
+    def as_json(self, root: Path | None = None) -> dict[str, Any]:
         """For a line of JSON; an image's path is relative to `root` where there is one and it lies in it."""
-        said = {"id": self.id}
+        said: dict[str, Any] = {"id": self.id}
         text = self.item.text if isinstance(self.item, TextItem | RowItem) else None
         path = self.item.path if isinstance(self.item, ImageItem) else None
         path = self.item.image if isinstance(self.item, RowItem) else path
@@ -67,7 +69,8 @@ class Entry:
             said["text"] = text
         if path is not None and self.seen:
             said["image"] = path.relative_to(root).as_posix() if root and path.is_relative_to(root) else str(path)
-        return said | {key: value for key in ("label", "split") if (value := getattr(self, key)) is not None}
+        said |= {key: value for key in ("label", "split") if (value := getattr(self, key)) is not None}
+        return said | ({"metadata": self.metadata} if self.metadata else {})
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,11 @@ def of_pairs(origin: str, root: Path, pairs: Iterable[Pair], medium: Medium, *, 
     def seen(pair: Pair) -> bool:
         return pictures or medium == "text" or (pair.image is not None and pair.image.is_file())
 
-    entries = [Entry(pair.item(medium), pair.label, pair.split, seen(pair)) for pair in pairs if pair.has(medium)]
+    entries = [
+        Entry(pair.item(medium), pair.label, pair.split, seen(pair), pair.metadata)
+        for pair in pairs
+        if pair.has(medium)
+    ]
     return Listing(origin, root, entries)
 
 
@@ -145,7 +152,11 @@ def of_table(table: FeatureTable, medium: Medium) -> Listing:
         known = table.known(number)
         image = table.root / known["image"] if medium == "image" and "image" in known else None
         text = known.get("text") if medium == "text" else None
-        return Entry(RowItem(name, number, image, text), known.get("label"), known.get("split"))
+        try:
+            metadata = of_cell(known["metadata"]) if "metadata" in known else nothing_else()
+        except ValueError as error:
+            raise DataError(f"{table.place}: row {number}: {error}") from None
+        return Entry(RowItem(name, number, image, text), known.get("label"), known.get("split"), metadata=metadata)
 
     entries = [entry(number, name) for number, name in enumerate(table.ids)]
     return Listing(str(table.place), table.root, entries)
@@ -178,7 +189,14 @@ def _of_manifest(location: str, medium: Medium) -> Listing:
     file = manifest_file(Path(location))
     found, problems = inspect_entries(file, medium)
     entries = [
-        Entry(_item(entry, medium), entry.get("label"), entry.get("split")) for entry in found if medium in entry
+        Entry(
+            _item(entry, medium),
+            entry.get("label"),
+            entry.get("split"),
+            metadata=entry.get("metadata") or nothing_else(),
+        )
+        for entry in found
+        if medium in entry
     ]
     if len(entries) < len(found):
         logger.info("%s: %d lines have no %s and are left alone", file, len(found) - len(entries), medium)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -432,3 +433,48 @@ def test_two_processes_do_not_change_it_at_once(index: Path, run: str, capsys: C
     with held(index, "busy"):
         code, said = refused(capsys, "index", index, "--remove", "red-test-0")
     assert (code, "another process is changing it" in said) == (2, True)
+
+
+def test_metadata_come_back_in_search_exports_and_pages(run: str, capsys: Capture, tmp_path: Path) -> None:
+    known = {"by": "Ann", "year": 2019}
+    pictures = sorted(Path("target").glob("red-*.png"))[:3]
+    folder = tmp_path / "more"
+    folder.mkdir()
+    for picture in pictures:
+        shutil.copy(picture, folder)
+    rows = [{"image": pictures[0].name, "metadata": known}, *({"image": one.name} for one in pictures[1:])]
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    index = tmp_path / "index"
+    assert main(["index", run, "--gallery", str(folder), "-o", str(index), "--quiet"]) == 0
+    results = told(capsys, "search", index, "--text", "a red square")["results"]
+    assert {row["id"]: row.get("metadata") for row in results} == {
+        one.name: known if one == pictures[0] else None for one in pictures
+    }
+    assert main(["search", str(index), "--text", "a red square", "--quiet"]) == 0
+    assert "by Ann, year 2019" in capsys.readouterr().out
+
+    part("pyarrow")
+    from dckt_core.io.feature_files import read_features
+
+    rows_file = tmp_path / "rows.parquet"
+    assert main(["export", str(index), "--to", "parquet", "-o", str(rows_file)]) == 0
+    table = read_features(rows_file)
+    assert [json.loads(cell) for cell in table.facts["metadata"] if cell] == [known]
+
+    part("fastapi")
+    from dckt_apps.serve.app import make_app
+    from dckt_core.retrieval.index import open_index
+
+    routes = {getattr(route, "path", ""): route for route in make_app(open_index(index)).routes}
+    found = asyncio.run(routes["/api/search"].endpoint(q="a red square", k=3))  # type: ignore[attr-defined]
+    assert [row["metadata"] for row in found["results"] if "metadata" in row] == [known]
+
+
+def test_an_index_whose_items_have_no_such_metadata_is_refused(index: Path, capsys: Capture) -> None:
+    items = next(index.glob("contents-*")) / "image" / "items.jsonl"
+    first, *others = items.read_text().splitlines()
+    spoilt = json.loads(first) | {"metadata": {"year": None}}
+    items.write_text("\n".join([json.dumps(spoilt), *others]) + "\n")
+    code, said = refused(capsys, "search", index, "--text", "a red square")
+    assert code == 3
+    assert "items.jsonl:1: metadata 'year' must be a text, a number" in said

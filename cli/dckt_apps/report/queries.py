@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dckt_apps.report.pictures import Picture, embed
 from dckt_core.contract.pairs import Medium, Pair
+from dckt_core.data.metadata import as_words
 
 QUERIES = 6
 RESULTS = 5
@@ -17,12 +18,13 @@ RESULTS = 5
 
 @dataclass(frozen=True)
 class Item:
-    """An image or a text: `picture` or `text` is there."""
+    """An image or a text: `picture` or `text` is there; `besides` is its metadata in words."""
 
     id: str
     label: str
     picture: Picture | None
     text: str | None
+    besides: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,5 +94,5 @@ def example_queries(
 
 def _item(medium: Medium, pair: Pair) -> Item:
     if medium == "image":
-        return Item(pair.id, pair.label or "", embed(pair.image_item.path), None)
-    return Item(pair.id, pair.label or "", None, pair.text)
+        return Item(pair.id, pair.label or "", embed(pair.image_item.path), None, as_words(pair.metadata))
+    return Item(pair.id, pair.label or "", None, pair.text, as_words(pair.metadata))

@@ -266,7 +266,7 @@ def _known(item: Item, pictures: Pictures) -> dict[str, Any]:
     """What is known of an item, with an address for its picture."""
     number = pictures.number(item)
     picture = {} if number is None else {"picture": f"/pictures/{number}"}
-    return {key: item[key] for key in ("id", "label", "split", "text") if key in item} | picture
+    return {key: item[key] for key in ("id", "label", "split", "text", "metadata") if key in item} | picture
 
 
 def _read(file: str) -> str:
