@@ -25,7 +25,7 @@ WAITING = 32
 
 
 @click.command()
-@click.argument("place", metavar="INDEX|RUN", type=options.Place())
+@click.argument("places", metavar="INDEX|RUN...", type=options.Place(), nargs=-1, required=True)
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port",
@@ -50,8 +50,9 @@ WAITING = 32
 @options.device
 @options.quiet("the address")
 @click.pass_context
-def serve(ctx: click.Context, /, place: Path, **flags: Any) -> None:
+def serve(ctx: click.Context, /, places: tuple[Path, ...], **flags: Any) -> None:
     """Search an index, or the target data set of a run, on a page in the browser: type a text or drop a picture.
+    Several are asked the same, side by side.
 
     The page is for this machine alone unless --host says otherwise; there is no log-in. Pictures of the gallery are
     shown, small; no other file can be read through the server. Ctrl-C stops it.
@@ -65,33 +66,36 @@ def serve(ctx: click.Context, /, place: Path, **flags: Any) -> None:
     from dckt_core.data.coverage import tell
     from dckt_core.retrieval.index_folder import is_index
 
-    of_index = is_index(place)
-    for name in OF_RUNS if of_index else ("run",):
-        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
-            raise click.UsageError(
-                f"--{name} goes with {'a run' if of_index else 'an index'}, and {place} is none", ctx
-            )
+    for place in places:
+        of_index = is_index(place)
+        for name in OF_RUNS if of_index else ("run",):
+            if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+                raise click.UsageError(
+                    f"--{name} goes with {'a run' if of_index else 'an index'}, and {place} is none", ctx
+                )
     listening = _listen(flags["host"], flags["port"])
     with listening, watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
-        searcher = _searcher(ctx.obj.context(progress), place, flags, of_index=of_index)
-        coverage = searcher.covered_gallery()
-        if coverage is not None:
-            tell(searcher.origin, {"": coverage})
+        searchers = [_searcher(ctx.obj.context(progress), place, flags) for place in places]
+        for searcher in searchers:
+            coverage = searcher.covered_gallery()
+            if coverage is not None:
+                tell(searcher.origin, {"": coverage})
         address, port = listening.getsockname()[:2]
         click.echo(f"http://{f'[{address}]' if ':' in address else address}:{port}")
         if address not in ("127.0.0.1", "::1"):
             logger.warning("whoever reaches this machine can search, and see the pictures of the gallery")
-        _run(searcher, listening, flags)
+        _run(places, searchers, listening, flags)
 
 
-def _searcher(context: Context, place: Path, flags: dict[str, Any], *, of_index: bool) -> Searcher:
+def _searcher(context: Context, place: Path, flags: dict[str, Any]) -> Searcher:
     from dckt_core.base.device import find_device
     from dckt_core.retrieval.index import searcher_of_index
+    from dckt_core.retrieval.index_folder import is_index
     from dckt_core.retrieval.searcher import searcher_of_target
     from dckt_core.runs.model import load_run
 
     device = str(find_device(flags["device"]))
-    if of_index:
+    if is_index(place):
         return searcher_of_index(place, context, run=flags["run"], device=device)
     model = load_run(place, context, checkpoint=flags["checkpoint"], target=flags["target"], device=device)
     return searcher_of_target(model, split=flags["split"])
@@ -110,14 +114,22 @@ def _listen(host: str, port: int) -> socket.socket:
         raise UsageError(f"--host {host} --port {port}: {error.strerror or error}") from None
 
 
-def _run(searcher: Searcher, listening: socket.socket, flags: dict[str, Any]) -> None:
+def _run(places: tuple[Path, ...], searchers: list[Searcher], listening: socket.socket, flags: dict[str, Any]) -> None:
     import uvicorn
 
-    from dckt_apps.serve.app import Limits, make_app
+    from dckt_apps.serve.app import make_app
+    from dckt_apps.serve.asking import Limits
     from dckt_apps.serve.guard import LOOPBACK
+    from dckt_apps.serve.place import names_of
 
     limits = Limits(upload=round(flags["max_upload"] * 1e6))
-    app = make_app(searcher, hosts=(*LOOPBACK, flags["host"], *flags["allow_host"]), limits=limits)
+    # What is searched names the page; of several runs, which may search the same, the runs themselves.
+    named = places if len(places) > 1 else [Path(searchers[0].origin)]
+    app = make_app(
+        dict(zip(names_of(named), searchers, strict=True)),
+        hosts=(*LOOPBACK, flags["host"], *flags["allow_host"]),
+        limits=limits,
+    )
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, limit_concurrency=WAITING, ws="none"
     )

@@ -34,7 +34,8 @@ from tests.support.tolerance import SMALL, assert_same
 part("fastapi")
 part("uvicorn")
 
-from dckt_apps.serve.app import Limits, make_app
+from dckt_apps.serve.app import make_app
+from dckt_apps.serve.asking import Limits
 from dckt_core.retrieval.index import open_index
 
 Capture = pytest.CaptureFixture[str]
@@ -93,7 +94,7 @@ def server(home: Path, trained: Path) -> Iterator[Server]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         searcher = open_index("index", cache_dir=trained / "cache")
-    app = make_app(searcher, limits=Limits(upload=50_000))
+    app = make_app({"index": searcher}, limits=Limits(upload=50_000))
     running = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
@@ -144,7 +145,7 @@ def test_it_finds_what_dckt_search_finds(server: Server, home: Path, trained: Pa
 
 def test_a_picture_is_shown_by_its_number_alone(server: Server, home: Path) -> None:
     (best, *_) = server.json("/api/search/text", {"text": "a red square"})[1]["results"]
-    assert re.fullmatch(r"/pictures/\d+", best["picture"])
+    assert re.fullmatch(r"/pictures/0/\d+", best["picture"])
     status, body, headers = server.ask("GET", best["picture"])
     assert (status, headers["Content-Type"]) == (200, "image/jpeg")
     shown = Image.open(io.BytesIO(body)).convert("RGB").resize((1, 1)).getpixel((0, 0))
@@ -168,14 +169,23 @@ def test_a_picture_finds(server: Server, home: Path, medium: str) -> None:
 def test_what_it_tells_of_itself(server: Server) -> None:
     status, about = server.json("/api/about")
     assert status == 200
-    words = {"words": 24 * 7, "known": 24 * 7}
-    assert about == {
-        "name": "index", "sizes": {"image": 24, "text": 24}, "limits": {"upload": 50_000}, "words": words,
+    (run,) = about.pop("runs")
+    assert about == {"limits": {"upload": 50_000}}
+    classes = run.pop("classes")
+    assert run == {
+        "name": "index",
+        "sizes": {"image": 24, "text": 24},
+        "words": {"words": 24 * 7, "known": 24 * 7},
         "takes": {"image": True, "text": True},
-        "classes": [
-            {"label": label, "image": 12, "text": 12} for label in ("<img src=x onerror=alert(1)>", "red")
-        ],
-    }  # fmt: skip
+        "queries": ["a red square with mark number 0", "a green square with mark number 0"],
+    }
+    assert [(one["label"], one["image"], one["text"]) for one in classes] == [
+        ("<img src=x onerror=alert(1)>", 12, 12),
+        ("red", 12, 12),
+    ]
+    for one in classes:
+        assert len(one["examples"]) == 3
+        assert {server.ask("GET", picture)[0] for picture in one["examples"]} == {200}
 
 
 def test_it_tells_how_many_words_of_a_question_it_knows(server: Server, home: Path) -> None:
@@ -248,7 +258,7 @@ def test_programs_are_told_what_they_may_ask(server: Server) -> None:
     assert told == {
         ("get", "/healthz"), ("get", "/api/about"), ("get", "/api/items"), ("get", "/api/search"),
         ("post", "/api/search/text"), ("post", "/api/search/image"), ("post", "/api/search/features"),
-        ("get", "/pictures/{number}"),
+        ("get", "/api/item"), ("get", "/pictures/{run}/{number}"),
     }  # fmt: skip
     status, page, headers = server.ask("GET", "/api")
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -280,10 +290,13 @@ def test_no_answer_tells_a_path_of_the_server(server: Server, home: Path) -> Non
         "/pictures/../page.js",
         "/pictures/..%2f..%2fetc%2fpasswd",
         "/pictures//etc/passwd",
-        "/pictures/-1",
-        "/pictures/24",
-        "/pictures/1e3",
-        "/pictures/999999999999999999999999",
+        "/pictures/0/-1",
+        "/pictures/0/24",
+        "/pictures/1/0",
+        "/pictures/-1/0",
+        "/pictures/0/1e3",
+        "/pictures/0/999999999999999999999999",
+        "/pictures/999999999999999999999999/0",
         "/static/page.js",
         "/app.py",
         "/page.html%00.js",
@@ -366,11 +379,9 @@ def test_strangers_names_and_pages_are_refused(server: Server) -> None:
 
 def test_the_command_serves_a_run_like_an_index(home: Path, trained: Path) -> None:
     with serving(home, trained, "runs/squares", "--split", "test", "--max-upload", "0.01") as server:
-        words = {"words": 8 * 7, "known": 8 * 7}
-        about = {"name": "target", "sizes": {"image": 8, "text": 8}, "limits": {"upload": 10_000}, "words": words}
-        about["takes"] = {"image": True, "text": True}
-        about["classes"] = [{"label": label, "image": 4, "text": 4} for label in ("green", "red")]
-        assert server.json("/api/about") == (200, about)
+        (run,) = server.json("/api/about")[1]["runs"]
+        assert (run["name"], run["sizes"]) == ("target", {"image": 8, "text": 8})
+        assert run["words"] == {"words": 8 * 7, "known": 8 * 7}
         assert server.json("/api/search/image", b"x" * 10_001)[0] == 413
         results = server.json("/api/search/text", {"text": "a green square with mark number 1", "k": 50})[1]["results"]
         model = load(home / "runs/squares", target=str(home / "target"))

@@ -11,11 +11,11 @@ from dckt_core.base.errors import DataError
 from dckt_core.io.images import image_size, open_image
 from dckt_core.retrieval.gallery import Item
 
-LONGER_SIDE = 400
-"""Pixels of a picture as it is sent."""
+SMALL, LARGE = 400, 1600
+"""Pixels of a picture's longer side as it is sent, among others and alone."""
 
 KEPT = 512
-"""Pictures that are kept ready, about 15 MB."""
+"""Small pictures that are kept ready, about 15 MB."""
 
 
 class Pictures:
@@ -36,8 +36,12 @@ class Pictures:
         number = self._numbers.get(item["id"]) if "image" in item else None
         return number if number is not None and self._paths[number].is_file() else None
 
-    def jpeg(self, number: int) -> bytes:
-        """A picture, small, as a JPEG.
+    def missing(self, item: Item) -> str:
+        """Why an image has no number."""
+        return "its file is not there any more" if "image" in item else "only its features are known"
+
+    def jpeg(self, number: int, side: int = SMALL) -> bytes:
+        """A picture as a JPEG, its longer side of at most so many pixels.
 
         Raises:
             IndexError: there is no such number.
@@ -45,7 +49,7 @@ class Pictures:
         """
         if not 0 <= number < len(self._paths):
             raise IndexError(number)
-        return self._small(self._paths[number])
+        return self._small(self._paths[number]) if side == SMALL else _jpeg(self._paths[number], side)
 
 
 def check_pixels(path: Path, most: int) -> None:
@@ -60,8 +64,12 @@ def check_pixels(path: Path, most: int) -> None:
 
 
 def _small(path: Path) -> bytes:
+    return _jpeg(path, SMALL)
+
+
+def _jpeg(path: Path, side: int) -> bytes:
     image = open_image(path)
-    image.thumbnail((LONGER_SIDE, LONGER_SIDE))
+    image.thumbnail((side, side))
     stream = io.BytesIO()
     image.save(stream, format="JPEG", quality=82)
     return stream.getvalue()

@@ -250,8 +250,8 @@ document.addEventListener("drop", (event) => {
   byPicture(event.dataTransfer.files[0]);
 });
 
-const about = await (await fetch("/api/about")).json();
-uploadLimit = about.limits.upload;
+const { runs: [about], limits } = await (await fetch("/api/about")).json();
+uploadLimit = limits.upload;
 at("name").textContent = about.name;
 document.title = `Search ${about.name} – dckt`;
 for (const id of about.takes.text ? [] : ["text"]) at(id).closest(".line").hidden = true;
