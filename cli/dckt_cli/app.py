@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from dckt_core.base.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dckt_core.contract.discovery import Registry
     from dckt_core.data.context import Context
 
@@ -21,10 +23,12 @@ class App:
     Attributes:
         debug: show tracebacks.
         plugins: False: only what ships in the box.
+        image_roots: folders that pictures of a data set may be in, besides its own.
     """
 
     debug: bool = False
     plugins: bool = True
+    image_roots: tuple[Path, ...] = ()
 
     @cached_property
     def registry(self) -> Registry:
@@ -49,4 +53,4 @@ class App:
         from dckt_core.data.cache import default_cache_dir
         from dckt_core.data.context import Context
 
-        return Context(self.registry, default_cache_dir(), progress)
+        return Context(self.registry, default_cache_dir(), progress, self.image_roots)

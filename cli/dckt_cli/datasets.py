@@ -46,6 +46,7 @@ def list_datasets(ctx: click.Context, /, as_json: bool) -> None:
 @click.option("--layout-opt", metavar="KEY=VALUE", multiple=True, help="An option of the layout.")
 @click.option("--no-pictures", is_flag=True, help="Features come from files: no picture need be there.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
+@options.image_root
 @options.quiet("the findings")
 @click.pass_context
 def check(ctx: click.Context, /, path: Path, layout: str, layout_opt: tuple[str, ...], **flags: bool) -> None:
@@ -57,8 +58,6 @@ def check(ctx: click.Context, /, path: Path, layout: str, layout_opt: tuple[str,
     from dckt_core.contract.discovery import blame
     from dckt_core.contract.options import parse_options, split_assignments
     from dckt_core.contract.pairs import PairSet
-    from dckt_core.contract.protocols import DatasetContext
-    from dckt_core.data.cache import default_cache_dir
     from dckt_core.data.inspection import inspect_dataset
     from dckt_core.data.sources import find_layout
 
@@ -69,8 +68,7 @@ def check(ctx: click.Context, /, path: Path, layout: str, layout_opt: tuple[str,
 
     def load() -> PairSet:
         with blame(registered):
-            context = DatasetContext(cache_dir=default_cache_dir(), pictures=pictures)
-            pair_set: PairSet = registered.spec.load(path, options, context)
+            pair_set: PairSet = registered.spec.load(path, options, ctx.obj.context().for_dataset(pictures=pictures))
         return pair_set
 
     with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
@@ -108,10 +106,11 @@ def _as_json(path: Path, layout: str, inspection: Inspection) -> dict[str, Any]:
 
 def _show(path: Path, inspection: Inspection) -> None:
     from dckt_core.contract.pairs import MEDIA
+    from dckt_core.data.faults import Faults
     from dckt_core.data.rungs import MIN_ALONE, RUNGS, holdings, rung_of
 
-    for problem in inspection.problems:
-        say(one_line(str(problem)))
+    for fault in Faults(inspection.problems):
+        say(one_line(str(fault)))
     pair_set, labels = inspection.pair_set, inspection.labels
     if labels:
         total = Counter(pair.split for pair in pair_set.pairs if pair.label is not None)

@@ -49,6 +49,7 @@ NAMED_AT_MOST = 5
 )
 @options.moved("target")
 @options.device
+@options.image_root
 @options.quiet()
 @options.as_json()
 @click.pass_context

@@ -27,6 +27,7 @@ PICTURE = "ladder.png"
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="A value of the plan: seeds=[0,1].")
 @click.option("--arm", "arms", metavar="NAME", multiple=True, help="Train these arms alone, now.")
 @click.option("--dry-run", is_flag=True, help="Check the plan, say what is to be trained, and train nothing.")
+@options.image_root
 @options.quiet()
 @options.as_json()
 @click.pass_context

@@ -37,6 +37,7 @@ from dckt_cli.console import say
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For an encoder that draws.")
 @options.device
+@options.image_root
 @options.quiet()
 @options.as_json()
 @click.pass_context

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @options.moved("source")
 @options.moved("target")
 @options.device
+@options.image_root
 @options.quiet()
 @options.as_json()
 @click.pass_context

@@ -41,6 +41,7 @@ OF_A_CHANGE = ("add", "remove", "run")
 @options.on_error
 @options.batch
 @options.device
+@options.image_root
 @options.quiet()
 @options.as_json("The index's description")
 @click.pass_context

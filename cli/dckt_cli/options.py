@@ -61,6 +61,22 @@ def moved(role: str, text: str = "Where the {role} data set lies, if it was move
     return click.option(f"--{role}", metavar="PATH", help=text.format(role=role))
 
 
+def _allow(ctx: click.Context, param: click.Parameter, value: tuple[Path, ...]) -> None:
+    """Notes the folders where everything that loads data will find them."""
+    for folder in value:
+        if not folder.is_dir():
+            raise click.BadParameter(f"{folder}: no such folder", ctx, param)
+    ctx.obj.image_roots = value
+
+
+def image_root(command: CommandT) -> CommandT:
+    """`--image-root`, of every command that reads data sets."""
+    text = "A folder that a data set's pictures may be in besides its own: by absolute paths or through links."
+    return click.option(
+        "--image-root", metavar="FOLDER", type=Place(), multiple=True, expose_value=False, callback=_allow, help=text
+    )(command)
+
+
 def on_error(command: CommandT) -> CommandT:
     """`--on-error` and what limits it."""
     share = click.FloatRange(0, 1)

@@ -22,6 +22,7 @@ from dckt_cli import options
 @options.moved("target")
 @options.moved("source")
 @options.device
+@options.image_root
 @options.quiet()
 @click.pass_context
 def report(ctx: click.Context, /, run: Path, output: Path | None, **flags: Any) -> None:

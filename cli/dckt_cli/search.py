@@ -69,6 +69,7 @@ OF_RUNS = ("split", "index", "index_opt", "checkpoint", "target")
 @click.option("--index", metavar="NAME", default="exact", show_default=True, help="Of a run: how neighbours are found.")
 @click.option("--index-opt", metavar="KEY=VALUE", multiple=True, help="Of a run: an option of the index.")
 @options.device
+@options.image_root
 @options.quiet("the results")
 @click.option("--json", "as_json", is_flag=True, help="The results as JSON on stdout, a line for each query.")
 @click.pass_context

@@ -48,6 +48,7 @@ WAITING = 32
 )
 @options.place
 @options.device
+@options.image_root
 @options.quiet("the address")
 @click.pass_context
 def serve(ctx: click.Context, /, places: tuple[Path, ...], **flags: Any) -> None:

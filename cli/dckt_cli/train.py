@@ -49,6 +49,7 @@ PLUGIN_FLAGS = ("encoder", "text_encoder", "discrepancy", "sampler")
 @click.option("--name", metavar="NAME", help="The run's name. [default: the time it starts]")
 @click.option("--resume", "run", metavar="RUN", type=options.Place(), help="Go on with a stopped run.")
 @click.option("--runs-dir", metavar="DIR", type=options.Place(), default=Path("runs"), show_default=True)
+@options.image_root
 @options.quiet()
 @options.as_json()
 @click.pass_context

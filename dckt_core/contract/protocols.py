@@ -261,11 +261,13 @@ class DatasetContext:
         cache_dir: a folder for files that may be made again.
         progress: called as `progress(done, total, "what")` in long work; may be ignored.
         pictures: False where nobody will look at the pictures, which then need not be there.
+        image_roots: folders that the user allows pictures to be in, besides the data set's own.
     """
 
     cache_dir: Path
     progress: Callable[[int, int, str], None] = lambda done, total, what: None
     pictures: bool = True
+    image_roots: tuple[Path, ...] = ()
 
 
 # --- indexes --------------------------------------------------------------------------------------------------

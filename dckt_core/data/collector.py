@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ class PairCollector:
         location: the data set's folder; no path of an entry may leave it.
         layout: the data set's registered name, for errors.
         pictures: False where nobody will look at the pictures, which then need not be there.
+        roots: folders besides that pictures may be in.
 
     Attributes:
         folder: the location.
@@ -33,7 +34,7 @@ class PairCollector:
     longest_line: ClassVar[int] = MAX_LINE_BYTES
     """Bytes that a line of a list may have; a longer one belongs to no list."""
 
-    def __init__(self, location: Path | None, layout: str, *, pictures: bool = True) -> None:
+    def __init__(self, location: Path | None, layout: str, *, pictures: bool = True, roots: Sequence[Path] = ()) -> None:
         if location is None:
             raise UsageError(f"data set '{layout}' needs a path: of a folder of that name say ./{layout}")
         if not location.is_dir():
@@ -41,7 +42,7 @@ class PairCollector:
         self.folder = location
         self.pairs: list[Pair] = []
         self._problems: list[Problem] = []
-        self._root, self._pictures = os.path.realpath(location), pictures
+        self._root, self._pictures, self._roots = os.path.realpath(location), pictures, roots
         self._seen: dict[str, int] = {}
 
     def problem(self, file: Path, line: int | None, reason: str) -> None:
@@ -83,7 +84,7 @@ class PairCollector:
     def holds(self, image: str) -> bool:
         """Whether an image is there, in the folder."""
         try:
-            check_inside(self._root, image, "image")
+            check_inside(self._root, image, "image", roots=self._roots)
         except ValueError:
             return False
         return True
@@ -100,13 +101,17 @@ class PairCollector:
             entry = read()
             check_fields(entry)
             if "image" in entry:
-                check_inside(self._root, entry["image"], "image", there=self._pictures)
+                check_inside(self._root, entry["image"], "image", there=self._pictures, roots=self._roots)
         except ValueError as error:
             self.problem(file, line, str(error))
             return
         image = entry.get("image", "")
-        self._seen[image] = self._seen.get(image, 0) + 1
-        entry["id"] = image if image and self._seen[image] == 1 else f"{image}#{self._seen[image]}"
+        name = entry.get("id", image)
+        self._seen[name] = self._seen.get(name, 0) + 1
+        if "id" in entry and self._seen[name] > 1:
+            self.problem(file, line, f"id {shown(name)} is that of an earlier pair too")
+            return
+        entry["id"] = name if name and self._seen[name] == 1 else f"{name}#{self._seen[name]}"
         if image:
             entry["image"] = self.folder / image
         self.pairs.append(pair_of(entry))

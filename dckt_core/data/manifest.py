@@ -7,33 +7,25 @@ The format is stated in docs/data.md.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dckt_core.base.errors import DataError, did_you_mean
 from dckt_core.contract.pairs import MEDIA, SPLITS, Medium, Pair, PairSet, nothing_else
 from dckt_core.data.classes import CLASSES_NAME, check_line, read_names
+from dckt_core.data.faults import Faults
+from dckt_core.data.faults import Problem as Problem
 from dckt_core.data.metadata import check_metadata, whole_number
 from dckt_core.io.text import check_inside, decode_line, is_unicode, numbered_lines, parse_json, shown
 
 MANIFEST_NAME = "pairs.jsonl"
 """What the manifest in a data set's folder is called."""
 FIELDS = ("image", "text", "label", "split", "captions", "id", "metadata")
+NO_SPLIT = "field 'split' is missing; dckt import draws one: --split 80/10/10"
 NULLABLE = ("image", "text", "label")
 """Fields that may be null, which is as good as absent."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong with a manifest; `line` counts from 1, and is None where no line is to blame."""
-
-    file: Path
-    line: int | None
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.reason}" if self.line is None else f"{self.file}:{self.line}: {self.reason}"
 
 
 class ManifestError(DataError):
@@ -45,9 +37,10 @@ class ManifestError(DataError):
     """
 
     def __init__(self, problems: list[Problem], good: PairSet) -> None:
-        more = len(problems) - 1
+        faults = Faults(problems)
+        more = faults.count - faults.first.count
         rest = f" (and {more} more: dckt datasets check {good.origin})" if more else ""
-        super().__init__(f"{problems[0]}{rest}")
+        super().__init__(f"{faults.first}{rest}")
         self.problems = problems
         self.good = good
 
@@ -57,29 +50,32 @@ def manifest_file(location: Path) -> Path:
     return location / MANIFEST_NAME if location.is_dir() else location
 
 
-def load_manifest(location: Path, *, name: str | None = None, pictures: bool = True) -> PairSet:
+def load_manifest(
+    location: Path, *, name: str | None = None, pictures: bool = True, roots: Sequence[Path] = ()
+) -> PairSet:
     """The pairs of a manifest, and the names of their classes where `classes.toml` lies beside it.
 
     Args:
         location: a folder with `pairs.jsonl`, or the file itself. Image paths are relative to the file's folder.
         name: the data set's name; the folder's by default.
         pictures: False where nobody will look at the pictures, which then need not be there.
+        roots: folders besides that pictures may be in.
 
     Raises:
         ManifestError: anything is wrong with it; the message has the first problem and the count of the others.
     """
-    pair_set, problems = inspect_manifest(location, name=name, pictures=pictures)
+    pair_set, problems = inspect_manifest(location, name=name, pictures=pictures, roots=roots)
     if problems:
         raise ManifestError(problems, pair_set)
     return pair_set
 
 
 def inspect_manifest(
-    location: Path, *, name: str | None = None, pictures: bool = True
+    location: Path, *, name: str | None = None, pictures: bool = True, roots: Sequence[Path] = ()
 ) -> tuple[PairSet, list[Problem]]:
     """The pairs of all good lines, and every problem of the others. Images are looked for, not opened."""
     file = manifest_file(location)
-    entries, problems = inspect_entries(file, pictures=pictures)
+    entries, problems = inspect_entries(file, pictures=pictures, roots=roots)
     pair_set = PairSet(name or file.absolute().parent.name, str(location), [pair_of(entry) for entry in entries])
     named, more = with_names(pair_set, file.parent)
     return named, problems + more
@@ -106,7 +102,7 @@ def pair_of(entry: dict[str, Any]) -> Pair:
 
 
 def inspect_entries(
-    file: Path, medium: Medium | None = None, *, pictures: bool = True
+    file: Path, medium: Medium | None = None, *, pictures: bool = True, roots: Sequence[Path] = ()
 ) -> tuple[list[dict[str, Any]], list[Problem]]:
     """The fields of all good lines, and every problem of the others.
 
@@ -118,7 +114,7 @@ def inspect_entries(
         Entries have an `id` each, given or not, no field that is null, and `image` as a path that leads there from
         here.
     """
-    reader = _Reader(file, medium, pictures)
+    reader = _Reader(file, medium, pictures, roots)
     try:
         with file.open("rb") as stream:
             for number, line in numbered_lines(stream):
@@ -135,10 +131,10 @@ def inspect_entries(
 class _Reader:
     """Collects the entries and problems of one manifest."""
 
-    def __init__(self, file: Path, medium: Medium | None, pictures: bool) -> None:
+    def __init__(self, file: Path, medium: Medium | None, pictures: bool, roots: Sequence[Path]) -> None:
         self.problems: list[Problem] = []
         self._file = file
-        self._medium, self._pictures = medium, pictures
+        self._medium, self._pictures, self._roots = medium, pictures, roots
         self._root = os.path.realpath(file.parent)
         self._entries: list[tuple[int, dict[str, Any]]] = []
         self._ids: dict[str, int] = {}
@@ -149,7 +145,7 @@ class _Reader:
             entry = {key: value for key, value in _parse(line).items() if value is not None or key not in NULLABLE}
             check_fields(entry, self._medium)
             if "image" in entry and self._medium != "text":
-                check_inside(self._root, entry["image"], "image", there=self._pictures)
+                check_inside(self._root, entry["image"], "image", there=self._pictures, roots=self._roots)
             if "id" in entry:
                 self._claim(entry["id"], number)
             self._entries.append((number, entry))
@@ -212,7 +208,7 @@ def check_fields(entry: dict[str, Any], medium: Medium | None = None) -> None:
     if len(missing) == len(MEDIA):
         raise ValueError("fields 'image' and 'text' are missing" if medium is None else f"field '{medium}' is missing")
     if medium is None and "split" not in entry:
-        raise ValueError("field 'split' is missing")
+        raise ValueError(NO_SPLIT)
     for key, value in entry.items():
         if key == "metadata":
             check_metadata(value)

@@ -12,7 +12,6 @@ from dckt_core.config import Config, DataChoice
 from dckt_core.contract.discovery import Registered, Registry, blame
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import SPLITS, PairSet, Role, Split
-from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data.checks import doubts
 from dckt_core.data.context import Context
 from dckt_core.data.leaks import leaks, shared_texts
@@ -80,8 +79,7 @@ def load_pair_set(choice: DataChoice, context: Context, *, pictures: bool = True
     registered, path = find_dataset(choice, context.registry)
     options = parse_options(registered.spec, choice.options, where=f"data set '{choice.location}'")
     with blame(registered):
-        given = DatasetContext(cache_dir=context.cache_dir, progress=context.progress, pictures=pictures)
-        pair_set = registered.spec.load(path, options, given)
+        pair_set = registered.spec.load(path, options, context.for_dataset(pictures=pictures))
         if not isinstance(pair_set, PairSet):
             raise PluginError(f"load must return a PairSet, not {type(pair_set).__name__}")
     return pair_set

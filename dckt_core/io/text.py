@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO
 
 from dckt_core.base.errors import one_line
+from dckt_core.io.paths import meant
 
 MAX_LINE_BYTES = 1 << 20
 """A longer line is an error: it belongs to no list, and is not read into memory whole."""
@@ -21,7 +22,10 @@ MAX_TEXT_BYTES = 1 << 20
 """A longer file holds no text that goes with an image, and is not read into memory whole."""
 
 _BOM = b"\xef\xbb\xbf"
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_WIDE = ", as UTF-16 begins; save it as UTF-8"
 _SHOWN = 60
+_ALLOW = {"image": "; --image-root FOLDER allows what lies in a folder of yours"}
 
 
 def numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
@@ -52,7 +56,8 @@ def decode_line(line: bytes | None) -> str:
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8: byte {error.start + 1} of the line is 0x{line[error.start]:02x}") from None
+        where = f"byte {error.start + 1} of the line is 0x{line[error.start]:02x}"
+        raise ValueError(f"not UTF-8: {where}{_WIDE if line.startswith(_WIDE_MARKS) else ''}") from None
 
 
 def read_text(file: Path) -> str:
@@ -73,7 +78,8 @@ def read_text(file: Path) -> str:
     try:
         return content.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8: byte {error.start + 1} is 0x{content[error.start]:02x}") from None
+        where = f"byte {error.start + 1} is 0x{content[error.start]:02x}"
+        raise ValueError(f"not UTF-8: {where}{_WIDE if content.startswith(_WIDE_MARKS) else ''}") from None
 
 
 def parse_json(text: str, **hooks: Any) -> Any:
@@ -108,29 +114,38 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise ValueError("not TOML that anybody wrote: nested too deeply") from None
 
 
-def check_inside(root: str, path: str, what: str, *, there: bool = True) -> None:
-    """Passes where a relative path leads to a file that lies inside a folder, symbolic links followed.
+def check_inside(root: str, path: str, what: str, *, there: bool = True, roots: Sequence[Path] = ()) -> None:
+    """Passes where a relative path leads to a file that lies inside a folder, symbolic links followed; or where any
+    path leads into a folder that the user allows besides.
 
     Args:
         root: the folder, as `os.path.realpath` has it.
         what: `image` or `text`, for the error.
         there: whether the file must be there.
+        roots: the folders that the user allows.
 
     Raises:
         ValueError: the path is absolute, holds `..` or NUL, leaves the folder through a link, or leads to no file.
     """
     if "\0" in path:
         raise ValueError(f"{what} {shown(path)} holds a NUL character")
-    windows = PureWindowsPath(path)  # knows both separators, so a list means the same on every system
-    if windows.drive or windows.root:
-        raise ValueError(f"{what} {shown(path)} is not a relative path")
-    if ".." in windows.parts:
-        raise ValueError(f"{what} {shown(path)} holds '..'")
     real = os.path.realpath(os.path.join(root, path))  # noqa: PTH118 - Path.resolve may raise on odd names
-    if os.path.commonpath([root, real]) != root:
-        raise ValueError(f"{what} {shown(path)} leaves the folder through a symbolic link")
+    if not any(_is_in(real, os.path.realpath(allowed)) for allowed in roots):
+        windows = PureWindowsPath(path)  # knows both separators, so a list means the same on every system
+        if windows.drive or windows.root:
+            raise ValueError(f"{what} {shown(path)} is not a relative path{_ALLOW.get(what, '')}")
+        if ".." in windows.parts:
+            raise ValueError(f"{what} {shown(path)} holds '..'{_ALLOW.get(what, '')}")
+        if not _is_in(real, root):
+            raise ValueError(f"{what} {shown(path)} leaves the folder through a symbolic link{_ALLOW.get(what, '')}")
     if there and not os.path.isfile(real):  # noqa: PTH113 - Path.is_file may raise on odd names
-        raise ValueError(f"{what} {shown(path)}: no such file")
+        found, _ = meant(Path(root), path)
+        hint = f", but {shown(found)} is there; dckt import reads it so" if found != path else ""
+        raise ValueError(f"{what} {shown(path)}: no such file{hint}")
+
+
+def _is_in(real: str, folder: str) -> bool:
+    return os.path.commonpath([folder, real]) == folder
 
 
 def is_unicode(text: str) -> bool:

@@ -21,8 +21,8 @@ from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.pairs import ImageItem, TextItem
 from dckt_core.data.coverage import cover, tell
 from dckt_core.data.cut_texts import count_cut, tell_cut
+from dckt_core.data.faults import Faults, Problem
 from dckt_core.data.features import check_finite
-from dckt_core.data.manifest import Problem
 from dckt_core.data.prepare import Preparer, prepare
 from dckt_core.data.screening import Dropped, OnError
 from dckt_core.io.files import held, make_folder
@@ -176,8 +176,10 @@ class _Task:
     def refuse_bad_lines(self) -> None:
         problems = self.listing.problems
         if problems and self.on_error == "fail":
-            more = f" (and {len(problems) - 1} more; on_error = 'skip' leaves them out)" if len(problems) > 1 else ""
-            raise DataError(f"{problems[0]}{more}")
+            faults = Faults(problems)
+            more = faults.count - faults.first.count
+            rest = f" (and {more} more; on_error = 'skip' leaves them out)" if more else ""
+            raise DataError(f"{faults.first}{rest}")
         self._check_share(len(problems), str(problems[0]) if problems else "")
 
     def refuse_dropped(self, shards: Iterable[Shard]) -> None:

@@ -67,7 +67,7 @@ def extract(
             if len(tables) > 1:
                 raise UsageError(f"{place}: say which medium: image or text")
             ((medium, table),) = tables.items()
-            listing, extractor = of_table(table, medium), by_features(by, medium, table)
+            listing, extractor = of_table(table, medium, context.image_roots), by_features(by, medium, table)
         else:
             medium = medium or _only_medium(str(place), context.registry)
             listing, extractor = list_items(str(place), medium, context), by_run(by, medium)

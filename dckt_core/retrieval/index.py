@@ -240,7 +240,7 @@ def _encode(
         return _of_extraction(model, open_extraction(Path(location)), medium)
     if is_features(Path(location)):
         listed = {
-            one: (of_table(table, one), by_features(model, one, table))
+            one: (of_table(table, one, model.context.image_roots), by_features(model, one, table))
             for one, table in features_of(model, Path(location), medium).items()
         }
         return _extract(model, listed, out, encoding)

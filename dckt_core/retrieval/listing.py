@@ -21,7 +21,7 @@ from dckt_core.data.manifest import ManifestError, Problem, inspect_entries, man
 from dckt_core.data.metadata import of_cell
 from dckt_core.data.sources import load_pair_set
 from dckt_core.io.feature_files import FeatureTable
-from dckt_core.io.text import decode_line, numbered_lines, parse_json, read_text
+from dckt_core.io.text import check_inside, decode_line, numbered_lines, parse_json, read_text
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
@@ -103,7 +103,7 @@ def list_items(location: str, medium: Medium, context: Context) -> Listing:
     """
     path = Path(location)
     if _is_manifest(path):
-        listing = _of_manifest(location, medium)
+        listing = _of_manifest(location, medium, context.image_roots)
     elif path.is_dir() and not _is_recognised(path, context.registry):
         listing = _of_folder(path, medium)
     else:
@@ -145,12 +145,28 @@ def of_pairs(origin: str, root: Path, pairs: Iterable[Pair], medium: Medium, *, 
     return Listing(origin, root, entries)
 
 
-def of_table(table: FeatureTable, medium: Medium) -> Listing:
-    """The rows of a file of features, as items of one medium."""
+def of_table(table: FeatureTable, medium: Medium, roots: Sequence[Path] = ()) -> Listing:
+    """The rows of a file of features, as items of one medium.
+
+    Args:
+        roots: folders besides the table's own that pictures may be in.
+
+    Raises:
+        DataError: a picture's path leads elsewhere, or metadata are none.
+    """
+    root = os.path.realpath(table.root)
+
+    def picture(number: int, path: str) -> Path:
+        inside = Path(path).is_relative_to(table.root)  # as an extraction names what a user allowed
+        try:
+            check_inside(root, path, "image", there=False, roots=(*roots, table.root) if inside else roots)
+        except ValueError as error:
+            raise DataError(f"{table.place}: row {number}: {error}") from None
+        return table.root / path
 
     def entry(number: int, name: str) -> Entry:
         known = table.known(number)
-        image = table.root / known["image"] if medium == "image" and "image" in known else None
+        image = picture(number, known["image"]) if medium == "image" and "image" in known else None
         text = known.get("text") if medium == "text" else None
         try:
             metadata = of_cell(known["metadata"]) if "metadata" in known else nothing_else()
@@ -185,9 +201,9 @@ def _media_in(manifest: Path) -> set[str]:
     return media
 
 
-def _of_manifest(location: str, medium: Medium) -> Listing:
+def _of_manifest(location: str, medium: Medium, roots: Sequence[Path]) -> Listing:
     file = manifest_file(Path(location))
-    found, problems = inspect_entries(file, medium)
+    found, problems = inspect_entries(file, medium, roots=roots)
     entries = [
         Entry(
             _item(entry, medium),

@@ -33,16 +33,18 @@ class Performer:
     Attributes:
         plugins: False: only what ships in the box.
         threads: of the process.
+        image_roots: as of `Context`.
     """
 
     runs_dir: Path
     cache_dir: Path
     plugins: bool
     threads: int
+    image_roots: tuple[Path, ...] = ()
 
     def __call__(self, task: Task) -> None:
         torch.set_num_threads(self.threads)
-        context = Context(load_registry(plugins=self.plugins), self.cache_dir)
+        context = Context(load_registry(plugins=self.plugins), self.cache_dir, image_roots=self.image_roots)
         perform(task, runs_dir=self.runs_dir, context=context)
 
 

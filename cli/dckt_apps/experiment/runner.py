@@ -120,7 +120,13 @@ def run_experiment(
     with held(folder, "another experiment is at work in this folder"), stopping() as stop:
         cells = [cell for cell in now.cells if not arms or cell.arm in arms]
         pending = [task for task in tasks_of(cells) if task.key not in now.summaries]
-        performer = Performer(runs_dir.absolute(), context.cache_dir.absolute(), plugins, threads)
+        performer = Performer(
+            runs_dir.absolute(),
+            context.cache_dir.absolute(),
+            plugins,
+            threads,
+            tuple(root.absolute() for root in context.image_roots),
+        )
         features = _Features(context)
         _write(plan, now)
         keys = {task.key for task in pending}

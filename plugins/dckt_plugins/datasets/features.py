@@ -55,7 +55,7 @@ def load(location: Path | None, options: FeaturesOptions, context: DatasetContex
         counted = "one array of features" if images.array == texts.array else f"{len(images)} and {len(texts)} rows"
         raise DataError(f"{location}: {counted}, where a row of each medium is expected for each pair: images, texts")
     splits = _splits(location, images, options)
-    paths = _paths(location, images)
+    paths = _paths(location, images, context.image_roots)
     told = images.facts.get("text")
     spoken = told or [f"features {_digest(row)}" for row in texts.rows]
     labels: Sequence[str | None] = images.facts.get("label", [None] * len(images))
@@ -73,13 +73,13 @@ def _nobody_knows(pairs: Sequence[Pair]) -> Mapping[str, tuple[str, ...]]:
     return dict.fromkeys(sorted(known), ())
 
 
-def _paths(location: Path, table: FeatureTable) -> list[Path]:
+def _paths(location: Path, table: FeatureTable, roots: Sequence[Path]) -> list[Path]:
     """Where each row's picture would be, though none need be there; rows that are one picture have one path."""
     named, root = table.facts.get("image") or [None] * len(table), os.path.realpath(table.root)
     paths = []
     for number, (name, key) in enumerate(zip(named, _names_of_equal(table.ids, table.rows), strict=True)):
         try:
-            check_inside(root, name or key, "image", there=False)
+            check_inside(root, name or key, "image", there=False, roots=roots)
             paths.append(table.root / (name or key))
         except ValueError as error:
             if name:

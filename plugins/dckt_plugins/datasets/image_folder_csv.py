@@ -29,7 +29,8 @@ def detect(path: Path) -> bool:
 def load(location: Path | None, options: ImageFolderCSVOptions, context: DatasetContext) -> PairSet:
     """The pairs of the table; raises `ManifestError` where it has problems."""
     table = location if location is not None and location.is_file() else None
-    collector = PairCollector(table.parent if table else location, NAME, pictures=context.pictures)
+    folder = table.parent if table else location
+    collector = PairCollector(folder, NAME, pictures=context.pictures, roots=context.image_roots)
     file = table or collector.folder / TABLE
     try:
         with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:

@@ -23,4 +23,4 @@ def load(location: Path | None, options: NoOptions, context: DatasetContext) -> 
     """The pairs of a manifest; raises `ManifestError` where it has problems."""
     if location is None:
         raise UsageError("data set 'jsonl' needs a path: a folder with pairs.jsonl, or the file")
-    return load_manifest(location, pictures=context.pictures)
+    return load_manifest(location, pictures=context.pictures, roots=context.image_roots)

@@ -34,7 +34,7 @@ def detect(path: Path) -> bool:
 
 def load(location: Path | None, options: NUSWide10kOptions, context: DatasetContext) -> PairSet:
     """The drawn pairs in the list's order; raises `ManifestError` where there are problems."""
-    collector = PairCollector(location, NAME)
+    collector = PairCollector(location, NAME, roots=context.image_roots)
     images = {number: f"{IMAGES}/{line.strip()}".replace("\\", "/") for number, line in collector.lines(IMAGE_LIST)}
     tags = dict(collector.lines(TAGS))
     labels = _single_labels(collector, images)

@@ -32,7 +32,7 @@ def load(location: Path | None, options: PascalSentencesOptions, context: Datase
         raise UsageError(
             f"data set '{NAME}': val_fraction and test_fraction together leave less than half for training"
         )
-    collector = PairCollector(location, NAME)
+    collector = PairCollector(location, NAME, roots=context.image_roots)
     images = [file for file in _files(collector.folder / IMAGES) if file.suffix.lower() in SUFFIXES]
     for image in images:
         collector.add(image, None, partial(_entry, image, collector))

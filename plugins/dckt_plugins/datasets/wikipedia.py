@@ -31,7 +31,7 @@ def detect(path: Path) -> bool:
 
 def load(location: Path | None, options: WikipediaOptions, context: DatasetContext) -> PairSet:
     """The pairs of both lists; raises `ManifestError` where they have problems."""
-    collector = PairCollector(location, NAME)
+    collector = PairCollector(location, NAME, roots=context.image_roots)
     categories = [line.strip() for _, line in collector.lines(CATEGORIES)]
     for split, name in LISTS.items():
         for number, line in collector.lines(name):

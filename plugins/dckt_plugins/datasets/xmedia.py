@@ -30,7 +30,7 @@ def detect(path: Path) -> bool:
 
 def load(location: Path | None, options: XMediaOptions, context: DatasetContext) -> PairSet:
     """Line by line, an image and a text of one class; raises `ManifestError` where lists have problems."""
-    collector = PairCollector(location, NAME)
+    collector = PairCollector(location, NAME, roots=context.image_roots)
     for split, (image_list, text_list) in LISTS.items():
         # By number, so that a bad line of one list does not move the others against those of the other list.
         images, texts = dict(collector.lines(image_list)), dict(collector.lines(text_list))

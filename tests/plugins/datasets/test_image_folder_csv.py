@@ -7,6 +7,8 @@ from dckt_core.base.errors import DataError, UsageError
 from tests.support import box
 from tests.support.folders import picture, write, write_image_folder_csv
 
+ALLOW = "; --image-root FOLDER allows what lies in a folder of yours"
+
 SPEC = box.spec("dataset", "image-folder-csv")
 load = partial(box.load_pairs, "image-folder-csv")
 HEADER = "image,text,label,split\n"
@@ -78,8 +80,8 @@ def test_a_byte_order_mark_line_ends_of_windows_and_blank_lines_are_fine(tmp_pat
         ("a.png,t,red", "3 cells, and the header has 4"),
         ("a.png,t,red,train,", "5 cells, and the header has 4"),
         ("gone.png,t,red,train", "image 'images/gone.png': no such file"),
-        ("../secret.png,t,red,train", "image 'images/../secret.png' holds '..'"),
-        ("link.png,t,red,train", "image 'images/link.png' leaves the folder through a symbolic link"),
+        ("../secret.png,t,red,train", "image 'images/../secret.png' holds '..'" + ALLOW),
+        ("link.png,t,red,train", "image 'images/link.png' leaves the folder through a symbolic link" + ALLOW),
         (",t,red,val", "field 'image' is missing: an item alone is of use for split 'train' and no other"),
         ("a.png,t, red,train", "field 'label' ' red' has blanks at its ends"),
         ("a.png,t,red,dev", "unknown split 'dev' (known: train, val, test)"),
