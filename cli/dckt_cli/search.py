@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dckt_cli import options
+from dckt_cli import asking, options
 from dckt_core.base.errors import one_line
 
 if TYPE_CHECKING:
     from dckt_core.contract.pairs import Medium
     from dckt_core.data.context import Context
     from dckt_core.retrieval.gallery import Hit
-    from dckt_core.retrieval.queries import Answer, Query
+    from dckt_core.retrieval.queries import Answer
+    from dckt_core.retrieval.query import Joined, Query
     from dckt_core.retrieval.searcher import Searcher
 
 AT_ONCE = 256
@@ -26,35 +27,22 @@ NOTHING = "nothing here is likely to be what you look for"
 
 CUT = "the text is longer than the run reads: what stands at its end is left out"
 
-FIGURES = ("cosine", "probability")
+FIGURES = ("cosine", "probability", "csls")
 
 OF_RUNS = ("split", "index", "index_opt", "checkpoint", "target")
 """Flags that make sense for a run alone: an index has it all settled."""
 
 
-@click.command()
+@click.command(cls=asking.InOrder)
 @click.argument("place", metavar="INDEX|RUN", type=options.Place())
-@click.option("--text", help="Look for this text.")
-@click.option("--image", metavar="FILE", type=options.Place(), help="Look for this image.")
-@click.option(
-    "--batch",
-    metavar="FILE",
-    type=options.Place(),
-    help='Look for each line: a text, or in .jsonl {"text": ...} or {"image": path}.',
-)
-@click.option(
-    "--text-features",
-    metavar="FILE",
-    type=options.Place(),
-    help="Look for each row of a file of text features, as the run's encoder gives them.",
-)
-@click.option("--image-features", metavar="FILE", type=options.Place(), help="The same for features of images.")
+@asking.queries
 @click.option(
     "--medium",
     type=click.Choice(["other", "image", "text"]),
     default="other",
     show_default=True,
-    help="What to find; by default images for a text and texts for an image, or all that there is.",
+    help="What to find; by default images for a text, or for both together, texts for an image, and for an item "
+    "what it is; or all that there is.",
 )
 @click.option("-k", "--k", type=click.IntRange(min=1), default=10, show_default=True, help="How many to show.")
 @click.option(
@@ -64,6 +52,7 @@ OF_RUNS = ("split", "index", "index_opt", "checkpoint", "target")
     callback=options.finite,
     help="Show only what is at least so probable, by what the run learnt on validation pairs.",
 )
+@asking.refining
 @click.option("--insist", is_flag=True, help="Answer even a text of which the run knows no word.")
 @options.place
 @click.option("--index", metavar="NAME", default="exact", show_default=True, help="Of a run: how neighbours are found.")
@@ -79,43 +68,66 @@ def search(ctx: click.Context, /, place: Path, **flags: Any) -> None:
     Ranked by the cosine of common representations; equal cosines keep the order of the gallery, unless the index is
     an approximate one.
     """
-    if sum(flags[name] is not None for name in ("text", "image", "batch", "text_features", "image_features")) != 1:
-        raise click.UsageError("say one of --text, --image, --batch, --text-features and --image-features", ctx)
+    typed = asking.typed(ctx, flags)
 
     from dckt_cli.console import watching
     from dckt_core.base.errors import DataError, UsageError
     from dckt_core.retrieval.index_folder import is_index
-    from dckt_core.retrieval.queries import Query, answer, feature_queries, read_queries
+    from dckt_core.retrieval.queries import answer
+    from dckt_core.retrieval.query import EMPTY
 
-    text, image, batch = flags["text"], flags["image"], flags["batch"]
-    if (file := flags["text_features"] or flags["image_features"]) is not None:
-        queries = feature_queries(file, "text" if flags["text_features"] else "image")
-    else:
-        queries = read_queries(batch) if batch is not None else [Query(text=text, image=image)]
-    if text is not None and not text.strip():
-        raise UsageError("the text to look for is empty")
-    for query in queries:
-        if query.image is not None and not query.image.is_file():
-            raise DataError(f"{query.image}: no such file")
+    if any(one.kind == "text" and not one.value.strip() for one in typed):
+        raise UsageError(EMPTY)
+    asked: list[Query] = [] if typed else _of_file(flags)
+    pictures = [one.value for one in typed if one.kind == "image"] + [one.image for one in asked if one.image]
+    for picture in pictures:
+        if not picture.is_file():
+            raise DataError(f"{picture}: no such file")
+    refine = asking.refinement(flags)
     of_index = is_index(place)
     _check_flags(ctx, place, of_index=of_index)
     with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
         if of_index:
             searcher = _of_index(ctx.obj.context(progress), place, flags)
         else:
-            searcher = _of_run(ctx.obj.context(progress), place, queries, flags)
+            searcher = _of_run(ctx.obj.context(progress), place, _media(typed, asked, flags), flags)
+        queries: Sequence[Query | Joined] = [asking.joined(typed, searcher, flags["of"])] if typed else asked
+        alone = bool(typed) or (len(queries) == 1 and flags["batch"] is None)
+        how = {"threshold": flags["threshold"], "insist": flags["insist"], "refine": refine}
         for start in range(0, len(queries), AT_ONCE):
             some = queries[start : start + AT_ONCE]
-            how = {"threshold": flags["threshold"], "insist": flags["insist"]}
             answers = answer(searcher, some, flags["k"], flags["medium"], **how)
             for query, found in zip(some, answers, strict=True):
-                if found.refused and batch is None:
+                if found.refused and flags["batch"] is None:
                     raise UsageError(f"{found.refused} (--insist)")
                 if flags["as_json"]:
                     where = {"index" if of_index else "run": str(place), "query": query.as_json()}
                     click.echo(json.dumps({**where, **_as_json(found)}, ensure_ascii=False))
                 else:
-                    _show(found, title=query if len(queries) > 1 or batch is not None else None)
+                    _show(found, title=None if alone else query)
+
+
+def _of_file(flags: Mapping[str, Any]) -> list[Query]:
+    """The queries of a file, each for itself."""
+    from dckt_core.retrieval.queries import feature_queries, read_queries
+
+    if flags["batch"] is not None:
+        return read_queries(flags["batch"])
+    of: Medium = "text" if flags["text_features"] is not None else "image"
+    return feature_queries(flags["text_features"] or flags["image_features"], of)
+
+
+def _media(typed: Sequence[asking.One], asked: Sequence[Query], flags: Mapping[str, Any]) -> tuple[Medium, ...]:
+    """The media that must be encoded to answer."""
+    from dckt_core.contract.pairs import MEDIA
+    from dckt_core.retrieval.query import Query, wanted_by
+
+    if flags["csls"] or flags["like"]:
+        return MEDIA
+    if flags["medium"] != "other":
+        return (flags["medium"],)
+    together = [Query(text="any") if one.kind == "text" else Query(image=Path()) for one in typed]
+    return tuple(dict.fromkeys(wanted_by(one) for one in ([together] if typed else [[one] for one in asked])))
 
 
 def _check_flags(ctx: click.Context, place: Path, *, of_index: bool) -> None:
@@ -134,7 +146,7 @@ def _of_index(context: Context, place: Path, flags: Mapping[str, Any]) -> Search
     return searcher_of_index(place, context, run=flags["run"], device=device)
 
 
-def _of_run(context: Context, place: Path, queries: Sequence[Query], flags: Mapping[str, Any]) -> Searcher:
+def _of_run(context: Context, place: Path, media: tuple[Medium, ...], flags: Mapping[str, Any]) -> Searcher:
     from dckt_core.base.device import find_device
     from dckt_core.contract.options import parse_options, split_assignments
     from dckt_core.retrieval.searcher import searcher_of_target
@@ -145,17 +157,14 @@ def _of_run(context: Context, place: Path, queries: Sequence[Query], flags: Mapp
     device = str(find_device(flags["device"]))
     how = {name: flags[name] for name in ("checkpoint", "target")}
     model = load_run(place, context, device=device, **how)
-    media: dict[Medium, None] = {}
-    for query in queries:
-        other: Medium = "image" if query.medium == "text" else "text"
-        media[other if flags["medium"] == "other" else flags["medium"]] = None
-    return searcher_of_target(model, tuple(media), split=flags["split"], index=flags["index"], options=options)
+    return searcher_of_target(model, media, split=flags["split"], index=flags["index"], options=options)
 
 
 def _rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:
     rows = []
     for rank, hit in enumerate(hits, start=1):
         sure = {} if hit.probability is None else {"probability": hit.probability}
+        sure |= {} if hit.csls is None else {"csls": hit.csls}
         rows.append({"rank": rank, "cosine": hit.cosine, **sure, **hit.item})
     return rows
 
@@ -170,7 +179,7 @@ def _as_json(found: Answer) -> dict[str, Any]:
     return told | ({"refused": found.refused} if found.refused else {})
 
 
-def _show(found: Answer, *, title: Query | None) -> None:
+def _show(found: Answer, *, title: Query | Joined | None) -> None:
     from dckt_cli.console import show_table
     from dckt_core.data.metadata import as_words
 
@@ -192,6 +201,7 @@ def _show(found: Answer, *, title: Query | None) -> None:
         "rank": "rank",
         "cosine": "cosine",
         "probability": "probability",
+        "csls": "CSLS",
         "id": "id",
         "label": "class",
         "image": "image",
@@ -205,5 +215,5 @@ def _show(found: Answer, *, title: Query | None) -> None:
     show_table(
         [heads[key] for key in shown],
         [[str(row.get(key, "")) for key in shown] for row in results],
-        right=("rank", *FIGURES),
+        right=[heads[key] for key in ("rank", *FIGURES)],
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from dckt_core.base.errors import ArgumentError, DataError, PluginError, UsageError
@@ -38,12 +39,15 @@ class Hit:
     Attributes:
         cosine: in [-1, 1].
         probability: that it is what was looked for, in (0, 1): of the query's class or, where the run knew no labels,
-            its partner. None where the run has no calibration, and for an item of the query's own medium.
+            its partner. None where the run has no calibration, for an item of the query's own medium, and for a query
+            that is joined of several or expanded.
+        csls: what ranked it where hubs are held back, in [-4, 4]; else None.
     """
 
     item: Item
     cosine: float
     probability: float | None = None
+    csls: float | None = None
 
     @property
     def id(self) -> str:
@@ -86,6 +90,7 @@ class Gallery:
         self.medium = medium
         self.items: dict[str, Item] = {}
         self._plugin = plugin
+        self._given: tuple[dict[str, int], Tensor] | None = None
         with blame(plugin):
             self._index: Index = plugin.spec.build(options, context)
             require_methods("an index", self._index, *INDEX_METHODS)
@@ -97,6 +102,7 @@ class Gallery:
         """Adds items with their rows [n, dim]; one whose id is there already takes the other's place."""
         with blame(self._plugin):
             self._index.add([item["id"] for item in items], rows)
+        self._given = None
         self.items.update({item["id"]: item for item in items})
 
     def remove(self, ids: Iterable[str]) -> None:
@@ -111,6 +117,7 @@ class Gallery:
                 raise UsageError(f"no {self.medium} has the id '{id_}'")
         with blame(self._plugin):
             self._index.remove(gone)
+        self._given = None
         for id_ in gone:
             del self.items[id_]
 
@@ -143,6 +150,14 @@ class Gallery:
             ids, vectors = give()
             return [self.items[id_] for id_ in ids], vectors
 
+    def vectors(self, ids: Sequence[str]) -> Tensor:
+        """The vectors [n, dim] of items by id, of unit length; raises as `stored`."""
+        if self._given is None:
+            items, vectors = self.stored()
+            self._given = {item["id"]: row for row, item in enumerate(items)}, vectors
+        rows, vectors = self._given
+        return vectors[torch.tensor([rows[id_] for id_ in ids], dtype=torch.int64)]
+
     def save(self, folder: Path) -> None:
         """Writes itself into a folder, which is made: the items, and what the index writes."""
         (folder / VECTORS).mkdir(parents=True)
@@ -158,6 +173,7 @@ class Gallery:
         """
         with blame(self._plugin):
             self._index.load(folder / VECTORS)
+            self._given = None
             size = len(self._index)
         self.items = _read_items(folder / ITEMS, self.medium)
         if size != len(self.items):

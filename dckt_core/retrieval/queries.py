@@ -2,53 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
 
 from dckt_core.base.errors import DataError, NothingKnownError
-from dckt_core.contract.pairs import MEDIA, Medium
+from dckt_core.contract.pairs import Medium
 from dckt_core.io.feature_files import read_features
 from dckt_core.io.files import opened
 from dckt_core.io.text import decode_line, is_unicode, numbered_lines, parse_json
 from dckt_core.retrieval.gallery import Hit, Hits
+from dckt_core.retrieval.query import Joined, Query, parts
+from dckt_core.retrieval.refine import AS_IT_IS, Refine
 from dckt_core.retrieval.searcher import Searcher, Wanted
-
-
-@dataclass(frozen=True)
-class Query:
-    """What is looked for: a text, the image in a file, or features of either.
-
-    Attributes:
-        features: a row [d]; `name` is what it is called in its file, and `of` what it is of.
-    """
-
-    text: str | None = None
-    image: Path | None = None
-    features: Tensor | None = None
-    name: str = ""
-    of: Medium = "text"
-
-    @property
-    def medium(self) -> Medium:
-        """What it is, or is of."""
-        if self.features is not None:
-            return self.of
-        return "text" if self.text is not None else "image"
-
-    @property
-    def title(self) -> str:
-        """What people call it."""
-        return self.name or (self.text if self.text is not None else str(self.image))
-
-    def as_json(self) -> dict[str, str]:
-        if self.features is not None:
-            return {"features": self.name, "of": self.of}
-        return {"text": self.text} if self.text is not None else {"image": str(self.image)}
 
 
 def feature_queries(place: Path, of: Medium) -> list[Query]:
@@ -97,52 +63,39 @@ class Answer:
 
 def answer(
     searcher: Searcher,
-    queries: Sequence[Query],
+    queries: Sequence[Query | Joined],
     k: int,
     medium: Wanted = "other",
     *,
     threshold: float | None = None,
     insist: bool = False,
+    refine: Refine = AS_IT_IS,
 ) -> list[Answer]:
-    """What is found for each query; texts are encoded together, and so are images. Arguments as of `search_texts`, but
-    that a query of which nothing is known leaves the others their answers.
+    """What is found for each query; arguments and errors as of `Searcher.find`, but that a query of which nothing is
+    known leaves the others their answers.
     """
     model = searcher.model
+    texts = [[one.text for one in parts(query) if one.text is not None] for query in queries]
     refused: dict[int, str] = {}
-    for row, query in enumerate(queries):
+    for row, said in enumerate(texts):
         try:
-            model.refuse_unknown([query.text] if query.text is not None and not insist else [])
+            model.refuse_unknown([] if insist else said)
         except NothingKnownError as error:
             refused[row] = str(error)
-    asked = {row: query for row, query in enumerate(queries) if row not in refused}
-    found = _hits(searcher, asked, k, medium, threshold)
-    told = []
-    for row, query in enumerate(queries):
-        hits = found.get(row, Hits())
-        unknown = model.unknown_words(query.text) if query.text is not None else ()
-        cut = query.text is not None and model.is_cut(query.text)
-        told.append(Answer(hits, unknown, cut, refused.get(row, ""), searcher.unlikely(query.medium, hits)))
-    return told
-
-
-def _hits(
-    searcher: Searcher, queries: Mapping[int, Query], k: int, medium: Wanted, threshold: float | None
-) -> dict[int, Hits]:
-    how: dict[str, Any] = {"medium": medium, "threshold": threshold}
-    texts = {row: query.text for row, query in queries.items() if query.text is not None}
-    images = {row: query.image for row, query in queries.items() if query.image is not None}
-    answers: dict[int, Hits] = {}
-    for of in MEDIA:
-        asked = [(row, query.features) for row, query in queries.items() if query.of == of]
-        rows = {row: features for row, features in asked if features is not None}
-        if rows:
-            found = searcher.search_features(torch.stack(list(rows.values())), of, k, **how)
-            answers |= zip(rows, found, strict=True)
-    if texts:
-        answers |= zip(texts, searcher.search_texts(list(texts.values()), k, insist=True, **how), strict=True)
-    if images:
-        answers |= zip(images, searcher.search_images(list(images.values()), k, **how), strict=True)
-    return answers
+    asked = [row for row in range(len(queries)) if row not in refused]
+    some = [queries[row] for row in asked]
+    hits = searcher.find(some, k, medium=medium, threshold=threshold, insist=True, refine=refine)
+    found = dict(zip(asked, hits, strict=True))
+    return [
+        Answer(
+            hits=found.get(row, Hits()),
+            unknown=tuple(dict.fromkeys(word for text in texts[row] for word in model.unknown_words(text))),
+            cut=any(map(model.is_cut, texts[row])),
+            refused=refused.get(row, ""),
+            unlikely=isinstance(query, Query) and searcher.unlikely(query.medium, found.get(row, ())),
+        )
+        for row, query in enumerate(queries)
+    ]
 
 
 def _query(file: Path, number: int, line: bytes | None) -> Query | None:

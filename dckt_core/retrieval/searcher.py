@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -17,15 +17,20 @@ from dckt_core.contract.pairs import MEDIA, SPLITS, Medium, Split
 from dckt_core.contract.protocols import IndexContext
 from dckt_core.data.coverage import Coverage, cover
 from dckt_core.evaluation.calibration import Calibration
+from dckt_core.io.text import shown
+from dckt_core.retrieval.encode import encode
 from dckt_core.retrieval.gallery import Gallery, Hit, Hits, new_gallery
 from dckt_core.retrieval.listing import of_pairs
+from dckt_core.retrieval.neighbours import Hubness, expanded, hubness, nearest
+from dckt_core.retrieval.query import EMPTY, Joined, Query, parts, wanted_by
+from dckt_core.retrieval.refine import AS_IT_IS, Refine
 from dckt_core.runs.model import TrainedModel
 
 COUNTED = 100_000
 """Texts of a gallery whose words are counted, at most: that takes a second or two."""
 
 Wanted = Literal["other", "image", "text"]
-"""The medium to find. `other` is the one that the query is not of, or the only one that there is."""
+"""The medium to find. `other` is what `wanted_by` says, or the only one that there is."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Searcher:
     model: TrainedModel
     galleries: Mapping[Medium, Gallery]
     origin: str
+    _hubness: dict[tuple[Medium, Medium, int], Hubness] = field(default_factory=dict, repr=False, compare=False)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{len(gallery)} {medium}s" for medium, gallery in self.galleries.items())
@@ -54,37 +60,43 @@ class Searcher:
         medium: Wanted = "other",
         threshold: float | None = None,
         insist: bool = False,
+        refine: Refine = AS_IT_IS,
     ) -> list[Hits]:
         """The k nearest items of each text, best first; equal cosines in the order of the gallery.
 
         Args:
             threshold: leave out what is less probable than this, in (0, 1).
             insist: answer even for a text of which the run knows no word, which is chance.
+            refine: which items may be found, and how they are ranked.
 
         Raises:
-            UsageError: a text is empty, or there are no probabilities for a threshold.
+            UsageError: a text is empty, there are no probabilities for a threshold, or no item may be found.
             NothingKnownError: the run knows none of the words of a text.
             DataError: there is no such gallery.
         """
-        gallery = self.gallery("text", medium)
         for number, text in enumerate(texts, start=1):
-            if not text.strip():
-                raise UsageError("the text to look for is empty" + f" (text {number})" * (len(texts) > 1))
-        if not insist:
-            self.model.refuse_unknown(texts)
-        return self._found(gallery, "text", self.model.encode_texts(texts), k, threshold)
+            if not text.strip() and len(texts) > 1:
+                raise UsageError(f"{EMPTY} (text {number})")
+        queries = [Query(text=text) for text in texts]
+        return self.find(queries, k, medium=medium, threshold=threshold, insist=insist, refine=refine)
 
     def search_images(
-        self, images: Sequence[Path | str], k: int = 10, *, medium: Wanted = "other", threshold: float | None = None
+        self,
+        images: Sequence[Path | str],
+        k: int = 10,
+        *,
+        medium: Wanted = "other",
+        threshold: float | None = None,
+        refine: Refine = AS_IT_IS,
     ) -> list[Hits]:
         """The k nearest items of each image file, as for texts.
 
         Raises:
-            UsageError: there are no probabilities for a threshold.
+            UsageError: there are no probabilities for a threshold, or no item may be found.
             DataError: an image cannot be read, or there is no such gallery.
         """
-        gallery = self.gallery("image", medium)
-        return self._found(gallery, "image", self.model.encode_images(images), k, threshold)
+        queries = [Query(image=Path(image)) for image in images]
+        return self.find(queries, k, medium=medium, threshold=threshold, refine=refine)
 
     def search_features(
         self,
@@ -94,23 +106,79 @@ class Searcher:
         *,
         medium: Wanted = "other",
         threshold: float | None = None,
+        refine: Refine = AS_IT_IS,
     ) -> list[Hits]:
         """The k nearest items of each row [q, d] of images or texts, as the run's frozen encoder gives them.
 
         Raises:
             ArgumentError: they are no such rows, or the encoder trains along.
-            UsageError: there are no probabilities for a threshold.
+            UsageError: there are no probabilities for a threshold, or no item may be found.
             DataError: there is no such gallery.
         """
-        gallery = self.gallery(of, medium)
-        encode = self.model.encode_images if of == "image" else self.model.encode_texts
-        return self._found(gallery, of, encode(features), k, threshold)
+        queries = [Query(features=row, of=of) for row in features]
+        return self.find(queries, k, medium=medium, threshold=threshold, refine=refine)
 
-    def search(self, queries: Tensor, medium: Medium, k: int = 10) -> list[Hits]:
+    def search_like(
+        self,
+        ids: Sequence[str],
+        k: int = 10,
+        *,
+        of: Medium | None = None,
+        medium: Wanted = "other",
+        threshold: float | None = None,
+        refine: Refine = AS_IT_IS,
+    ) -> list[Hits]:
+        """The k nearest items of each item that is searched, by id, which is left out of its own answer.
+
+        Args:
+            of: what the items are; None for images, or texts where no image has the id.
+            medium: what to find; by default what the items are.
+
+        Raises:
+            UsageError: no item has an id, the index does not give its vectors, or as above.
+        """
+        queries = [self.like(id_, of) for id_ in ids]
+        return self.find(queries, k, medium=medium, threshold=threshold, refine=refine)
+
+    def search(self, queries: Tensor, medium: Medium, k: int = 10, *, refine: Refine = AS_IT_IS) -> list[Hits]:
         """The k nearest items of a medium for common representations [q, D] of whatever medium, so without
         probabilities.
         """
-        return self.gallery(medium, medium).search(queries, k)
+        return self._found(self.gallery(medium), queries, None, k, None, refine)
+
+    def like(self, id_: str, of: Medium | None = None) -> Query:
+        """An item that is searched, as a query; arguments and errors as of `search_like`."""
+        for medium in MEDIA if of is None else (of,):
+            if medium in self.galleries and id_ in self.galleries[medium].items:
+                return Query(like=id_, of=medium)
+        raise UsageError(f"{self.origin}: no {of or 'item'} has the id {shown(id_)}")
+
+    def find(
+        self,
+        queries: Sequence[Query | Joined],
+        k: int = 10,
+        *,
+        medium: Wanted = "other",
+        threshold: float | None = None,
+        insist: bool = False,
+        refine: Refine = AS_IT_IS,
+    ) -> list[Hits]:
+        """The k nearest items of each query, whatever it is; arguments and errors as of the functions above."""
+        if not insist:
+            texts = [one.text for query in queries for one in parts(query) if one.text is not None]
+            self.model.refuse_unknown(texts)
+        alike: dict[tuple[Medium, Medium | None], list[int]] = {}
+        for number, query in enumerate(queries):
+            of = query.medium if isinstance(query, Query) else None
+            alike.setdefault((self.wanted(query, medium), of), []).append(number)
+        rows = encode(queries, self.model, self.galleries)
+        answers: list[Hits] = [Hits() for _ in queries]
+        for (found, of), numbers in alike.items():
+            own = [{one.like for one in parts(queries[number]) if one.like and one.of == found} for number in numbers]
+            hits = self._found(self.galleries[found], rows[numbers], of, k, threshold, refine, own)
+            for number, one in zip(numbers, hits, strict=True):
+                answers[number] = one
+        return answers
 
     def calibration(self, query: Medium, found: Medium) -> Calibration | None:
         """What the cosines of queries with items of a medium say; None where the run has not learnt it."""
@@ -125,15 +193,29 @@ class Searcher:
             return False
         return max(sure) <= calibration.by_chance(len(self.galleries[found]))
 
-    def _found(self, gallery: Gallery, of: Medium, queries: Tensor, k: int, threshold: float | None) -> list[Hits]:
-        """What is nearest to queries [q, D] of one medium, with probabilities where the run has learnt them."""
-        calibration = self.calibration(of, gallery.medium)
+    def _found(
+        self,
+        gallery: Gallery,
+        queries: Tensor,
+        of: Medium | None,
+        k: int,
+        threshold: float | None,
+        refine: Refine,
+        without: Sequence[Collection[str]] | None = None,
+    ) -> list[Hits]:
+        """What is nearest to queries [q, D], with probabilities where the run has learnt them.
+
+        Args:
+            of: what they are of; None where that is not one medium.
+        """
+        calibration = self.calibration(of, gallery.medium) if of is not None and not refine.expand else None
         if calibration is None and threshold is not None:
-            why = f"{self.model.run_dir} ('{self.model.checkpoint}') has learnt none on validation pairs"
-            if of == gallery.medium:
-                why = f"those of {of}s that look for {of}s are not learnt"
-            raise UsageError(f"a threshold needs probabilities, and {why}")
-        answers = gallery.search(queries, k)
+            raise UsageError(f"a threshold needs probabilities, and {self._why_none(of, gallery.medium, refine)}")
+        how: dict[str, Any] = {"admitted": refine.admitted(gallery), "without": without if any(without or ()) else None}
+        how["hubs"] = self._hubs(gallery, of, refine.csls) if refine.csls else None
+        if refine.expand:
+            queries = expanded(gallery, queries, nearest(gallery, queries, refine.expand, **how))
+        answers = nearest(gallery, queries, k, **how)
         if calibration is None:
             return answers
         told = []
@@ -142,6 +224,25 @@ class Searcher:
             pairs = zip(hits, sure, strict=True)
             told.append(Hits(replace(hit, probability=one) for hit, one in pairs if one >= (threshold or 0)))
         return told
+
+    def _why_none(self, of: Medium | None, found: Medium, refine: Refine) -> str:
+        """Why hits have no probabilities."""
+        if of is None:
+            return "those of queries that are joined are not learnt"
+        if of == found:
+            return f"those of {of}s that look for {of}s are not learnt"
+        if self.calibration(of, found) is not None and refine.expand:
+            return "those of queries that are expanded are not learnt"
+        return f"{self.model.run_dir} ('{self.model.checkpoint}') has learnt none on validation pairs"
+
+    def _hubs(self, gallery: Gallery, of: Medium | None, k: int) -> Hubness:
+        """What is held against the items of a gallery, for queries of one medium, made when first asked for."""
+        other: Medium = "image" if gallery.medium == "text" else "text"
+        bank = self.galleries.get(of or other, gallery)
+        key = (gallery.medium, bank.medium, k)
+        if key not in self._hubness:
+            self._hubness[key] = hubness(gallery, bank, k, self.model.context.progress)
+        return self._hubness[key]
 
     def classes(self) -> dict[str, dict[Medium, int]]:
         """How many items of each class are searched, by medium; the largest class first."""
@@ -167,16 +268,23 @@ class Searcher:
         items = islice(self.galleries["text"].items.values(), COUNTED)
         return self.covered(item["text"] for item in items if "text" in item)
 
-    def gallery(self, query: Medium, wanted: Wanted) -> Gallery:
-        """Where a query of one medium looks.
+    def wanted(self, query: Query | Joined, medium: Wanted = "other") -> Medium:
+        """What a query finds.
 
         Raises:
-            DataError: there is no gallery of the medium that is wanted.
+            DataError: there is no gallery of it.
         """
-        other: Medium = "image" if query == "text" else "text"
-        medium = other if wanted == "other" else wanted
-        if wanted == "other" and len(self.galleries) == 1:
-            (medium,) = self.galleries
+        found: Medium = wanted_by(parts(query)) if medium == "other" else medium
+        if medium == "other" and len(self.galleries) == 1:
+            (found,) = self.galleries
+        return self.gallery(found).medium
+
+    def gallery(self, medium: Medium) -> Gallery:
+        """The items of a medium.
+
+        Raises:
+            DataError: there are none.
+        """
         if medium not in self.galleries:
             raise DataError(f"{self.origin}: holds no {medium}s")
         return self.galleries[medium]

@@ -37,6 +37,8 @@ part("uvicorn")
 from dckt_apps.serve.app import make_app
 from dckt_apps.serve.asking import Limits
 from dckt_core.retrieval.index import open_index
+from dckt_core.retrieval.query import Query, join
+from dckt_core.retrieval.refine import Refine
 
 Capture = pytest.CaptureFixture[str]
 
@@ -220,6 +222,47 @@ def test_hits_have_probabilities_and_may_be_few(server: Server, home: Path) -> N
     assert server.json("/api/search/image?threshold=2", picture)[0] == 422
 
 
+def test_a_search_may_be_narrowed_joined_and_corrected(server: Server, home: Path) -> None:
+    """All that `dckt search` can, by the same names."""
+
+    def ids(path: str, question: Any = None) -> list[str]:
+        status, answer = server.json(path, question)
+        assert status == 200, answer
+        return [row["id"] for row in answer["results"]]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        searcher = open_index("index")
+    everything = [hit for hit in searcher.search_texts(["red"], 100)[0] if hit.item["label"] == "red"]
+    wanted = [hit.id for hit in everything if hit.item["split"] == "test"]
+    assert ids("/api/search?q=red&class=red&where=split%3Dtest&k=50") == wanted
+    assert ids("/api/search/text", {"text": "red", "class": ["red"], "where": ["split=test"], "k": 50}) == wanted
+    like = [hit.id for hit in searcher.search_like(["red-test-0"], 5)[0]]
+    assert ids("/api/search?like=red-test-0&k=5") == like and "red-test-0" not in like
+    assert ids("/api/search?like=red-test-0&of=image&medium=text&k=5")[0] != "red-test-0"
+    joined = join([Query(text="red"), Query(text="green"), Query(image=home / "target/red-test-1.png")], [1, -0.5, 2])
+    wanted = [hit.id for hit in searcher.find([joined], 9)[0]]
+    picture = (home / "target/red-test-1.png").read_bytes()
+    assert ids("/api/search/image?q=red&q=green&weight=1&weight=-0.5&weight=2&k=9", picture) == wanted
+    for name, refine in (("expand", Refine(expand=3)), ("csls", Refine(csls=3))):
+        found = searcher.search_texts(["red"], 9, refine=refine)[0]
+        answer = server.json(f"/api/search?q=red&k=9&{name}=3")[1]
+        assert [row["id"] for row in answer["results"]] == [hit.id for hit in found]
+        assert all(("csls" in row) == (name == "csls") for row in answer["results"])
+    for path, said in (
+        ("like=gone", "no item has the id 'gone'"),
+        ("q=red&class=gren", "none of the images is of class 'gren'"),
+        ("q=red&weight=2", "a weight goes with two queries or more"),
+        ("q=red&q=green&weight=1", "weights: 1 for 2 queries"),
+        ("q=red&q=green&weight=1&weight=nan", "nan is no finite number"),
+        ("q=red&where=split", "is not FIELD=VALUE"),
+        ("q=red&expand=2000", "expand: "),
+        ("q=red&q=green&threshold=0.5", "a threshold needs probabilities"),
+    ):
+        status, answer = server.json(f"/api/search?{path}")
+        assert (status, said in answer["error"]) == (422, True), answer
+
+
 def test_a_search_can_be_asked_for_by_an_address(server: Server) -> None:
     posted = server.json("/api/search/text", {"text": "a red wombat", "k": 3, "medium": "text"})
     assert server.json("/api/search?q=a%20red%20wombat&k=3&medium=text") == posted
@@ -228,7 +271,8 @@ def test_a_search_can_be_asked_for_by_an_address(server: Server) -> None:
     assert len(server.json("/api/search?q=xyzzy&insist=true&k=2")[1]["results"]) == 2
     assert server.json("/api/search?q=red&threshold=1")[1]["results"] == []
     for path, fault in (
-        ("/api/search", "q: missing"),
+        ("/api/search", "there is nothing to look for"),
+        ("/api/search?q=red&clas=green", "clas: unknown"),
         ("/api/search?q=%20", "the text to look for is empty"),
         ("/api/search?q=red&k=51", "k: "),
         ("/api/search?q=red&threshold=nan", "threshold: "),
@@ -265,7 +309,7 @@ def test_programs_are_told_what_they_may_ask(server: Server) -> None:
     for method, path in told:
         assert f"<code>{method.upper()} {path}</code>".encode() in page
     assert b"<script" not in page and b"<dt><code>insist</code></dt>" in page
-    assert b"<dt><code>q</code> (needed)</dt>" in page
+    assert b"<dt><code>id</code> (needed)</dt>" in page
     assert b"<code>{&#34;status&#34;: &#34;ok&#34;}</code>" in page
 
 

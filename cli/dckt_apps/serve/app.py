@@ -17,7 +17,7 @@ from dckt_apps.serve.place import Place, Places
 from dckt_apps.serve.reference import reference
 from dckt_apps.serve.searching import search_routes
 from dckt_core import __version__
-from dckt_core.base.errors import NothingKnownError, UsageError
+from dckt_core.base.errors import DataError, NothingKnownError, UsageError
 from dckt_core.io.complaint import complaint
 from dckt_core.retrieval.searcher import Searcher
 
@@ -83,8 +83,9 @@ def _tell_errors(app: FastAPI) -> None:
     async def refused(request: Request, error: AnyHTTPException) -> JSONResponse:
         return JSONResponse({"error": error.detail}, error.status_code)
 
+    @app.exception_handler(DataError)
     @app.exception_handler(UsageError)
-    async def unusable(request: Request, error: UsageError) -> JSONResponse:
+    async def unusable(request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"error": str(error)}, 422)
 
     @app.exception_handler(NothingKnownError)

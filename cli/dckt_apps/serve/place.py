@@ -9,11 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fastapi import HTTPException
 from starlette.concurrency import run_in_threadpool
 
 from dckt_apps.serve.pictures import Pictures
-from dckt_core.base.errors import DataError, NothingKnownError, UsageError
+from dckt_core.base.errors import UsageError
 from dckt_core.contract.pairs import MEDIA, Medium
 from dckt_core.io.text import shown
 from dckt_core.retrieval.gallery import Hit, Item
@@ -58,6 +57,7 @@ class Place:
         rows = []
         for rank, hit in enumerate(hits, start=first):
             sure = {} if hit.probability is None else {"probability": hit.probability}
+            sure |= {} if hit.csls is None else {"csls": hit.csls}
             rows.append({"rank": rank, "cosine": hit.cosine, **sure, **self.row(hit.item, medium)})
         return rows
 
@@ -102,18 +102,9 @@ class Places:
         return found[0]
 
     async def find(self, what: Callable[[], Found]) -> Found:
-        """The outcome of a search, in a thread of its own.
-
-        Raises:
-            HTTPException: it is refused, 422; but NothingKnownError as it is, so that the page can offer to insist.
-        """
-        try:
-            async with self.turn:
-                return await run_in_threadpool(what)
-        except NothingKnownError:
-            raise
-        except (DataError, UsageError) as error:
-            raise HTTPException(422, str(error)) from None
+        """The outcome of a search, in a thread of its own."""
+        async with self.turn:
+            return await run_in_threadpool(what)
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:

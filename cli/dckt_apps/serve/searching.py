@@ -2,97 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from dckt_apps.serve.asking import FILE, MAX_LETTERS, Count, Insist, Kind, Least, Limits, Run, Start, TextQuery
+from dckt_apps.serve.asking import FILE, Limits, TextQuery, UrlQuery, Wish
 from dckt_apps.serve.place import Place, Places
-from dckt_apps.serve.uploads import search_features, search_picture
-from dckt_core.contract.pairs import Medium
+from dckt_apps.serve.uploads import feature_row, picture
+from dckt_core.base.errors import NothingKnownError, UsageError
 from dckt_core.data.coverage import Coverage
-from dckt_core.retrieval.gallery import Hits
-from dckt_core.retrieval.searcher import Wanted
+from dckt_core.retrieval.queries import answer
+from dckt_core.retrieval.query import Query as One
 
 
 def search_routes(places: Places, limits: Limits) -> APIRouter:
     """The routes below `/api/search`."""
     router = APIRouter(prefix="/api/search")
 
-    async def answer(
-        place: Place, of: Medium, wanted: Wanted, k: int, start: int, find: Callable[[int], list[Hits]]
-    ) -> dict[str, Any]:
-        (hits,) = await places.find(lambda: find(start + k))
-        gallery = place.searcher.gallery(of, wanted)
+    async def found(place: Place, wish: Wish, texts: Sequence[str] = (), *rest: One) -> dict[str, Any]:
+        searcher = place.searcher
+        query, wanted = wish.query(searcher, texts, *rest), wish.start + wish.k
+        how: dict[str, Any] = {"threshold": wish.threshold, "insist": wish.insist, "refine": wish.refine}
+
+        (told,) = await places.find(lambda: answer(searcher, [query], wanted, wish.medium, **how))
+        if told.refused:
+            raise NothingKnownError(told.refused)
+        medium = searcher.wanted(query, wish.medium)
         return {
-            "results": place.rows(hits[start:], gallery.medium, first=start + 1),
-            "more": start + k < len(gallery) and len(hits) == start + k,
-            "unlikely": place.searcher.unlikely(of, hits),
+            "results": place.rows(told.hits[wish.start :], medium, first=wish.start + 1),
+            "more": wanted < len(searcher.galleries[medium]) and len(told.hits) == wanted,
+            "unknown": told.unknown,
+            "cut": told.cut,
+            "unlikely": told.unlikely,
+            **(words(searcher.covered(texts)) if texts else {}),
         }
 
-    async def by_words(query: TextQuery) -> dict[str, Any]:
-        place = places.named(query.run)
-        how: dict[str, Any] = {"medium": query.medium, "threshold": query.threshold, "insist": query.insist}
-        searcher, texts = place.searcher, [query.text]
-        found = await answer(
-            place, "text", query.medium, query.k, query.start, lambda k: searcher.search_texts(texts, k, **how)
-        )
-        told = {"unknown": searcher.model.unknown_words(query.text), "cut": searcher.model.is_cut(query.text)}
-        return found | words(searcher.covered(texts)) | told
-
     @router.get("")
-    async def search(
-        q: Annotated[str, Query(max_length=MAX_LETTERS, description="What to look for.")],
-        k: Count = 12,
-        start: Start = 0,
-        medium: Kind = "other",
-        threshold: Least = None,
-        insist: Insist = False,
-        run: Run = None,
-    ) -> dict[str, Any]:
-        """The nearest items of a text: `results`, each with `rank`, `cosine`, `probability`, what is known of it, and
-        under `pair` what is known of its other half; `more`, whether there are further ones; `unknown`, words that the
-        run does not know; `unlikely`, whether none is likelier than one drawn blindly.
+    async def search(wish: Annotated[UrlQuery, Query()]) -> dict[str, Any]:
+        """The nearest items of a text, or of an item: `results`, each with `rank`, `cosine`, `probability`, what is
+        known of it, and under `pair` what is known of its other half; `more`, whether there are further ones;
+        `unknown`, words that the run does not know; `unlikely`, whether none is likelier than one drawn blindly.
         """
-        how: dict[str, Any] = {"medium": medium, "threshold": threshold, "insist": insist, "run": run}
-        return await by_words(TextQuery(text=q, k=k, start=start, **how))
+        return await found(places.named(wish.run), wish, wish.q)
 
     @router.post("/text")
     async def by_text(query: TextQuery) -> dict[str, Any]:
         """The same, asked for in a JSON body."""
-        return await by_words(query)
+        return await found(places.named(query.run), query, query.texts)
 
     @router.post("/image", openapi_extra=FILE)
-    async def by_image(
-        request: Request,
-        k: Count = 12,
-        start: Start = 0,
-        medium: Kind = "other",
-        threshold: Least = None,
-        run: Run = None,
-    ) -> dict[str, Any]:
-        """The same for a picture, whose file is the body."""
-        place, body = places.named(run), await request.body()
-        how = {"medium": medium, "threshold": threshold}
-        return await answer(
-            place, "image", medium, k, start, lambda k: search_picture(place.searcher, body, k, limits.pixels, how)
-        )
+    async def by_image(request: Request, wish: Annotated[UrlQuery, Query()]) -> dict[str, Any]:
+        """The same for a picture, whose file is the body, alone or joined with what stands in the address."""
+        with picture(await request.body(), limits.pixels) as file:
+            return await found(places.named(wish.run), wish, wish.q, One(image=file))
 
     @router.post("/features", openapi_extra=FILE)
-    async def by_features(
-        request: Request,
-        of: Annotated[Medium, Query(description="What they are features of.")],
-        k: Count = 12,
-        start: Start = 0,
-        medium: Kind = "other",
-        threshold: Least = None,
-        run: Run = None,
-    ) -> dict[str, Any]:
-        """The same for the only row of a file of features, as the run's encoder gives them; the file is the body."""
-        place, body = places.named(run), await request.body()
-        how = {"medium": medium, "threshold": threshold}
-        return await answer(place, of, medium, k, start, lambda k: search_features(place.searcher, body, of, k, how))
+    async def by_features(request: Request, wish: Annotated[UrlQuery, Query()]) -> dict[str, Any]:
+        """The same for the only row of a file of features, as the run's encoder gives them; the file is the body, and
+        `of` must say what they are features of.
+        """
+        if wish.of is None:
+            raise UsageError("of: missing")
+        row = One(features=feature_row(await request.body(), wish.of), of=wish.of)
+        return await found(places.named(wish.run), wish, wish.q, row)
 
     return router
 

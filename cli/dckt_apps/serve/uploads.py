@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+
+from torch import Tensor
 
 from dckt_apps.serve.pictures import check_pixels
-from dckt_core.base.errors import DataError, UsageError
+from dckt_core.base.errors import DataError
 from dckt_core.contract.pairs import Medium
 from dckt_core.io.feature_files import read_features
 from dckt_core.io.feature_kinds import kind_of
-from dckt_core.retrieval.gallery import Hits
-from dckt_core.retrieval.searcher import Searcher
 
 AS_LARGE_AS_SENT = ("npy", "safetensors")
 """Kinds of files of features that hold no more than their bytes; of the others a few may unfold to more than memory."""
 
 
-def search_picture(searcher: Searcher, body: bytes, k: int, pixels: int, how: Mapping[str, Any]) -> list[Hits]:
-    """Searches by a picture that came as bytes.
+@contextmanager
+def picture(body: bytes, pixels: int) -> Iterator[Path]:
+    """A picture that came as bytes, in a file.
 
     Raises:
         DataError: it is none, or has more pixels than may be decoded.
@@ -30,11 +30,11 @@ def search_picture(searcher: Searcher, body: bytes, k: int, pixels: int, how: Ma
         raise DataError("no picture was sent")
     with _lying(body) as file:
         check_pixels(file, pixels)
-        return searcher.search_images([file], k, **how)
+        yield file
 
 
-def search_features(searcher: Searcher, body: bytes, of: Medium, k: int, how: Mapping[str, Any]) -> list[Hits]:
-    """Searches by the only row of a file of features that came as bytes.
+def feature_row(body: bytes, of: Medium) -> Tensor:
+    """The only row [d] of a file of features that came as bytes.
 
     Raises:
         DataError: it is no such file, or holds more rows or none.
@@ -45,7 +45,7 @@ def search_features(searcher: Searcher, body: bytes, of: Medium, k: int, how: Ma
         table = read_features(file, medium=of)
         if len(table) != 1:
             raise DataError(f"{len(table)} rows of features, where one is expected")
-        return searcher.search_features(table.take(slice(None)), of, k, **how)
+        return table.take(slice(None))[0]
 
 
 @contextmanager
@@ -56,5 +56,5 @@ def _lying(body: bytes) -> Iterator[Path]:
         file.write_bytes(body)
         try:
             yield file
-        except (DataError, UsageError) as error:
+        except DataError as error:
             raise DataError(str(error).replace(f"{file}: ", "").replace(folder, "")) from None
