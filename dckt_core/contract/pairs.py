@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from types import MemberDescriptorType
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from dckt_core.base.errors import DataError
 
@@ -103,7 +105,7 @@ class Pair:
     metadata: Metadata = field(default_factory=nothing_else, hash=False)
 
     def __post_init__(self) -> None:
-        if self.image is None and self.text is None:
+        if self.text is None and not self.has("image"):
             raise ValueError(f"pair '{self.id}' has neither image nor text")
         if not self.complete and self.split != "train":
             raise ValueError(f"pair '{self.id}' of split '{self.split}' has no partner to find")
@@ -111,11 +113,11 @@ class Pair:
     @property
     def complete(self) -> bool:
         """Whether both media are there."""
-        return self.image is not None and self.text is not None
+        return self.text is not None and self.has("image")
 
     def has(self, medium: Medium) -> bool:
         """Whether one medium is there."""
-        return getattr(self, medium) is not None
+        return _image.is_there(self) if medium == "image" else self.text is not None
 
     def item(self, medium: Medium) -> ImageItem | TextItem:
         """One half, to encode; raises ValueError where it is not there."""
@@ -134,6 +136,31 @@ class Pair:
         if self.text is None:
             raise ValueError(f"'{self.id}' is an image alone")
         return TextItem(self.id, self.text, self.role)
+
+
+class _Image:
+    """`Pair.image`, which is kept as a string and made a path when it is asked for: a path takes 300 bytes, and a data
+    set may have a million.
+    """
+
+    def __init__(self, slot: MemberDescriptorType) -> None:
+        self._slot = slot
+
+    def __get__(self, pair: Pair | None, owner: type[Pair] | None = None) -> Any:
+        if pair is None:
+            return self
+        kept = self._slot.__get__(pair, owner)
+        return None if kept is None else Path(kept)
+
+    def __set__(self, pair: Pair, image: str | Path | None) -> None:
+        self._slot.__set__(pair, None if image is None else os.fspath(image))
+
+    def is_there(self, pair: Pair) -> bool:
+        return self._slot.__get__(pair, type(pair)) is not None
+
+
+_image = _Image(Pair.__dict__["image"])
+Pair.image = _image  # type: ignore[assignment,misc]
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,15 @@ The format is stated in docs/data.md.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from dckt_core.base.errors import did_you_mean
 from dckt_core.contract.pairs import Pair, PairSet
 from dckt_core.io.text import check_inside, parse_toml, read_text, shown
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 CLASSES_NAME = "classes.toml"
 
@@ -62,7 +65,7 @@ def check_line(value: str, what: str) -> None:
         raise ValueError(f"{what} is empty")
     if value != value.strip():
         raise ValueError(f"{what} {shown(value)} has blanks at its ends")
-    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in value):
+    if _CONTROL.search(value):
         raise ValueError(f"{what} {shown(value)} holds a control character")
 
 

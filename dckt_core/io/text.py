@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO
 
@@ -25,6 +27,7 @@ _BOM = b"\xef\xbb\xbf"
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _WIDE = ", as UTF-16 begins; save it as UTF-8"
 _SHOWN = 60
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ALLOW = {"image": "; --image-root FOLDER allows what lies in a folder of yours"}
 
 
@@ -86,18 +89,24 @@ def parse_json(text: str, **hooks: Any) -> Any:
     """The value that a JSON text stands for.
 
     Args:
-        hooks: of `json.loads`; what they raise passes through.
+        hooks: of `json.JSONDecoder`; what they raise passes through.
 
     Raises:
         ValueError: it is no JSON, or nested more deeply than anybody wrote it; the message is the reason in one line.
     """
     try:
-        return json.loads(text, **hooks)
+        return _decoder(**hooks).decode(text)
     except json.JSONDecodeError as error:
         line = f"line {error.lineno}, " if error.lineno > 1 else ""
         raise ValueError(f"not JSON: {error.msg} at {line}column {error.colno}") from None
     except RecursionError:
         raise ValueError("not JSON: nested too deeply") from None
+
+
+@lru_cache(maxsize=8)
+def _decoder(**hooks: Any) -> json.JSONDecoder:
+    """Made once for a million lines."""
+    return json.JSONDecoder(**hooks)
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -130,13 +139,13 @@ def check_inside(root: str, path: str, what: str, *, there: bool = True, roots: 
     if "\0" in path:
         raise ValueError(f"{what} {shown(path)} holds a NUL character")
     real = os.path.realpath(os.path.join(root, path))  # noqa: PTH118 - Path.resolve may raise on odd names
-    if not any(_is_in(real, os.path.realpath(allowed)) for allowed in roots):
+    if not any(is_in(real, os.path.realpath(allowed)) for allowed in roots):
         windows = PureWindowsPath(path)  # knows both separators, so a list means the same on every system
         if windows.drive or windows.root:
             raise ValueError(f"{what} {shown(path)} is not a relative path{_ALLOW.get(what, '')}")
         if ".." in windows.parts:
             raise ValueError(f"{what} {shown(path)} holds '..'{_ALLOW.get(what, '')}")
-        if not _is_in(real, root):
+        if not is_in(real, root):
             raise ValueError(f"{what} {shown(path)} leaves the folder through a symbolic link{_ALLOW.get(what, '')}")
     if there and not os.path.isfile(real):  # noqa: PTH113 - Path.is_file may raise on odd names
         found, _ = meant(Path(root), path)
@@ -144,13 +153,14 @@ def check_inside(root: str, path: str, what: str, *, there: bool = True, roots: 
         raise ValueError(f"{what} {shown(path)}: no such file{hint}")
 
 
-def _is_in(real: str, folder: str) -> bool:
+def is_in(real: str, folder: str) -> bool:
+    """Whether a path is a folder's or one below it, both as `os.path.realpath` has them."""
     return os.path.commonpath([folder, real]) == folder
 
 
 def is_unicode(text: str) -> bool:
     """Whether all of a text are characters: none is half of a surrogate pair, as names that are not UTF-8 hold them."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+    return text.isascii() or not _SURROGATE.search(text)
 
 
 def shown(text: str) -> str:

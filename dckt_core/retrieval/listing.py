@@ -220,7 +220,7 @@ def _of_manifest(location: str, medium: Medium, roots: Sequence[Path]) -> Listin
 
 
 def _item(entry: dict[str, Any], medium: Medium) -> ImageItem | TextItem:
-    return ImageItem(entry["id"], entry["image"]) if medium == "image" else TextItem(entry["id"], entry["text"])
+    return ImageItem(entry["id"], Path(entry["image"])) if medium == "image" else TextItem(entry["id"], entry["text"])
 
 
 def _is_recognised(path: Path, registry: Registry) -> bool:

@@ -1,3 +1,5 @@
+import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +68,15 @@ def test_splits_are_of_whole_pairs_and_items_alone_are_apart() -> None:
 def test_half_a_pair_is_for_training_alone(fields: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Pair("one", label="a", **fields)
+
+
+def test_an_image_is_a_path_however_it_was_given() -> None:
+    given, plain = (Pair("a", image, "text", None, "train") for image in (Path("x/y.png"), "x/y.png"))
+
+    assert given.image == plain.image == Path("x/y.png")
+    assert given == plain
+    assert hash(given) == hash(plain)
+    assert replace(given, text=None).image == Path("x/y.png")
+    assert pickle.loads(pickle.dumps(given)) == given
+    assert replace(given, image=None).image is None
+    assert repr(Path("x/y.png")) in repr(given)
