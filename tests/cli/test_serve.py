@@ -1,17 +1,14 @@
-"""`dckt serve` as it runs: over a real socket, and in a real browser."""
+"""`dckt serve` as it runs: over a real socket."""
 
 from __future__ import annotations
 
-import http.client
 import io
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,50 +22,19 @@ from PIL import Image
 from dckt_cli.main import main
 from dckt_core.contract.pairs import ImageItem
 from dckt_core.data.features import compute_features
+from dckt_core.retrieval.index import open_index
+from dckt_core.retrieval.query import Query, join
+from dckt_core.retrieval.refine import Refine
 from dckt_core.runs.model import load
-from tests.support.browser import CONTRAST, Browser, open_browser, until
 from tests.support.commands import DCKT
 from tests.support.needs import part
+from tests.support.serving import Server, running
 from tests.support.tolerance import SMALL, assert_same
 
 part("fastapi")
 part("uvicorn")
 
-from dckt_apps.serve.app import make_app
-from dckt_apps.serve.asking import Limits
-from dckt_core.retrieval.index import open_index
-from dckt_core.retrieval.query import Query, join
-from dckt_core.retrieval.refine import Refine
-
 Capture = pytest.CaptureFixture[str]
-
-
-class Server:
-    """A server that runs, and how to ask it."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.place = address.removeprefix("http://")
-
-    def ask(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> tuple[int, bytes, http.client.HTTPMessage]:
-        connection = http.client.HTTPConnection(self.place, timeout=60)
-        try:
-            connection.request(method, path, body, headers or {})
-            answer = connection.getresponse()
-            return answer.status, answer.read(), answer.headers
-        finally:
-            connection.close()
-
-    def json(self, path: str, question: Any = None) -> tuple[int, Any]:
-        if question is None:
-            status, body, _ = self.ask("GET", path)
-        elif isinstance(question, bytes):
-            status, body, _ = self.ask("POST", path, question)
-        else:
-            status, body, _ = self.ask("POST", path, json.dumps(question), {"Content-Type": "application/json"})
-        return status, json.loads(body)
 
 
 @pytest.fixture(scope="module")
@@ -91,19 +57,11 @@ def home(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(home: Path, trained: Path) -> Iterator[Server]:
     """The index, served by a thread of this process."""
-    import uvicorn
-
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         searcher = open_index("index", cache_dir=trained / "cache")
-    app = make_app({"index": searcher}, limits=Limits(upload=50_000))
-    running = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        yield Server(f"http://127.0.0.1:{listening.getsockname()[1]}")
-        running.should_exit = True
-        thread.join(timeout=30)
+    with running({"index": searcher}, upload=50_000) as started:
+        yield started
 
 
 @contextmanager
@@ -120,12 +78,6 @@ def serving(home: Path, trained: Path, *arguments: str) -> Iterator[Server]:
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=30) == 0, "Ctrl-C is how it ends"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as opened:
-        yield opened
 
 
 def test_it_finds_what_dckt_search_finds(server: Server, home: Path, trained: Path, capsys: Capture) -> None:
@@ -283,15 +235,48 @@ def test_a_search_can_be_asked_for_by_an_address(server: Server) -> None:
 
 
 def test_items_of_a_class_page_by_page(server: Server) -> None:
-    first, second = (server.json(f"/api/items?label=red&k=8&start={start}")[1] for start in (0, 8))
+    first, second = (server.json(f"/api/items?class=red&k=8&start={start}")[1] for start in (0, 8))
     assert first["total"] == second["total"] == 12
     assert (len(first["results"]), len(second["results"])) == (8, 4)
     rows = first["results"] + second["results"]
     assert len({row["id"] for row in rows}) == 12
     assert all(row["label"] == "red" and "picture" in row and "cosine" not in row for row in rows)
-    texts = server.json("/api/items?label=red&medium=text")[1]["results"]
+    texts = server.json("/api/items?class=red&medium=text")[1]["results"]
     assert len(texts) == 12 and all("text" in row for row in texts)
-    assert server.json("/api/items?label=blue")[1] == {"results": [], "total": 0}
+    some = server.json("/api/items?class=red&where=split%3Dtest")[1]
+    assert some["total"] == 4 and all(row["split"] == "test" for row in some["results"])
+    assert server.json("/api/items?start=20&k=12")[1]["total"] == 24
+    assert server.json("/api/items?class=blue")[0] == 422
+
+
+def test_one_item_with_its_other_half(server: Server) -> None:
+    for medium, other in (("image", "text"), ("text", "image")):
+        status, row = server.json(f"/api/item?medium={medium}&id=red-test-1")
+        assert status == 200
+        assert (row["medium"], row["pair"]["medium"], row["pair"]["id"]) == (medium, other, "red-test-1")
+    assert row["text"] == "a red square with mark number 1" and "picture" in row["pair"]
+    assert server.json("/api/item?medium=image&id=red%2F..%2F1") == (404, {"error": "no image has this id"})
+    assert server.json("/api/item?medium=image&id=x&run=y")[0] == 422
+
+
+def test_a_picture_that_is_asked_for_large(server: Server) -> None:
+    sizes = [Image.open(io.BytesIO(server.ask("GET", f"/pictures/0/0{end}")[1])).size for end in ("", "?large=true")]
+    assert sizes == [(32, 32), (32, 32)], "none is made larger than it is"
+
+
+def test_the_map_in_a_few_bytes(server: Server) -> None:
+    status, about = server.json("/api/map")
+    assert status == 200
+    assert (about["images"], about["texts"], about["total"]) == (24, 24, 48)
+    assert 0.9 < sum(about["explained"]) <= 1.000001
+    status, body, _ = server.ask("GET", "/api/map/points")
+    across, up, classes = np.frombuffer(body, "<u2").reshape(3, 48)
+    assert {across.min(), across.max()} == {0, 65535} and up.max() <= 65535
+    rows = server.json("/api/map/items?points=0,23,24,47")[1]["results"]
+    assert [row["medium"] for row in rows] == ["image", "image", "text", "text"]
+    assert [row["label"] for row in rows] == [about["classes"][classes[place]] for place in (0, 23, 24, 47)]
+    for points, status in (("48", 404), ("", 422), ("-1", 422), ("1,,2", 422), (",".join("0" * 51), 422)):
+        assert server.json(f"/api/map/items?points={points}")[0] == status
 
 
 def test_programs_are_told_what_they_may_ask(server: Server) -> None:
@@ -302,7 +287,8 @@ def test_programs_are_told_what_they_may_ask(server: Server) -> None:
     assert told == {
         ("get", "/healthz"), ("get", "/api/about"), ("get", "/api/items"), ("get", "/api/search"),
         ("post", "/api/search/text"), ("post", "/api/search/image"), ("post", "/api/search/features"),
-        ("get", "/api/item"), ("get", "/pictures/{run}/{number}"),
+        ("get", "/api/item"), ("get", "/api/map"), ("get", "/api/map/items"), ("get", "/api/map/points"),
+        ("get", "/pictures/{run}/{number}"),
     }  # fmt: skip
     status, page, headers = server.ask("GET", "/api")
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -459,93 +445,6 @@ def test_without_its_packages_it_names_the_extra(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("dckt_cli.serve.find_spec", lambda name: None)
     assert main(["serve", "index"]) == 2
     assert "pip install 'dckt[serve]'" in capsys.readouterr().err
-
-
-def test_in_a_browser_a_text_finds_pictures(server: Server, browser: Browser) -> None:
-    with browser.visit(server.address + "/") as visit:
-        page = visit.page
-        until(page, "document.title === 'Search index – dckt'")
-        assert page.inner_text("#about") == "24 images and 24 texts; the run knows 100 % of the words of the texts"
-        page.fill("#text", "a green square")
-        page.press("#text", "Enter")
-        page.wait_for_selector("#results li")
-        until(page, "[...document.querySelectorAll('#results img')].every(it => it.complete)")
-        assert page.inner_text("#status") == "12 results, the nearest first"
-        pictures = page.evaluate("[...document.querySelectorAll('#results img')].map(it => [it.naturalWidth, it.alt])")
-        assert len(pictures) == 12 and all(width > 0 and alt for width, alt in pictures)
-        assert "<img src=x onerror=alert(1)>" in page.inner_text("#results"), "a label stays a text"
-        page.check("[value=text]")
-        page.wait_for_selector("#results.texts li")
-        assert "square with mark number" in page.inner_text("#results")
-        assert all(address.startswith(server.address) for address in visit.requests)
-        assert visit.complaints == []
-
-
-def test_in_a_browser_what_is_looked_for_lives_in_the_address(server: Server, browser: Browser) -> None:
-    with browser.visit(server.address + "/") as visit:
-        page = visit.page
-        page.wait_for_selector("#classes a")
-        assert page.inner_text("#classes").split("\n")[-2:] == ["red", "12 images, 12 texts"]
-        page.press("#text", "Enter")
-        assert page.inner_text("#status").startswith("Nothing was typed")
-        page.click("#classes li:last-child a")
-        until(page, "document.querySelectorAll('#results img').length === 12")
-        assert page.inner_text("#status") == "12 of 12 of the class red"
-        assert page.url.endswith("/?class=red")
-        page.fill("#text", "a green square")
-        page.press("#text", "Enter")
-        until(page, "document.getElementById('status').textContent.includes('12 results')")
-        assert page.url.endswith("/?q=a+green+square")
-        page.go_back()
-        until(page, "document.getElementById('status').textContent === '12 of 12 of the class red'")
-        page.go_back()
-        page.wait_for_selector("#classes a")
-        assert page.locator("#results li").count() == 0
-        page.goto(server.address + "/?q=a%20green%20square&find=text")
-        page.wait_for_selector("#results.texts li")
-        assert page.input_value("#text") == "a green square"
-        page.goto(server.address + "/?q=xyzzy")
-        page.wait_for_selector("#status button")
-        page.click("#status button")
-        until(page, "document.getElementById('status').textContent.endsWith('not known: xyzzy')")
-
-
-def test_in_a_browser_a_picture_is_chosen_and_dropped(server: Server, browser: Browser, home: Path) -> None:
-    with browser.visit(server.address + "/") as visit:
-        page = visit.page
-        until(page, "document.getElementById('name').textContent")
-        page.set_input_files("#file", home / "target/red-test-1.png")
-        page.wait_for_selector("#results.texts li")
-        until(page, "document.getElementById('preview').naturalWidth === 32")
-        page.evaluate(
-            """async () => {
-              const canvas = new OffscreenCanvas(20, 20);
-              canvas.getContext('2d').fillRect(0, 0, 20, 20);
-              const data = new DataTransfer();
-              data.items.add(new File([await canvas.convertToBlob()], 'a.png', { type: 'image/png' }));
-              document.getElementById('results').replaceChildren();
-              document.dispatchEvent(new DragEvent('drop', { dataTransfer: data }));
-            }"""
-        )
-        page.wait_for_selector("#results.texts li")
-        until(page, "document.getElementById('preview').naturalWidth === 20")
-        page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": b"x" * 60_000})
-        page.wait_for_selector("#status.fault")
-        assert "more than the 0.05 MB" in page.inner_text("#status")
-        assert visit.complaints == [], "too large is found out before it is sent"
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1200])
-def test_in_a_browser_it_can_be_read_and_fits(server: Server, browser: Browser, width: int, dark: bool) -> None:
-    with browser.visit(server.address + "/", width=width, dark=dark) as visit:
-        visit.page.fill("#text", "red")
-        visit.page.press("#text", "Enter")
-        visit.page.wait_for_selector("#results li")
-        contrast = visit.page.evaluate(CONTRAST)
-        assert contrast["seen"] > 30
-        assert contrast["faults"] == []
-        assert visit.page.evaluate("document.scrollingElement.scrollWidth") <= width
 
 
 def test_features_are_queries_too(server: Server, home: Path, trained: Path) -> None:

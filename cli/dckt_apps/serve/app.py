@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from dckt_apps.serve.asking import Limits
 from dckt_apps.serve.browsing import browse_routes
 from dckt_apps.serve.guard import LOOPBACK, Guard
+from dckt_apps.serve.mapped import map_routes
 from dckt_apps.serve.place import Place, Places
 from dckt_apps.serve.reference import reference
 from dckt_apps.serve.searching import search_routes
@@ -53,6 +54,7 @@ def make_app(
 
     app.include_router(browse_routes(places, limits))
     app.include_router(search_routes(places, limits))
+    app.include_router(map_routes(places))
 
     @app.get("/api", include_in_schema=False)
     async def for_programs() -> Response:

@@ -37,7 +37,6 @@ EXPAND = "Average the query with so many of what is nearest to it, and look agai
 CSLS = "Hold back hubs, items that lie near to everything, by so many neighbours (CSLS)."
 WHERE = "Which of the runs that are served, by the name that `/api/about` gives; the first, unless it is said."
 
-Count = Annotated[int, Query(ge=1, le=MAX_RESULTS, description=HOW_MANY)]
 Run = Annotated[str | None, Query(max_length=MAX_LETTERS, description=WHERE)]
 Line = Annotated[str, Field(max_length=MAX_LETTERS)]
 
@@ -94,6 +93,24 @@ class Wish(BaseModel):
         """
         items = [searcher.like(name, self.of) for name in self.like]
         return join([*(One(text=text) for text in texts), *items, *rest], self.weight)
+
+
+class ItemsQuery(BaseModel):
+    """What may be said of items without a query."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    k: int = Field(default=12, ge=1, le=MAX_RESULTS, description=HOW_MANY)
+    start: int = Field(default=0, ge=0, description="How many to pass over.")
+    medium: Medium | None = Field(default=None, description="By default images, where there are any.")
+    classes: list[Line] = Field(default=[], alias="class", max_length=MAX_TOGETHER, description=CLASS)
+    where: list[Line] = Field(default=[], max_length=MAX_TOGETHER, description=FIELDS)
+    run: str | None = Field(default=None, max_length=MAX_LETTERS, description=WHERE)
+
+    @property
+    def refine(self) -> Refine:
+        """Which items; raises as that of `Wish`."""
+        return Refine(tuple(self.classes), wishes(self.where))
 
 
 class UrlQuery(Wish):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Response
 from starlette.concurrency import run_in_threadpool
 
-from dckt_apps.serve.asking import MAX_LETTERS, Count, Limits, Run
+from dckt_apps.serve.asking import MAX_LETTERS, ItemsQuery, Limits, Run
 from dckt_apps.serve.overview import overview
 from dckt_apps.serve.pictures import LARGE, SMALL
 from dckt_apps.serve.place import Places
@@ -29,21 +29,15 @@ def browse_routes(places: Places, limits: Limits) -> APIRouter:
         return {"runs": told, "limits": {"upload": limits.upload}}
 
     @router.get("/api/items")
-    async def items(
-        label: Annotated[str | None, Query(max_length=MAX_LETTERS, description="The class; else all.")] = None,
-        medium: Annotated[Medium | None, Query(description="By default images, where there are any.")] = None,
-        start: Annotated[int, Query(ge=0, description="How many to pass over.")] = 0,
-        k: Count = 12,
-        run: Run = None,
-    ) -> dict[str, Any]:
+    async def items(wish: Annotated[ItemsQuery, Query()]) -> dict[str, Any]:
         """Items in the order of the gallery: `results`, and `total`, how many there are."""
-        place = places.named(run)
-        wanted = medium or place.media[0]
-        gallery = place.searcher.galleries.get(wanted)
-        found = list(gallery.items.values()) if gallery is not None else []
-        if label is not None:
-            found = [item for item in found if item.get("label") == label]
-        return {"results": [place.row(item, wanted) for item in found[start : start + k]], "total": len(found)}
+        place = places.named(wish.run)
+        medium = wish.medium or place.media[0]
+        gallery = place.searcher.gallery(medium)
+        admitted = wish.refine.admitted(gallery)
+        found = [item for name, item in gallery.items.items() if admitted is None or name in admitted]
+        some = found[wish.start : wish.start + wish.k]
+        return {"results": [place.row(item, medium) for item in some], "total": len(found)}
 
     @router.get("/api/item")
     async def item(
