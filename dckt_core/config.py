@@ -289,6 +289,10 @@ class Config(Section):
     """The last so many; older ones are removed."""
     encode_batch: Positive = 16
     """Items that pass a frozen encoder at once; the last block is filled up. More of them are no faster on a CPU."""
+    encode_precision: Literal["float32", "bfloat16"] = "float32"
+    """Of a frozen encoder's products. `bfloat16` is faster where the processor has instructions for it."""
+    encode_compiled: bool = False
+    """Compile frozen encoders (torch.compile): the better part of a minute, then faster. It takes a C++ compiler."""
 
     @model_validator(mode="after")
     def _is_of_one_mind(self) -> Self:

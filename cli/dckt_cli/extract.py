@@ -35,6 +35,14 @@ from dckt_cli.console import say
 @click.option(
     "--shard-size", type=click.IntRange(min=1), default=4096, show_default=True, help="Items in a file of features."
 )
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Of the encoder's products. bfloat16 is faster where the processor has instructions for it.",
+)
+@click.option("--compile", is_flag=True, help="Compile the encoder first: a minute, then faster.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For an encoder that draws.")
 @options.device
 @options.image_root
@@ -52,6 +60,8 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
     for name, goes_with, there in (
         ("encoder_opt", "--encoder", run is None),
         ("seed", "--encoder: a run has its own", run is None),
+        ("precision", "--encoder: a run has its own", run is None),
+        ("compile", "--encoder: a run has its own", run is None),
         ("checkpoint", "--run", run is not None),
         ("max_bad_fraction", "--on-error skip", flags["on_error"] == "skip"),
     ):
@@ -60,6 +70,7 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
     from dckt_cli.console import watching
     from dckt_core.base.device import find_device
     from dckt_core.contract.options import split_assignments
+    from dckt_core.data.inference import Inference
     from dckt_core.retrieval.extracting import extract as extract_place
     from dckt_core.runs.model import load_run
 
@@ -71,7 +82,7 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
         if run is not None:
             how["by"] = load_run(run, context, checkpoint=flags["checkpoint"], device=device)
         else:
-            how["by"] = encoder
+            how["by"], how["how"] = encoder, Inference(flags["precision"], flags["compile"])
         extraction = extract_place(flags["location"], flags["out"], options=said, device=device, context=context, **how)
     header = extraction.header
     if flags["as_json"]:

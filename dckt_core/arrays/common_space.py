@@ -63,7 +63,15 @@ ESTIMATOR, FORMAT = "estimator.json", 1
 DEFAULT_RECALL = "recall@10"
 SAID_BY_ROWS = ("offer", "shots", "prompts")
 """Settings that withhold what a data set has, or write class names: rows that are not to be known are not given."""
-OF_FILES = ("encode_batch", "on_error", "max_bad_fraction", "checkpoint_minutes", "checkpoints_kept")
+OF_FILES = (
+    "encode_batch",
+    "encode_precision",
+    "encode_compiled",
+    "on_error",
+    "max_bad_fraction",
+    "checkpoint_minutes",
+    "checkpoints_kept",
+)
 """Settings of runs that read files and encode them, or go on in a folder."""
 
 SHARED = "rows"

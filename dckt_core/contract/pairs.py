@@ -55,15 +55,19 @@ class ImageItem:
     path: Path
     role: Role | None = None
 
-    def open(self) -> Image:
+    def open(self, side: int | None = None) -> Image:
         """The picture, upright, in RGB.
+
+        Args:
+            side: pixels of the shorter side that it will be scaled to; a JPEG of more than twice as many may come at
+                a half, a quarter or an eighth of its size, and no smaller than twice what is wanted. None for all.
 
         Raises:
             DataError: the file is missing, truncated, no image, or over the pixel cap; the message names it.
         """
         from dckt_core.io.images import open_image
 
-        return open_image(self.path)
+        return open_image(self.path, side)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,8 @@ class Encoder:
 
     Attributes:
         prepare: items to one tensor of module inputs [n, ...]; the trailing shape is the same at every call.
-            Images arrive as `ImageItem` (`item.open()` is an RGB PIL image), texts as `TextItem`. For images it is
-            called from several threads at once.
+            Images arrive as `ImageItem` (`item.open()` is an RGB PIL image, `item.open(size)` one that will be scaled
+            to that size), texts as `TextItem`. For images it is called from several threads at once.
         module: inputs [n, ...] to features [n, dim], float.
         dim: width of a feature row.
         fingerprint: names weights and preprocessing. Equal fingerprints mean equal features, so it keys the

@@ -13,6 +13,7 @@ from dckt_core.base.errors import DataError, UsageError
 from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.pairs import MEDIA, Medium, Pair, PairSet, Role, Split
 from dckt_core.contract.protocols import Encoder
+from dckt_core.data.inference import PLAIN, Inference
 from dckt_core.data.inputs import Inputs, inputs_for
 
 
@@ -96,6 +97,7 @@ def make_domain(
     device: torch.device,
     batch: int,
     cache_dir: Path,
+    how: Inference = PLAIN,
     progress: Progress = silent,
     for_parts: bool = True,
     prompts: Sequence[str] = (),
@@ -105,6 +107,7 @@ def make_domain(
     Args:
         splits: those to make; "train" is one of them.
         batch: items that pass a frozen encoder at once.
+        how: frozen encoders compute.
         for_parts: also what parts alone learn from: unlabelled pairs, lone items and names. Where an encoder trains
             along there are no features of these, and they are left out, which is said.
         prompts: templates with `{}` in the place of a class's name; none for the names as they are.
@@ -116,7 +119,7 @@ def make_domain(
     def inputs(medium: Medium, pairs: Sequence[Pair]) -> Inputs:
         encoder = image if medium == "image" else text
         items = [pair.item(medium) for pair in pairs]
-        return inputs_for(encoder, items, device=device, batch=batch, cache_dir=cache_dir, progress=progress)
+        return inputs_for(encoder, items, device=device, batch=batch, cache_dir=cache_dir, how=how, progress=progress)
 
     along = [name for name, encoder in (("image", image), ("text", text)) if encoder.trainable]
     left_out = len(pair_set.training) - len(pair_set.labelled("train"))

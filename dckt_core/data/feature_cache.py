@@ -16,6 +16,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from dckt_core.base.errors import DataError
 from dckt_core.contract.protocols import Encoder
+from dckt_core.data.inference import PLAIN, Inference
 from dckt_core.io.files import write_text
 from dckt_core.io.tensors import load_tensors, peek, save_tensors
 
@@ -47,11 +49,14 @@ class FeatureCache:
     Args:
         root: of the cache; the folder lies in `features` in it, and is made when there is something to keep.
         block: items that pass the module at once. It is part of the key, as it may change the last bits of a row.
+        how: the module computes, which is part of the key, too.
     """
 
-    def __init__(self, root: Path, encoder: Encoder, block: int, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, root: Path, encoder: Encoder, block: int, log: Callable[[str], None], how: Inference = PLAIN
+    ) -> None:
         self.dim = encoder.dim
-        self._about = {"encoder": encoder.fingerprint, "dim": encoder.dim, "block": block}
+        self._about = {"encoder": encoder.fingerprint, "dim": encoder.dim, "block": block, **asdict(how)}
         self.folder = root / "features" / hashlib.sha256(json.dumps([FORMAT, self._about]).encode()).hexdigest()
         self._log = log
         self._sizes: dict[Path, int] = {}

@@ -16,12 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dckt_core.base.allocator import memory_kept
 from dckt_core.base.errors import DataError, DcktError, PluginError, describe
 from dckt_core.base.memory import advising
 from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.pairs import ImageItem
 from dckt_core.contract.protocols import Encoder, Item
 from dckt_core.data.feature_cache import ROWS, FeatureCache
+from dckt_core.data.inference import PLAIN, Inference, rows_of
 from dckt_core.data.prepare import MAX_THREADS, Preparer
 from dckt_core.io.files import content_digest
 
@@ -33,6 +35,7 @@ def encode_items(
     device: torch.device,
     batch: int,
     cache_dir: Path,
+    how: Inference = PLAIN,
     progress: Progress = silent,
     log: Callable[[str], None] = logger.info,
 ) -> Tensor:
@@ -46,6 +49,7 @@ def encode_items(
             threads: they change the last bits of a feature at most.
         cache_dir: the root of the cache; files lie in `features` in it. Where it cannot be written, the features
             are used all the same.
+        how: the module computes; part of the key.
 
     Returns:
         [n, dim], float32, on the CPU.
@@ -57,18 +61,19 @@ def encode_items(
     if not items:
         return torch.empty(0, encoder.dim)
     if not encoder.cached:
-        return compute_features(encoder, items, device=device, batch=batch, progress=progress)
+        return compute_features(encoder, items, device=device, batch=batch, how=how, progress=progress)
     digests = item_digests(items)
     item_of: dict[bytes, Item] = {}
     for digest, item in zip(digests, items, strict=True):
         item_of.setdefault(digest, item)
     place = {digest: row for row, digest in enumerate(item_of)}
     rows = torch.empty(len(place), encoder.dim)
-    cache = FeatureCache(cache_dir, encoder, batch, log)
+    cache = FeatureCache(cache_dir, encoder, batch, log, how)
     found = cache.read(place, rows)
     new = [digest for digest in place if digest not in found]
     fault, kept = "", 0
-    for start, block in _blocks(encoder, [item_of[digest] for digest in new], device, batch, progress, filled=True):
+    blocks = _blocks(encoder, [item_of[digest] for digest in new], device, batch, how, progress, filled=True)
+    for start, block in blocks:
         stop = start + len(block)
         rows[[place[digest] for digest in new[start:stop]]] = block
         if not fault and (stop - kept >= ROWS or stop == len(new)):
@@ -84,35 +89,47 @@ def encode_items(
 
 
 def compute_features(
-    encoder: Encoder, items: Sequence[Item], *, device: torch.device, batch: int, progress: Progress = silent
+    encoder: Encoder,
+    items: Sequence[Item],
+    *,
+    device: torch.device,
+    batch: int,
+    how: Inference = PLAIN,
+    progress: Progress = silent,
 ) -> Tensor:
     """Features [n, dim] of items, float32, on the CPU; raises as `encode_items` does. No cache is touched."""
     features = torch.empty(len(items), encoder.dim)
-    for start, rows in _blocks(encoder, items, device, batch, progress, filled=False):
+    for start, rows in _blocks(encoder, items, device, batch, how, progress, filled=False):
         features[start : start + len(rows)] = rows
     return features
 
 
 def _blocks(
-    encoder: Encoder, items: Sequence[Item], device: torch.device, batch: int, progress: Progress, *, filled: bool
+    encoder: Encoder,
+    items: Sequence[Item],
+    device: torch.device,
+    batch: int,
+    how: Inference,
+    progress: Progress,
+    *,
+    filled: bool,
 ) -> Iterator[tuple[int, Tensor]]:
     """The first item's number and the features of each batch; with `filled` the last one passes as large as all."""
     if not items:
         return
     what = f"encoding {_counted(items)}"
-    module = encoder.module.to(device).eval()
     check_items(encoder, items)
+    rows_from = rows_of(encoder, device, how)
     preparer = Preparer(encoder, items)
     progress(0, len(items), what)
     advice = f"try a smaller encode_batch (now {batch}), such as {max(1, batch // 4)}"
     try:
-        with advising(lambda: f"while {what}", advice):
+        with advising(lambda: f"while {what}", advice), memory_kept:
             for start, inputs in preparer.batches(items, batch):
                 count = len(inputs)
                 if filled and count < batch:
                     inputs = torch.cat([inputs, inputs[-1:].expand(batch - count, *inputs.shape[1:])])
-                with torch.no_grad():
-                    rows = forward(encoder, module, inputs.to(device))[:count].cpu()
+                rows = rows_from(inputs.to(device))[:count].cpu()
                 check_finite(rows, items[start : start + count])
                 yield start, rows
                 progress(start + count, len(items), what)
@@ -156,23 +173,6 @@ def item_digests(items: Sequence[Item]) -> list[bytes]:
 def _counted(items: Sequence[Item]) -> str:
     noun = "image" if items and isinstance(items[0], ImageItem) else "text"
     return f"{len(items)} {noun}{'s' * (len(items) != 1)}"
-
-
-def forward(encoder: Encoder, module: torch.nn.Module, inputs: Tensor) -> Tensor:
-    """Feature rows [n, dim], float32, of inputs [n, ...]; raises PluginError where the module gives anything else."""
-    try:
-        rows = module(inputs)
-    except DcktError:
-        raise
-    except Exception as error:
-        raise PluginError(f"{encoder}: its module raised {describe(error)}") from error
-    wanted = (len(inputs), encoder.dim)
-    if not isinstance(rows, Tensor) or tuple(rows.shape) != wanted:
-        found = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
-        raise PluginError(f"{encoder}: its module gave {found}, not {wanted}")
-    if not rows.is_floating_point():
-        raise PluginError(f"{encoder}: its module gave {rows.dtype}, not floating-point numbers")
-    return rows.float()
 
 
 def check_finite(rows: Tensor, items: Sequence[Any]) -> None:

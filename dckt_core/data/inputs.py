@@ -13,6 +13,7 @@ from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.pairs import ImageItem
 from dckt_core.contract.protocols import Encoder, Item
 from dckt_core.data.features import encode_items
+from dckt_core.data.inference import PLAIN, Inference
 from dckt_core.data.prepare import Preparer
 
 
@@ -47,6 +48,7 @@ def inputs_for(
     device: torch.device,
     batch: int,
     cache_dir: Path,
+    how: Inference = PLAIN,
     progress: Progress = silent,
     log: Callable[[str], None] = logger.info,
 ) -> Inputs:
@@ -59,7 +61,9 @@ def inputs_for(
         DataError, PluginError: as `encode_items`; for pictures prepared later, when they are asked for.
     """
     if not encoder.trainable:
-        return encode_items(encoder, items, device=device, batch=batch, cache_dir=cache_dir, progress=progress, log=log)
+        return encode_items(
+            encoder, items, device=device, batch=batch, cache_dir=cache_dir, how=how, progress=progress, log=log
+        )
     lazy = PreparedOnDemand(encoder, items)
     if items and isinstance(items[0], ImageItem):
         return lazy

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dckt_core.base.allocator import memory_kept
 from dckt_core.base.errors import DataError, UsageError
 from dckt_core.base.memory import advising
 from dckt_core.base.progress import Progress, logger, silent
@@ -206,7 +207,7 @@ class _Task:
         ids: list[str] = []
         dropped: list[tuple[int, str]] = []
         try:
-            with torch.no_grad(), advising(lambda: f"while {what}", advice):
+            with torch.no_grad(), advising(lambda: f"while {what}", advice), memory_kept:
                 todo = [number for number in range(self.shards) if number not in there]
                 for batch, ready in _one_ahead(preparer, self._batches(todo)):
                     rows, reasons = self._rows(batch, ready)

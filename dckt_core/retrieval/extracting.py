@@ -11,6 +11,7 @@ from dckt_core.base.errors import UsageError
 from dckt_core.contract.discovery import Registry
 from dckt_core.contract.pairs import Medium, TextItem
 from dckt_core.data.context import Context
+from dckt_core.data.inference import PLAIN, Inference
 from dckt_core.data.screening import OnError
 from dckt_core.io.feature_kinds import is_features
 from dckt_core.retrieval.extract import BATCH, SHARD_SIZE
@@ -32,6 +33,7 @@ def extract(
     device: str = "auto",
     shard_size: int = SHARD_SIZE,
     batch: int = BATCH,
+    how: Inference | None = None,
     on_error: OnError = "fail",
     max_bad_fraction: float = 0.01,
     context: Context | None = None,
@@ -49,6 +51,7 @@ def extract(
         device: of the encoder, `auto`, `cpu`, `cuda` or `mps`; a run has its own.
         shard_size: items in a file.
         batch: items that pass the module at once; it may change the last bits of a row.
+        how: the encoder computes; a run has its own way.
         on_error: `fail` ends at the first bad line or item, `skip` leaves it out.
         max_bad_fraction: share of lines and items that `skip` may leave out, in [0, 1].
         context: plugins, cache and progress; None for a run's own, or all that are installed.
@@ -59,8 +62,8 @@ def extract(
     """
     rows = is_features(Path(place))
     if isinstance(by, TrainedModel):
-        if options:
-            raise UsageError("options go with an encoder's name; a run has its own")
+        if options or how:
+            raise UsageError("options, and how to compute, go with an encoder's name; a run has its own")
         context = context or by.context
         if rows:
             tables = features_of(by, Path(place), medium)
@@ -78,7 +81,8 @@ def extract(
             raise UsageError(f"{place}: features already, and no {medium}s")
         listing = list_items(str(place), medium, context)
         texts = [entry.item.text for entry in listing.entries if isinstance(entry.item, TextItem)]
-        extractor = by_encoder(by, options or {}, context, medium, texts=texts, seed=seed, device=find_device(device))
+        given: dict[str, Any] = {"texts": texts, "seed": seed, "device": find_device(device)}
+        extractor = by_encoder(by, options or {}, context, medium, how=how or PLAIN, **given)
     return extract_items(
         extractor,
         listing,

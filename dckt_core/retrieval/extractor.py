@@ -16,7 +16,7 @@ from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import MEDIA, Medium
 from dckt_core.contract.protocols import Encoder, EncoderContext
 from dckt_core.data.context import Context
-from dckt_core.data.features import forward
+from dckt_core.data.inference import PLAIN, Inference, rows_of
 from dckt_core.io.feature_files import FeatureTable, features_digest, read_features
 from dckt_core.io.tensors import weights_digest
 from dckt_core.runs.model import TrainedModel
@@ -51,18 +51,19 @@ def by_encoder(
     texts: Sequence[str] = (),
     seed: int = 0,
     device: torch.device,
+    how: Inference = PLAIN,
 ) -> Extractor:
     """Features under a registered encoder with these options.
 
     Args:
+        how: its module computes.
         texts: what an encoder that learns a vocabulary learns it from.
     """
     registered = context.registry.find("encoder", name)
     options = parse_options(registered.spec, said, where=f"encoder '{name}'")
     given = EncoderContext(seed=seed, cache_dir=context.cache_dir, medium=medium, texts=texts)
     encoder = make_encoder(registered, options, given)
-    module = encoder.module.to(device).eval()
-    weights = weights_digest(module)
+    weights = weights_digest(encoder.module)
     provenance = {
         "encoder": registered.name,
         "plugin": str(registered),
@@ -70,14 +71,15 @@ def by_encoder(
         "seed": seed,
         "fingerprint": encoder.fingerprint,
         "weights_sha256": weights,
+        **asdict(how),
     }
     return Extractor(
         medium=medium,
         encoder=encoder,
-        rows=lambda inputs: forward(encoder, module, inputs),
+        rows=rows_of(encoder, device, how),
         dim=encoder.dim,
         device=device,
-        fingerprint=f"{encoder.fingerprint} {weights}",
+        fingerprint=f"{encoder.fingerprint} {weights} {how}",
         provenance=provenance,
     )
 
@@ -149,11 +151,11 @@ def features_of(model: TrainedModel, place: Path, medium: Medium | None) -> dict
 
 def by_run(model: TrainedModel, medium: Medium) -> Extractor:
     """Places in the common space of a trained run."""
-    encoder = model.encoder(medium)
-    module = encoder.module.to(model.device).eval()
+    encoder, how = model.encoder(medium), model.setup.inference
+    features = None if encoder.trainable else rows_of(encoder, model.device, how)
 
     def rows(inputs: Tensor) -> Tensor:
-        return model.represent(medium, inputs if encoder.trainable else forward(encoder, module, inputs))
+        return model.represent(medium, features(inputs) if features else inputs)
 
     provenance = {
         "run": str(model.run_dir),

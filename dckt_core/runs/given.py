@@ -32,8 +32,8 @@ class Picture(ImageItem):
 
     picture: Image.Image | None = None
 
-    def open(self) -> Image.Image:
-        """The picture, upright, in RGB."""
+    def open(self, side: int | None = None) -> Image.Image:
+        """The picture, upright, in RGB; as large as it is."""
         assert self.picture is not None
         return as_rgb(self.picture, str(self.path))
 

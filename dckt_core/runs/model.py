@@ -23,6 +23,7 @@ from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.context import Context
 from dckt_core.data.coverage import cover, unknown_words
 from dckt_core.data.features import compute_features
+from dckt_core.data.inference import PLAIN
 from dckt_core.data.inputs import Inputs, inputs_for
 from dckt_core.data.screening import images_digest, pairs_digest
 from dckt_core.data.sources import find_dataset
@@ -285,6 +286,8 @@ class TrainedModel:
         for encoder in self.setup.encoders.values():
             learnt = encoder.state is not None and not encoder.trainable
             parts += [encoder.fingerprint, json.dumps(encoder.state), weights_digest(encoder.module) if learnt else ""]
+        how = self.setup.inference
+        parts += [] if how == PLAIN else [str(how)]
         return hashlib.sha256(json.dumps([MODEL_FORMAT, *parts]).encode()).hexdigest()
 
     @property
@@ -335,6 +338,7 @@ class TrainedModel:
         how: dict[str, Any] = {
             "device": self.device,
             "batch": self.config.encode_batch,
+            "how": self.setup.inference,
             "progress": context.progress,
         }
         files = cache and not any(isinstance(item, Picture) for item in items)  # the cache knows pictures by file

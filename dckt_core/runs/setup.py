@@ -29,6 +29,7 @@ from dckt_core.data.context import Context
 from dckt_core.data.coverage import Coverage, Words, cover, tell
 from dckt_core.data.cut_texts import count_cut, tell_cut
 from dckt_core.data.domain import Domain, make_domain
+from dckt_core.data.inference import Inference
 from dckt_core.data.leaks import leaks_from
 from dckt_core.data.screening import Screened, refuse_bad_images
 from dckt_core.data.sources import find_dataset, load_screened, places_of, splits_used, training_texts
@@ -158,6 +159,11 @@ class Setup:
         """Whether a part compares images and texts by features that lie in one space, for which nothing is learnt."""
         return any(part.plugin.spec.same_space for part in self.parts) and self.same_space
 
+    @property
+    def inference(self) -> Inference:
+        """How frozen encoders compute."""
+        return Inference(self.config.encode_precision, self.config.encode_compiled)
+
     def domain(self, role: Role) -> Domain:
         """A data set as features of frozen encoders, or as inputs of those that train along."""
         if role not in self._domains:
@@ -170,6 +176,7 @@ class Setup:
                 device=self.device,
                 batch=self.config.encode_batch,
                 cache_dir=self.context.cache_dir,
+                how=self.inference,
                 progress=self.context.progress,
                 prompts=self.config.prompts,
             )

@@ -84,5 +84,5 @@ def prepare(items: Sequence[ImageItem], size: int) -> Tensor:
     import torch
     from PIL import Image, ImageOps
 
-    squares = [ImageOps.fit(item.open(), (size, size), Image.Resampling.BICUBIC) for item in items]
+    squares = [ImageOps.fit(item.open(size), (size, size), Image.Resampling.BICUBIC) for item in items]
     return torch.stack([torch.from_numpy(np.array(square)).permute(2, 0, 1) for square in squares])

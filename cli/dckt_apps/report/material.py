@@ -198,6 +198,7 @@ class Material:
         how: dict[str, Any] = {
             "device": model.device,
             "batch": model.config.encode_batch,
+            "how": model.setup.inference,
             "cache_dir": self._context.cache_dir,
             "progress": self._context.progress,
         }

@@ -49,7 +49,7 @@ def squares(
     """
     if not items:
         return torch.empty(0, 3, size, size, dtype=torch.uint8)
-    return torch.stack([_square(item.open(), size, resampling, fit) for item in items])
+    return torch.stack([_square(item.open(size), size, resampling, fit) for item in items])
 
 
 def _square(picture: Image.Image, size: int, resampling: Image.Resampling, fit: Fit) -> Tensor:

@@ -193,7 +193,7 @@ class _Blank(ImageItem):
     def __init__(self) -> None:
         super().__init__("blank", Path("blank"))
 
-    def open(self) -> Any:
+    def open(self, side: int | None = None) -> Any:
         from PIL import Image
 
         return Image.new("RGB", (32, 32), "grey")

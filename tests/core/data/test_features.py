@@ -333,7 +333,7 @@ def test_a_segment_of_something_else_is_refused(
 def test_a_file_beside_says_what_it_is(spy: Spy, cache: Cache, texts: list[TextItem]) -> None:
     cache.encode(spy.texts(), texts)
     said = json.loads((cache.files()[0].parent / "about.json").read_text())
-    assert said == {"encoder": "spy-1", "dim": 2, "block": 3}
+    assert said == {"encoder": "spy-1", "dim": 2, "block": 3, "precision": "float32", "compiled": False}
 
 
 def test_a_cache_that_cannot_be_written_stops_nobody(spy: Spy, cache: Cache, texts: list[TextItem]) -> None:

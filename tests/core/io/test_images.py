@@ -312,3 +312,41 @@ def test_the_size_is_read_from_the_header_alone(tmp_path: Path) -> None:
     file.write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"a\.png: no picture of a known format"):
         image_size(file)
+
+
+def _photo(side: int) -> Image.Image:
+    """A picture whose detail falls off with its frequency f, as that of photos does: amplitudes are 1 / f."""
+    generator = np.random.default_rng(0)
+    frequencies = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.rfftfreq(side), indexing="ij"))
+    frequencies[0, 0] = 1
+    planes = []
+    for _ in range(3):
+        noise = np.exp(2j * np.pi * generator.random(frequencies.shape)) / frequencies
+        plane = np.fft.irfft2(noise, s=(side, side))
+        planes.append(128 + 48 * (plane - plane.mean()) / plane.std())
+    return Image.fromarray(np.stack(planes, axis=-1).clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(("side", "size"), [(None, 640), (161, 640), (160, 320), (81, 320), (80, 160), (20, 80)])
+def test_a_large_jpeg_is_decoded_at_a_part_of_its_size(tmp_path: Path, side: int | None, size: int) -> None:
+    file = save(tmp_path / "x.jpg", _photo(640))
+    assert ImageItem("x", file).open(side).size == (size, size)
+
+
+def test_the_shorter_side_counts(tmp_path: Path) -> None:
+    file = save(tmp_path / "x.jpg", Image.new("RGB", (800, 200)))
+    assert open_image(file, 50).size == (400, 100)
+
+
+def test_other_formats_come_whole(tmp_path: Path) -> None:
+    assert open_image(save(tmp_path / "x.png", _photo(64)), 4).size == (64, 64)
+
+
+def test_what_is_scaled_changes_less_than_by_saving_it_once_more(tmp_path: Path) -> None:
+    file = save(tmp_path / "x.jpg", _photo(640), quality=92)
+    again = save(tmp_path / "again.jpg", open_image(file), quality=85)
+    whole, part, saved = (
+        np.asarray(picture.resize((160, 160), Image.Resampling.BICUBIC), dtype=np.float64)
+        for picture in (open_image(file), open_image(file, 160), open_image(again))
+    )
+    assert 0 < np.abs(part - whole).mean() < np.abs(saved - whole).mean()
