@@ -111,7 +111,8 @@ def test_values_as_typed():
 def test_every_value_of_the_method_stands_in_the_paper_preset():
     assert set(Config.model_fields) - set(read_preset("paper")) == {
         "preset", "seed", "source", "target", "observers", "device", "precision", "checkpoint_minutes",
-        "checkpoints_kept", "encode_batch", "encode_precision", "encode_compiled", "on_error", "max_bad_fraction", "shots", "offer", "prompts",
+        "checkpoints_kept", "encode_batch", "encode_precision", "encode_compiled", "on_error", "max_bad_fraction",
+            "shots", "offer", "prompts",
     }  # fmt: skip
 
 
