@@ -122,6 +122,7 @@ def _run(places: tuple[Path, ...], searchers: list[Searcher], listening: socket.
     from dckt_apps.serve.asking import Limits
     from dckt_apps.serve.guard import LOOPBACK
     from dckt_apps.serve.place import names_of
+    from dckt_core.base.allocator import memory_kept
 
     limits = Limits(upload=round(flags["max_upload"] * 1e6))
     # What is searched names the page; of several runs, which may search the same, the runs themselves.
@@ -134,5 +135,5 @@ def _run(places: tuple[Path, ...], searchers: list[Searcher], listening: socket.
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, limit_concurrency=WAITING, ws="none"
     )
-    with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
+    with suppress(KeyboardInterrupt), memory_kept:  # Ctrl-C is how it ends
         uvicorn.Server(config).run(sockets=[listening])

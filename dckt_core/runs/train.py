@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
+from dckt_core.base.allocator import memory_kept
 from dckt_core.base.errors import ExitCode, StoppedError, StorageError
 from dckt_core.base.progress import logger
 from dckt_core.base.rng import generator_for
@@ -225,7 +226,8 @@ class _Job:
                     for observer in observers:
                         observer.load_state_dict(observer.state_dict())
             try:
-                return trainer.run()
+                with memory_kept:
+                    return trainer.run()
             except StoppedError as error:
                 error.exit_code = ExitCode(stop.exit_code)
                 raise

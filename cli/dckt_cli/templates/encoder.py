@@ -47,7 +47,7 @@ def build(options: Options, context: EncoderContext) -> Encoder:
     def prepare(items: Sequence[ImageItem]) -> Tensor:
         """Pictures of any size to one tensor [n, 3 * side * side] with values in [0, 1]."""
         size = (options.side, options.side)
-        rows = [list(item.open().resize(size).tobytes()) for item in items]
+        rows = [list(item.open(options.side).resize(size).tobytes()) for item in items]
         return torch.tensor(rows, dtype=torch.float32) / 255
 
     return Encoder(
