@@ -66,7 +66,8 @@ def _allow(ctx: click.Context, param: click.Parameter, value: tuple[Path, ...]) 
     for folder in value:
         if not folder.is_dir():
             raise click.BadParameter(f"{folder}: no such folder", ctx, param)
-    ctx.obj.image_roots = value
+    if value:
+        ctx.obj.image_roots = value
 
 
 def image_root(command: CommandT) -> CommandT:
