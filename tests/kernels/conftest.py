@@ -7,7 +7,11 @@ import torch
 from torch import Tensor
 
 from dckt_kernels import closed_form, panels
+from tests.support.interpreter import remember_builtins
 from tests.support.yardstick import INTERPRETED, Rows
+
+if INTERPRETED:
+    remember_builtins()
 
 
 @pytest.fixture(autouse=True)

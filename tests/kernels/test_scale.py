@@ -23,7 +23,10 @@ pytestmark = [
 ]
 
 BACKEND: Any = "triton" if INTERPRETED else "closed_form"
-EXPONENTS = [-126, -67, 0, 63, 123] if INTERPRETED else [-126, -100, -67, -50, 0, 50, 63, 100, 123]
+SIZE = (9, 10, 70) if INTERPRETED else (20, 21, 70)
+"""n, m and d of most tests; the interpreter takes its time for each block of pairs."""
+WEIGHTS = torch.linspace(0, 1, SIZE[0])
+EXPONENTS = [-126, -67, 63, 123] if INTERPRETED else [-126, -100, -67, -50, 0, 50, 63, 100, 123]
 """Of powers of two, which scale exactly: 1e-38, 8e-31, 7e-21, ..., 1e19, 1e30, 1e37."""
 
 in_torch = partial(pytest.param, marks=pytest.mark.skipif(INTERPRETED, reason="no Triton kernel takes part"))
@@ -41,7 +44,7 @@ def bounded(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     [
         {},
         {"estimator": "unbiased", "bandwidth_grad": True},
-        {"weights_x": torch.linspace(0, 1, 20)},
+        {"weights_x": WEIGHTS},
         {"sigma": 100.0},
         in_torch({"estimator": "linear"}),
         in_torch({"estimator": "linear", "sigma": 100.0}),
@@ -50,7 +53,7 @@ def bounded(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     ids=str,
 )
 def test_float32(rows: Rows, exponent: int, options: dict[str, Any]) -> None:
-    x, y = bounded(rows(20, 21, 70))
+    x, y = bounded(rows(*SIZE))
     how = {"backend": BACKEND} | options
     expected, expected_grad = value_and_gradients(x.double(), y.double(), **(how | {"backend": "reference"}))
     factor = 2.0**exponent
@@ -69,7 +72,7 @@ def test_float32(rows: Rows, exponent: int, options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("exponent", [-900, -520, 520, 900])
 @pytest.mark.parametrize("options", [{}, {"estimator": "linear"}, {"backend": "reference"}], ids=str)
 def test_float64(rows: Rows, exponent: int, options: dict[str, Any]) -> None:
-    x, y = bounded(rows(20, 21, 70, dtype=torch.float64))
+    x, y = bounded(rows(*SIZE, dtype=torch.float64))
     expected, expected_grad = value_and_gradients(x, y, **options)
     value, grad = value_and_gradients(x * 2.0**exponent, y * 2.0**exponent, **options)
     assert_same(value, expected, terms=41**2, scale=1)
@@ -78,7 +81,7 @@ def test_float64(rows: Rows, exponent: int, options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("dtype", "factors"), [(torch.float16, (2.0**-12, 2.0**13)), (torch.bfloat16, (1e-37, 1e37))])
 def test_halves(rows: Rows, dtype: torch.dtype, factors: tuple[float, float]) -> None:
-    x, y = (z.to(dtype) for z in bounded(rows(20, 21, 70)))
+    x, y = (z.to(dtype) for z in bounded(rows(*SIZE)))
     for factor in factors:
         wide = 2.0 ** round(math.log2(factor))
         value = mk_mmd(x * wide, y * wide, backend=BACKEND)
@@ -98,17 +101,17 @@ def test_columns_and_layers_of_very_different_lengths(rows: Rows) -> None:
 
 
 def test_a_common_offset_of_very_long_rows(rows: Rows) -> None:
-    x, y = bounded(rows(20, 21, 70))
+    x, y = bounded(rows(*SIZE))
     value = mk_mmd((x + 1000) * 2.0**100, (y + 1000) * 2.0**100, backend=BACKEND)
     assert float(value) == pytest.approx(float(mk_mmd(x, y, backend="reference")), rel=2 * PROMISED)
 
 
 @pytest.mark.parametrize("far", [1e30, -1e37])
 def test_masked_rows_do_not_set_the_scale(rows: Rows, far: float) -> None:
-    x, y = bounded(rows(20, 21, 70))
+    x, y = bounded(rows(*SIZE))
     short, masked = x * 2.0**-80, x * 2.0**-80
     masked[5] = far
-    keep = torch.arange(20) != 5
+    keep = torch.arange(SIZE[0]) != 5
     value = mk_mmd(masked, y * 2.0**-80, weights_x=keep.float())
     assert float(value) == pytest.approx(
         float(mk_mmd(short[keep], y * 2.0**-80, backend="reference")), rel=2 * PROMISED
@@ -118,8 +121,8 @@ def test_masked_rows_do_not_set_the_scale(rows: Rows, far: float) -> None:
 @pytest.mark.parametrize("factor", [1e-30, 1e30])
 @pytest.mark.parametrize("estimator", ["biased", "unbiased", "linear"])
 def test_a_common_factor_of_the_weights_changes_nothing(rows: Rows, factor: float, estimator: Any) -> None:
-    x, y = rows(20, 21, 70)
-    weights = torch.linspace(0.1, 1, 20), torch.linspace(1, 0.2, 21)
+    x, y = rows(*SIZE)
+    weights = torch.linspace(0.1, 1, SIZE[0]), torch.linspace(1, 0.2, SIZE[1])
 
     def weighted(by: float) -> tuple[Tensor, Tensor]:
         how = {"weights_x": by * weights[0], "weights_y": by * weights[1]}
@@ -163,7 +166,7 @@ def test_a_fixed_bandwidth_far_from_all_distances(rows: Rows, sigma: float) -> N
 )
 def test_long_ladders(rows: Rows, number: int, mul: float) -> None:
     how: dict[str, Any] = {"kernel_num": number, "kernel_mul": mul}
-    x, y = rows(20, 21, 70)
+    x, y = rows(*SIZE)
     expected, expected_grad = value_and_gradients(x.double(), y.double(), backend="reference", **how)
     value, grad = value_and_gradients(x, y, backend=BACKEND, **how)
     assert abs(float(value) - float(expected)) <= 2 * PROMISED * abs(float(expected))

@@ -144,20 +144,27 @@ def test_unbalanced_leaves_alone_what_has_no_partner() -> None:
     torch.testing.assert_close(one_side[1], torch.full_like(one_side[1], 1 / 6), rtol=0, atol=LEFT)
 
 
+PROBLEMS = [
+    (eps, rho, cost)
+    for eps in (0.1, 1.0, 20.0)
+    for rho in (None, 1.0, (0.5, None), (2.0, 0.3))
+    for cost in ("squared", "cosine")
+    if (eps, rho, cost) != (0.1, None, "squared")  # takes the reference 80,000 sweeps, and each of the others 140 at most
+]
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     n=st.integers(1, 40),
     m=st.integers(1, 20),
     seed=st.integers(0, 999),
-    eps=st.sampled_from([0.1, 1.0, 20.0]),
-    rho=st.sampled_from([None, 1.0, (0.5, None), (2.0, 0.3)]),
-    cost=st.sampled_from(["squared", "cosine"]),
+    problem=st.sampled_from(PROBLEMS),
     memory=st.sampled_from(MEMORIES),
 )
 def test_values_and_gradients_are_the_references(
-    n: int, m: int, seed: int, eps: float, rho: Any, cost: Any, memory: Any
+    n: int, m: int, seed: int, problem: tuple[Any, ...], memory: Any
 ) -> None:
-    found, exact = [], []
+    (eps, rho, cost), found, exact = problem, [], []
     for numbers, how in ((found, {"memory": memory}), (exact, {"backend": "reference"})):
         x, y = rows(n, 5, seed=seed).requires_grad_(), rows(m, 5, seed=seed + 1, shift=0.5).requires_grad_()
         value = sinkhorn(x, y, eps=eps, rho=rho, cost=cost, tolerance=TOLERANCE, max_sweeps=100_000, **how).value

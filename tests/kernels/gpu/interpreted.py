@@ -22,7 +22,11 @@ assert os.environ.get("TRITON_INTERPRET") == "1"
 torch.set_num_threads(1)
 
 Shape = tuple[int, int, int]
-SHAPES: list[Shape] = [(20, 21, 1271), (1, 3, 40), (64, 64, 96), (1, 1, 16), (130, 40, 33)]
+SHAPES: list[Shape] = [(20, 21, 601), (1, 3, 40), (64, 64, 96), (1, 1, 16)]
+"""Among them one of two slabs of columns and one whose two tiles of rows are full."""
+TILES: dict[str, Shape] = {"small": (40, 30, 33), "large": (110, 40, 33)}
+"""By path: more than one tile of rows, or than one panel of them, the last of either not full; no more than that, for
+the interpreter takes its time for each block of pairs."""
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +83,7 @@ def errors(pairs: list[tuple[Tensor, Tensor]], **how: Any) -> tuple[float, float
 
 
 def test_odd_shapes_together(path: str) -> None:
-    value, grad = errors([made(shape) for shape in SHAPES])
+    value, grad = errors([made(shape) for shape in [*SHAPES, TILES[path]]])
     assert value <= 2 * PROMISED
     assert grad <= PROMISED
 
@@ -140,7 +144,7 @@ def test_identical_batches_are_at_zero(path: str) -> None:
 
 
 def test_the_value_alone(path: str) -> None:
-    x, y = made((90, 50, 30))
+    x, y = made(TILES[path])
     with torch.no_grad():
         value = mk_mmd(x, y, backend="triton")
     assert float(value) == pytest.approx(float(mk_mmd(x, y, backend="reference")), rel=2 * PROMISED)
@@ -153,7 +157,7 @@ def test_nan_shows(path: str) -> None:
 
 
 def test_same_bits_each_time(path: str) -> None:
-    x, y = made((70, 60, 40))
+    x, y = made(TILES[path])
     x.requires_grad_()
     results = []
     for _ in range(2):
@@ -216,7 +220,7 @@ def test_transport(shape: Shape, rho: float | None, monkeypatch: pytest.MonkeyPa
     found, exact = [], []
     for numbers, backend in ((found, "triton"), (exact, "reference")):
         u, v = x.clone().requires_grad_(), y.clone().requires_grad_()
-        value = sinkhorn_divergence(u, v, eps=10.0, rho=rho, tolerance=1e-6, max_sweeps=5000, backend=backend).value
+        value = sinkhorn_divergence(u, v, eps=30.0, rho=rho, tolerance=1e-6, max_sweeps=5000, backend=backend).value
         numbers += [value.detach(), *torch.autograd.grad(value, (u, v))]
     terms, distance = sum(shape[:2]) ** 2 * shape[2], float(exact[0].abs().max()) + 2 * shape[2]
     torch.testing.assert_close(found[0], exact[0], rtol=0, atol=rounding(torch.float32, terms) * distance)
