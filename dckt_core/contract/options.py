@@ -11,11 +11,15 @@ import enum
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from dckt_core.base.errors import PluginError, UsageError, did_you_mean
 from dckt_core.contract.specs import Spec
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 OptionsT = TypeVar("OptionsT")
 
@@ -63,7 +67,7 @@ def parse_options(spec: Spec[OptionsT], values: Mapping[str, Any], *, where: str
         UsageError: an unknown option, or a value of the wrong type or out of range; one line that names it.
         PluginError: the options class itself is at fault.
     """
-    hints, defaults = _hints(spec), _defaults(spec)
+    hints, defaults = _hints(spec.options), _defaults(spec)
     for name in values:
         if name not in defaults:
             raise UsageError(f"unknown option '{name}' of {where}{did_you_mean(name, defaults)}")
@@ -71,7 +75,7 @@ def parse_options(spec: Spec[OptionsT], values: Mapping[str, Any], *, where: str
     for name, default in defaults.items():
         value = values.get(name, default)
         try:
-            parsed[name] = _validate(hints[name], value)
+            parsed[name] = _validate(spec.options, name, value)
         except ValueError as error:
             problem = f"expected {_type_text(hints[name])}, not {value!r}{_detail(error)}"
             if name in values:
@@ -101,7 +105,7 @@ def describe_options(spec: Spec[Any]) -> list[Option]:
     Raises:
         PluginError: a type hint of the options class cannot be resolved.
     """
-    hints = _hints(spec)
+    hints = _hints(spec.options)
     return [
         Option(name, _type_text(hints[name]), default, _help(hints[name])) for name, default in _defaults(spec).items()
     ]
@@ -118,9 +122,10 @@ def _defaults(spec: Spec[Any]) -> dict[str, Any]:
     }
 
 
-def _hints(spec: Spec[Any]) -> dict[str, Any]:
+@cache
+def _hints(options: type) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(spec.options, include_extras=True)
+        return typing.get_type_hints(options, include_extras=True)
     except Exception as error:  # a hint is an expression: evaluating it may raise anything
         raise PluginError(f"the type hints of its options cannot be resolved: {error}") from error
 
@@ -128,15 +133,21 @@ def _hints(spec: Spec[Any]) -> dict[str, Any]:
 # --- values ---------------------------------------------------------------------------------------------------
 
 
-def _validate(hint: Any, value: Any) -> Any:
-    """The value as the hint's type; raises pydantic's ValidationError, a ValueError."""
+def _validate(options: type, name: str, value: Any) -> Any:
+    """The value as the field's type; raises pydantic's ValidationError, a ValueError."""
+    word = isinstance(value, str)
+    return _adapter(options, name).validate_python(_from_word(_hints(options)[name], value) if word else value)
+
+
+@cache  # to make one takes a millisecond, and a run parses the options of all its plugins several times
+def _adapter(options: type, name: str) -> TypeAdapter[Any]:
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 
+    hint = _hints(options)[name]
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
+        return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
     except PydanticUserError as error:
         raise PluginError(f"an option cannot be of type {_type_text(hint)}: {error.message}") from error
-    return adapter.validate_python(_from_word(hint, value) if isinstance(value, str) else value)
 
 
 def _from_word(hint: Any, word: str) -> Any:

@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from dckt_core.base.device import find_device
 from dckt_core.base.errors import MachineError, UsageError
@@ -73,7 +74,7 @@ class Engine:
 
     def bare(self, network: nn.Module) -> nn.Module:
         """The network inside the wrapper."""
-        return cast(nn.Module, self._accelerator.unwrap_model(network))
+        return network.module if isinstance(network, DistributedDataParallel) else network
 
     def share(self, rows: Tensor) -> Tensor:
         """This process's part of a batch's rows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -11,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from dckt_apps.experiment import runner
 from dckt_cli.main import main
 from dckt_core.base.errors import ExitCode
 from tests.support.commands import DCKT
-from tests.support.plans import write_plan
+from tests.support.plans import in_this_process, write_plan
 
 Capture = pytest.CaptureFixture[str]
 
@@ -25,6 +27,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_plan(tmp_path_factory.mktemp("experiment"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DCKT_CACHE_DIR", str(folder / "cache"))
+        patch.setattr(runner, "work", in_this_process)
         arguments = ["-o", str(folder / "done"), "--set", "seeds=[0]", "--arm", "means", "--quiet"]
         assert main(["experiment", str(folder / "plan.toml"), *arguments]) == 0
     return folder
@@ -69,6 +72,7 @@ def test_it_goes_on_and_says_where_the_report_is(in_home: Path, capsys: Capture)
 
 def test_a_failed_cell_is_named_and_the_exit_code_says_so(in_home: Path, capsys: Capture) -> None:
     arguments = ["-o", "failed", "--set", "seeds=[0]", "--arm", "diverges", "--arm", "means", "--json"]
+    shutil.copytree("done", "failed")  # what is done is not done again: one process is enough
     assert main(["experiment", "plan.toml", *arguments]) == ExitCode.FAILURE
     told = capsys.readouterr()
     said = json.loads(told.out)

@@ -149,7 +149,8 @@ PROBLEMS = [
     for eps in (0.1, 1.0, 20.0)
     for rho in (None, 1.0, (0.5, None), (2.0, 0.3))
     for cost in ("squared", "cosine")
-    if (eps, rho, cost) != (0.1, None, "squared")  # takes the reference 80,000 sweeps, and each of the others 140 at most
+    if (eps, rho, cost)
+    != (0.1, None, "squared")  # takes the reference 80,000 sweeps, and each of the others 140 at most
 ]
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dckt_apps.experiment.cells import Task
 from dckt_apps.experiment.plan import Plan
 from dckt_apps.experiment.runner import Standing
+from dckt_core.base.errors import DcktError
 from tests.support.squares import SOURCE, TARGET, write_squares
 
 Run = Callable[..., Standing]
@@ -91,3 +93,23 @@ def points(classes: Sized, width: int) -> NDArray[np.float32]:
     """One for each class, where its names lie."""
     generator = np.random.default_rng(len(classes) + width)
     return generator.normal(size=(len(classes), width)).astype(np.float32)
+
+
+def in_this_process(
+    tasks: Iterable[Task],
+    perform: Callable[[Task], object],
+    *,
+    ready: Callable[[Task], object],
+    stop: Callable[[], bool],
+    **_: object,
+) -> Iterator[tuple[Task, str | None]]:
+    """What `runner.work` does, one task after the other and without further processes."""
+    for task in tasks:
+        if stop():
+            return
+        ready(task)
+        try:
+            perform(task)
+            yield task, None
+        except DcktError as error:
+            yield task, str(error)

@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dckt_apps.experiment import runner
-from dckt_apps.experiment.cells import Task
 from dckt_apps.experiment.plan import Plan, read_plan
 from dckt_apps.experiment.runner import Standing, run_experiment
-from dckt_core.base.errors import DcktError
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.data.context import Context
-from tests.support.plans import Ran, Run, write_plan
+from tests.support.plans import Ran, Run, in_this_process, write_plan
 
 
 @pytest.fixture(scope="session")
@@ -35,26 +33,6 @@ def plan(squares: Path) -> Callable[..., Plan]:
         return read_plan(squares / "plan.toml", changes)
 
     return read
-
-
-def in_this_process(
-    tasks: Iterable[Task],
-    perform: Callable[[Task], object],
-    *,
-    ready: Callable[[Task], object],
-    stop: Callable[[], bool],
-    **_: object,
-) -> Iterator[tuple[Task, str | None]]:
-    """What `runner.work` does, one task after the other and without further processes."""
-    for task in tasks:
-        if stop():
-            return
-        ready(task)
-        try:
-            perform(task)
-            yield task, None
-        except DcktError as error:
-            yield task, str(error)
 
 
 @pytest.fixture
