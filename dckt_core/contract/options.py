@@ -67,7 +67,8 @@ def parse_options(spec: Spec[OptionsT], values: Mapping[str, Any], *, where: str
         UsageError: an unknown option, or a value of the wrong type or out of range; one line that names it.
         PluginError: the options class itself is at fault.
     """
-    hints, defaults = _hints(spec.options), _defaults(spec)
+    options: type = spec.options
+    hints, defaults = _hints(options), _defaults(spec)
     for name in values:
         if name not in defaults:
             raise UsageError(f"unknown option '{name}' of {where}{did_you_mean(name, defaults)}")
@@ -75,7 +76,7 @@ def parse_options(spec: Spec[OptionsT], values: Mapping[str, Any], *, where: str
     for name, default in defaults.items():
         value = values.get(name, default)
         try:
-            parsed[name] = _validate(spec.options, name, value)
+            parsed[name] = _validate(options, name, value)
         except ValueError as error:
             problem = f"expected {_type_text(hints[name])}, not {value!r}{_detail(error)}"
             if name in values:
@@ -105,7 +106,8 @@ def describe_options(spec: Spec[Any]) -> list[Option]:
     Raises:
         PluginError: a type hint of the options class cannot be resolved.
     """
-    hints = _hints(spec.options)
+    options: type = spec.options
+    hints = _hints(options)
     return [
         Option(name, _type_text(hints[name]), default, _help(hints[name])) for name, default in _defaults(spec).items()
     ]

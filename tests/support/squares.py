@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image, ImageDraw
 
 from dckt_cli.main import main
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 Capture = pytest.CaptureFixture[str]
 Train = Callable[..., int]
@@ -83,7 +87,35 @@ def error(capsys: Capture) -> str:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drawn_once() -> Iterator[None]:
+    """VGG19's random weights are drawn once for each seed: 80 MB, and half of the time that most commands take.
+
+    Who is given them shares their memory until one writes to it.
+    """
+    import torch
+    from torch import nn
+
+    from dckt_plugins.encoders import vgg19
+
+    draw = vgg19.draw_weights
+    kept: dict[tuple[int, int], list[Tensor]] = {}
+
+    def drawn(layers: list[nn.Module], generator: torch.Generator) -> None:
+        key = generator.initial_seed(), len(layers)
+        own = [(layer, name) for layer in layers for name, _ in layer.named_parameters(recurse=False)]
+        if key not in kept:
+            draw(layers, generator)
+            kept[key] = [getattr(layer, name).detach() for layer, name in own]
+        for (layer, name), values in zip(own, kept[key], strict=True):
+            setattr(layer, name, nn.Parameter(torch._lazy_clone(values)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vgg19, "draw_weights", drawn)
+        yield
+
+
+@pytest.fixture(scope="session")
+def trained(drawn_once: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `target`, `cache` and `runs/squares`."""
     home = tmp_path_factory.mktemp("trained")
     write_squares(home / "source", SOURCE, SIZES)
@@ -111,7 +143,7 @@ def run(trained: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(drawn_once: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `source`, `target`, and a cache that all trainings of `train` share."""
     home = tmp_path_factory.mktemp("data")
     write_squares(home / "source", SOURCE, SIZES)
