@@ -11,6 +11,8 @@ import click
 from dckt_cli import options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dckt_core.retrieval.query import Joined, Query
     from dckt_core.retrieval.refine import Refine
     from dckt_core.retrieval.searcher import Searcher
@@ -76,6 +78,12 @@ def joined(found: Sequence[One], searcher: Searcher, of: Any) -> Query | Joined:
     }
     queries = [how[one.kind](one.value) for one in found]
     return join(queries, [1.0 if one.weight is None else one.weight for one in found] if len(found) > 1 else ())
+
+
+def feature_file(flags: Mapping[str, Any]) -> Path:
+    """The file of features that is looked for."""
+    file: Path = flags["text_features"] or flags["image_features"]
+    return file
 
 
 def refinement(flags: Mapping[str, Any]) -> Refine:

@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dckt_cli import asking, options
-from dckt_core.base.errors import one_line
+from dckt_cli import asking, found, options
+from dckt_core.base.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from dckt_core.contract.pairs import Medium
     from dckt_core.data.context import Context
-    from dckt_core.retrieval.gallery import Hit
-    from dckt_core.retrieval.queries import Answer
     from dckt_core.retrieval.query import Joined, Query
     from dckt_core.retrieval.searcher import Searcher
 
 AT_ONCE = 256
 """Queries of a batch that are encoded, looked for and written at once."""
 
-NOTHING = "nothing here is likely to be what you look for"
-
-CUT = "the text is longer than the run reads: what stands at its end is left out"
-
-FIGURES = ("cosine", "probability", "csls")
-
 OF_RUNS = ("split", "index", "index_opt", "checkpoint", "target")
 """Flags that make sense for a run alone: an index has it all settled."""
 
 
 @click.command(cls=asking.InOrder)
-@click.argument("place", metavar="INDEX|RUN", type=options.Place())
+@click.argument("place", metavar="[INDEX|RUN]", required=False, type=options.Place())
+@click.option("--url", metavar="URL", help="Ask the `dckt serve` that runs there, ?run=NAME where it serves several.")
 @asking.queries
 @click.option(
     "--medium",
@@ -61,26 +55,58 @@ OF_RUNS = ("split", "index", "index_opt", "checkpoint", "target")
 @options.image_root
 @options.quiet("the results")
 @click.option("--json", "as_json", is_flag=True, help="The results as JSON on stdout, a line for each query.")
+@click.option("--open", is_flag=True, help="The results as a page in the browser, besides.")
+@click.option("--pictures", is_flag=True, help="Small pictures of what was found, on a terminal.")
 @click.pass_context
-def search(ctx: click.Context, /, place: Path, **flags: Any) -> None:
+def search(ctx: click.Context, /, place: Path | None, **flags: Any) -> None:
     """Search an index made by `dckt index`, or the target data set of a run: images for a text, texts for an image.
+    With --url a `dckt serve` that runs already answers at once.
 
     Ranked by the cosine of common representations; equal cosines keep the order of the gallery, unless the index is
     an approximate one.
     """
     typed = asking.typed(ctx, flags)
+    if (place is None) == (flags["url"] is None):
+        raise click.UsageError("say an index, a run, or --url", ctx)
+    if flags["pictures"] and (flags["as_json"] or not sys.stdout.isatty()):
+        raise click.UsageError("--pictures needs a terminal to show them on", ctx)
+    options.refuse_idle(ctx, "open", "a single query", there=flags["batch"] is None)
+    for one in typed:
+        if one.kind == "text" and not one.value.strip():
+            raise UsageError("the text to look for is empty")
+        if one.kind == "image" and not one.value.is_file():
+            raise DataError(f"{one.value}: no such file")
+    if place is None:
+        _ask_server(ctx, typed, flags)
+    else:
+        _search_here(ctx, place, typed, flags)
 
+
+def _ask_server(ctx: click.Context, typed: Sequence[asking.One], flags: Mapping[str, Any]) -> None:
+    """Has a server answer; no torch is imported."""
+    from dckt_cli.search_remote import Remote
+
+    for name in (*OF_RUNS, "run", "device", "image_root", "batch"):
+        options.refuse_idle(ctx, name, "an index or a run", there=False)
+    remote = Remote(flags["url"])
+    told = remote.ask(typed, flags)
+    query = [{one.kind: str(one.value)} for one in typed] or [{"features": str(asking.feature_file(flags))}]
+    if flags["as_json"]:
+        click.echo(json.dumps({"url": flags["url"], "query": query, **told}, ensure_ascii=False))
+    else:
+        found.show(told, None)
+    title = " + ".join(value for one in query for value in one.values())
+    _show_pictures(told, title, flags["url"], flags, remote.jpeg)
+
+
+def _search_here(ctx: click.Context, place: Path, typed: Sequence[asking.One], flags: Mapping[str, Any]) -> None:
+    """Encodes and searches in this process."""
     from dckt_cli.console import watching
-    from dckt_core.base.errors import DataError, UsageError
     from dckt_core.retrieval.index_folder import is_index
     from dckt_core.retrieval.queries import answer
-    from dckt_core.retrieval.query import EMPTY
 
-    if any(one.kind == "text" and not one.value.strip() for one in typed):
-        raise UsageError(EMPTY)
     asked: list[Query] = [] if typed else _of_file(flags)
-    pictures = [one.value for one in typed if one.kind == "image"] + [one.image for one in asked if one.image]
-    for picture in pictures:
+    for picture in [query.image for query in asked if query.image is not None]:
         if not picture.is_file():
             raise DataError(f"{picture}: no such file")
     refine = asking.refinement(flags)
@@ -92,19 +118,36 @@ def search(ctx: click.Context, /, place: Path, **flags: Any) -> None:
         else:
             searcher = _of_run(ctx.obj.context(progress), place, _media(typed, asked, flags), flags)
         queries: Sequence[Query | Joined] = [asking.joined(typed, searcher, flags["of"])] if typed else asked
-        alone = bool(typed) or (len(queries) == 1 and flags["batch"] is None)
+        alone = len(queries) == 1 and flags["batch"] is None
+        if flags["open"] and not alone:
+            raise UsageError(f"--open shows a single query, and there are {len(queries)}")
         how = {"threshold": flags["threshold"], "insist": flags["insist"], "refine": refine}
         for start in range(0, len(queries), AT_ONCE):
             some = queries[start : start + AT_ONCE]
-            answers = answer(searcher, some, flags["k"], flags["medium"], **how)
-            for query, found in zip(some, answers, strict=True):
-                if found.refused and flags["batch"] is None:
-                    raise UsageError(f"{found.refused} (--insist)")
+            for query, one in zip(some, answer(searcher, some, flags["k"], flags["medium"], **how), strict=True):
+                if one.refused and flags["batch"] is None:
+                    raise UsageError(f"{one.refused} (--insist)")
+                told = found.as_json(one)
                 if flags["as_json"]:
                     where = {"index" if of_index else "run": str(place), "query": query.as_json()}
-                    click.echo(json.dumps({**where, **_as_json(found)}, ensure_ascii=False))
+                    click.echo(json.dumps({**where, **told}, ensure_ascii=False))
                 else:
-                    _show(found, title=None if alone else query)
+                    found.show(told, None if alone else query.title)
+                _show_pictures(told, query.title, str(place), flags, found.jpeg_of_file)
+
+
+def _show_pictures(
+    told: Mapping[str, Any], title: str, place: str, flags: Mapping[str, Any], jpeg_of: found.JpegOf
+) -> None:
+    if not (flags["pictures"] or flags["open"]):
+        return
+    rows = found.with_pictures(told, jpeg_of)
+    if flags["pictures"]:
+        from dckt_cli.terminal_pictures import show
+
+        show(rows)
+    if flags["open"]:
+        found.open_page(told, title, place, rows)
 
 
 def _of_file(flags: Mapping[str, Any]) -> list[Query]:
@@ -114,7 +157,7 @@ def _of_file(flags: Mapping[str, Any]) -> list[Query]:
     if flags["batch"] is not None:
         return read_queries(flags["batch"])
     of: Medium = "text" if flags["text_features"] is not None else "image"
-    return feature_queries(flags["text_features"] or flags["image_features"], of)
+    return feature_queries(asking.feature_file(flags), of)
 
 
 def _media(typed: Sequence[asking.One], asked: Sequence[Query], flags: Mapping[str, Any]) -> tuple[Medium, ...]:
@@ -158,62 +201,3 @@ def _of_run(context: Context, place: Path, media: tuple[Medium, ...], flags: Map
     how = {name: flags[name] for name in ("checkpoint", "target")}
     model = load_run(place, context, device=device, **how)
     return searcher_of_target(model, media, split=flags["split"], index=flags["index"], options=options)
-
-
-def _rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:
-    rows = []
-    for rank, hit in enumerate(hits, start=1):
-        sure = {} if hit.probability is None else {"probability": hit.probability}
-        sure |= {} if hit.csls is None else {"csls": hit.csls}
-        rows.append({"rank": rank, "cosine": hit.cosine, **sure, **hit.item})
-    return rows
-
-
-def _as_json(found: Answer) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "results": _rows(found.hits),
-        "unknown": found.unknown,
-        "cut": found.cut,
-        "unlikely": found.unlikely,
-    }
-    return told | ({"refused": found.refused} if found.refused else {})
-
-
-def _show(found: Answer, *, title: Query | Joined | None) -> None:
-    from dckt_cli.console import show_table
-    from dckt_core.data.metadata import as_words
-
-    results = _rows(found.hits)
-    if title is not None:
-        click.echo(one_line(title.title))
-    if found.refused:
-        click.echo(f"{one_line(found.refused)} (--insist)")
-        return
-    if found.unknown:
-        click.echo(one_line(f"the run does not know: {', '.join(found.unknown)}"))
-    if found.cut:
-        click.echo(CUT)
-    if found.unlikely or not results:
-        click.echo(NOTHING)
-    if not results:
-        return
-    heads = {
-        "rank": "rank",
-        "cosine": "cosine",
-        "probability": "probability",
-        "csls": "CSLS",
-        "id": "id",
-        "label": "class",
-        "image": "image",
-        "text": "text",
-        "metadata": "besides",
-    }
-    shown = [key for key in heads if any(key in row for row in results)]
-    for row in results:
-        row.update({name: f"{row[name]:.4f}" for name in FIGURES if name in row})
-        row.update({"metadata": as_words(row["metadata"])} if "metadata" in row else {})
-    show_table(
-        [heads[key] for key in shown],
-        [[str(row.get(key, "")) for key in shown] for row in results],
-        right=[heads[key] for key in ("rank", *FIGURES)],
-    )

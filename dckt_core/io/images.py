@@ -184,11 +184,14 @@ _pillow_is_quiet = _PillowIsQuiet()
 
 
 def as_data_uri(path: Path, side: int, quality: int = 78) -> str:
-    """A picture file as a `data:` URI of a small JPEG, whose longer side has so many pixels at most; raises as
-    `open_image`.
-    """
+    """`as_jpeg` as a `data:` URI."""
+    return "data:image/jpeg;base64," + base64.b64encode(as_jpeg(path, side, quality)).decode("ascii")
+
+
+def as_jpeg(path: Path, side: int, quality: int = 78) -> bytes:
+    """A picture file as a small JPEG, whose longer side has so many pixels at most; raises as `open_image`."""
     image = open_image(path)
     image.thumbnail((side, side))
     stream = io.BytesIO()
     image.save(stream, format="JPEG", quality=quality, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    return stream.getvalue()

@@ -97,6 +97,27 @@ def test_it_finds_what_dckt_search_finds(server: Server, home: Path, trained: Pa
     assert_same(*([row["cosine"] for row in rows] for rows in (found, expected)), terms=SMALL, dtype=torch.float32)
 
 
+def test_dckt_search_asks_it(server: Server, home: Path, trained: Path, capsys: Capture) -> None:
+    """What is asked by its address is what is found here, whatever the query."""
+    picture = str(home / "target/red-test-1.png")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setenv("DCKT_CACHE_DIR", str(trained / "cache"))
+        for line in (["--text", "a red square"], ["--image", picture, "--text", "red", "--weight", "-0.5"]):
+            capsys.readouterr()
+            answers = []
+            for place in (["index", "--device", "cpu", "--quiet"], ["--url", server.address]):
+                assert main(["search", *place, *line, "-k", "5", "--json"]) == 0
+                answers.append(json.loads(capsys.readouterr().out))
+            here, there = answers
+            assert [row["id"] for row in there["results"]] == [row["id"] for row in here["results"]]
+            assert there["unknown"] == here["unknown"] and there["unlikely"] == here["unlikely"]
+    assert main(["search", "--url", server.address, "--text", "xyzzy"]) == 2
+    assert "(--insist)" in capsys.readouterr().err
+    assert main(["search", "--url", f"{server.address}?run=gone", "--text", "red"]) == 2
+    assert "nothing that is served is called 'gone'" in capsys.readouterr().err
+
+
 def test_a_picture_is_shown_by_its_number_alone(server: Server, home: Path) -> None:
     (best, *_) = server.json("/api/search/text", {"text": "a red square"})[1]["results"]
     assert re.fullmatch(r"/pictures/0/\d+", best["picture"])

@@ -1,0 +1,1 @@
+"""What a search found, as one page that needs nothing else."""
