@@ -71,10 +71,16 @@ if TYPE_CHECKING:
     from dckt_core.contract.protocols import SamplerState as SamplerState
     from dckt_core.contract.protocols import Selection as Selection
     from dckt_core.contract.protocols import StepAsideError as StepAsideError
+    from dckt_core.contract.records import Record as Record
     from dckt_core.data.collector import PairCollector as PairCollector
     from dckt_core.data.context import Context as Context
+    from dckt_core.data.importing import Imported as Imported
+    from dckt_core.data.importing import Plan as Plan
+    from dckt_core.data.importing import import_data as import_data
     from dckt_core.data.manifest import MANIFEST_NAME as MANIFEST_NAME
     from dckt_core.data.manifest import load_manifest as load_manifest
+    from dckt_core.data.records import collect as collect
+    from dckt_core.data.records import data_folder as data_folder
     from dckt_core.evaluation.instances import mean_reciprocal_rank as mean_reciprocal_rank
     from dckt_core.evaluation.ranking import average_precisions as average_precisions
     from dckt_core.exports.exporting import export as export
@@ -84,10 +90,15 @@ if TYPE_CHECKING:
     from dckt_core.io.feature_files import read_features as read_features
     from dckt_core.io.feature_kinds import is_features as is_features
     from dckt_core.io.files import write_atomically as write_atomically
+    from dckt_core.io.images import IMAGE_SUFFIXES as IMAGE_SUFFIXES
     from dckt_core.io.tensors import load_tensors as load_tensors
     from dckt_core.io.tensors import save_tensors as save_tensors
     from dckt_core.io.tensors import tensors_digest as tensors_digest
     from dckt_core.io.text import check_inside as check_inside
+    from dckt_core.io.text import decode_line as decode_line
+    from dckt_core.io.text import numbered_lines as numbered_lines
+    from dckt_core.io.text import parse_json as parse_json
+    from dckt_core.io.text import read_text as read_text
     from dckt_core.io.text import shown as shown
     from dckt_core.retrieval.extracting import extract as extract
     from dckt_core.retrieval.index import add_to_index as add_to_index
@@ -149,9 +160,12 @@ _HOMES = {
         "Selection",
         "StepAsideError",
     ),
+    "contract.records": ("Record",),
     "data.collector": ("PairCollector",),
     "data.context": ("Context",),
+    "data.importing": ("Imported", "Plan", "import_data"),
     "data.manifest": ("MANIFEST_NAME", "load_manifest"),
+    "data.records": ("collect", "data_folder"),
     "exports.exporting": ("export",),
     "exports.rows": ("to_dataset",),
     "evaluation.instances": ("mean_reciprocal_rank",),
@@ -160,7 +174,8 @@ _HOMES = {
     "io.feature_kinds": ("is_features",),
     "io.files": ("write_atomically",),
     "io.tensors": ("load_tensors", "save_tensors", "tensors_digest"),
-    "io.text": ("check_inside", "shown"),
+    "io.images": ("IMAGE_SUFFIXES",),
+    "io.text": ("check_inside", "decode_line", "numbered_lines", "parse_json", "read_text", "shown"),
     "retrieval.extracting": ("extract",),
     "retrieval.index": ("add_to_index", "build_index", "open_index", "remove_from_index"),
     "retrieval.searcher": ("Searcher",),

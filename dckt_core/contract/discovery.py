@@ -261,6 +261,8 @@ def spec_fault(spec: Spec[Any]) -> str | None:
         return "its settings are no mapping"
     for role in spec.functions:
         function = getattr(spec, role)
+        if function is None and role in spec.may_lack:
+            continue
         if not callable(function):
             return f"its {role} cannot be called"
         if isinstance(function, NamedFunction) and not function.well_formed:

@@ -19,6 +19,7 @@ class Record:
             absolute one; `captions` without `text` are several texts of one picture. Labels and ids may be numbers,
             splits in other words, and `metadata` anything that JSON has. What is None is as good as absent.
         picture: the bytes of the picture, where it is no file; `image` is what to call it then.
+        made: whether the text was made from the class, so that it says nothing of its own.
         fault: why the fields cannot be read; then there are none.
     """
 
@@ -27,3 +28,4 @@ class Record:
     fields: Mapping[str, Any] = field(default_factory=dict)
     picture: bytes | None = None
     fault: str = ""
+    made: bool = False

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Sampler,
         SamplerContext,
     )
+    from dckt_core.contract.records import Record
 
 API_VERSION = "1.0"
 """Version of the extension contract, `major.minor`. A plugin of another major is skipped with the reason."""
@@ -110,6 +111,8 @@ class Spec(Generic[OptionsT]):
     """What it describes, in one word: `encoder`, `sampler`, ..."""
     functions: ClassVar[tuple[str, ...]] = ("build",)
     """The fields that are called."""
+    may_lack: ClassVar[tuple[str, ...]] = ()
+    """Those of them that may be None."""
     name: str
     summary: str
     options: type[OptionsT] = NoOptions  # type: ignore[assignment]
@@ -181,14 +184,22 @@ class DatasetSpec(Spec[OptionsT]):
         settings: configuration that suits this data set, laid over the preset when it is the target. Anything
             that the user says wins over it.
         pictures: False for a layout of features, whose pictures need not be there.
+        records: `(location, options, context)` to an iterable of `Record`, read one by one: what the layout states, in
+            its own spelling and without a split where it has none. `dckt import` and listings of items of one medium
+            read it where there is one, and else what `load` gives.
+        marks: names of files and folders that it is recognised by, for whoever asks why it was not; `*` stands for
+            anything.
     """
 
     kind: ClassVar[str] = "dataset"
-    functions: ClassVar[tuple[str, ...]] = ("load", "detect")
+    functions: ClassVar[tuple[str, ...]] = ("load", "detect", "records")
+    may_lack: ClassVar[tuple[str, ...]] = ("records",)
     load: Callable[[Path | None, OptionsT, DatasetContext], PairSet] | str
     detect: Callable[[Path], bool] | str = lambda path: False
     settings: Mapping[str, Any] = field(default_factory=dict)
     pictures: bool = True
+    records: Callable[[Path, OptionsT, DatasetContext], Iterable[Record]] | str | None = None
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

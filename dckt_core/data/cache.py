@@ -16,6 +16,7 @@ from dckt_core.base.errors import UsageError
 KINDS = {
     "features": ("features of", re.compile(r"[0-9a-f]{64}")),
     "images": ("what was found out about pictures", re.compile(r"[0-9a-f]+\.json")),
+    "unpacked": ("pictures out of archives", re.compile(r"[0-9a-f]{32}")),
     "sample": ("the sample data", re.compile(r"sample-[a-z]+-v\d+")),
 }
 """Folders of the cache: what they hold, and what dckt calls things in there. Nothing else is ever cleared."""

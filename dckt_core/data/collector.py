@@ -24,6 +24,8 @@ class PairCollector:
 
     Attributes:
         folder: the location.
+        name: the data set's, its folder's by default.
+        origin: what people call it, its folder by default.
         pairs: the good pairs so far, in the order in which they were added.
 
     Raises:
@@ -40,6 +42,7 @@ class PairCollector:
         if not location.is_dir():
             raise DataError(f"{location}: no such folder")
         self.folder = location
+        self.name, self.origin = location.absolute().name, str(location)
         self.pairs: list[Pair] = []
         self._problems: list[Problem] = []
         self._root, self._pictures, self._roots = os.path.realpath(location), pictures, roots
@@ -89,18 +92,21 @@ class PairCollector:
             return False
         return True
 
-    def add(self, file: Path, line: int | None, read: Callable[[], dict[str, Any]]) -> None:
+    def add(
+        self, file: Path, line: int | None, read: Callable[[], dict[str, Any]], *, picture: Path | None = None
+    ) -> None:
         """Takes the pair that `read` gives, or notes why it cannot.
 
         Args:
             file: where the pair is stated.
             line: its number there, from 1; None where there are no lines.
             read: the fields of a manifest's line, `image` relative to the folder; ValueError says what is wrong.
+            picture: the file of its picture, where `image` is no path and only names it.
         """
         try:
             entry = read()
             check_fields(entry)
-            if "image" in entry:
+            if "image" in entry and picture is None:
                 check_inside(self._root, entry["image"], "image", there=self._pictures, roots=self._roots)
         except ValueError as error:
             self.problem(file, line, str(error))
@@ -113,7 +119,7 @@ class PairCollector:
             return
         entry["id"] = name if name and self._seen[name] == 1 else f"{name}#{self._seen[name]}"
         if image:
-            entry["image"] = self.folder / image
+            entry["image"] = picture or self.folder / image
         self.pairs.append(pair_of(entry))
 
     def pair_set(self, arrange: Callable[[list[Pair]], list[Pair]] = lambda pairs: pairs) -> PairSet:
@@ -127,7 +133,7 @@ class PairCollector:
         """
         if not self.pairs and not self._problems:
             self.problem(self.folder, None, "holds no pairs")
-        pair_set = PairSet(self.folder.absolute().name, str(self.folder), arrange(self.pairs))
+        pair_set = PairSet(self.name, self.origin, arrange(self.pairs))
         pair_set, problems = with_names(pair_set, self.folder)
         if problems := self._problems + problems:
             raise ManifestError(problems, pair_set)

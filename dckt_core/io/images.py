@@ -27,6 +27,12 @@ SPARE = 2
 """How many times as many pixels of a side as are wanted a JPEG keeps when it is decoded at a part of its size. With 2
 the scaled picture changes less than by saving the JPEG once more at quality 85."""
 
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif", ".heic", ".heif"),
+)
+"""What files of pictures are called, in lower case."""
+
 GREY_BITS = (8, 10, 12, 14, 16)
 """Bits of a sample that devices measure, of those that a 16-bit picture has room for."""
 

@@ -21,12 +21,9 @@ from dckt_core.data.manifest import ManifestError, Problem, inspect_entries, man
 from dckt_core.data.metadata import of_cell
 from dckt_core.data.sources import load_pair_set
 from dckt_core.io.feature_files import FeatureTable
+from dckt_core.io.images import IMAGE_SUFFIXES
 from dckt_core.io.text import check_inside, decode_line, numbered_lines, parse_json, read_text
 
-IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif"),
-)
 TEXT_SUFFIXES = (".txt",)
 SUFFIXES = {"image": IMAGE_SUFFIXES, "text": TEXT_SUFFIXES}
 

@@ -89,6 +89,119 @@ class XMediaOptions:
     split_seed: Annotated[Seed, "draws other validation pairs"] = 0
 
 
+AllFor = Annotated[Literal["train", "val", "test"] | None, "what all is for that says nothing of it"]
+Folder = Annotated[str, "folder that pictures' paths start from; empty to look for it, . for the data set's"]
+Column = Annotated[str, "name of the column; empty where its name tells"]
+Separator = Annotated[str, "character between cells, or the word tab; empty to find it from the header"]
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What a table's columns are called, and where its pictures lie."""
+
+    image_column: Column = ""
+    text_column: Column = ""
+    label_column: Column = ""
+    split_column: Column = ""
+    id_column: Column = ""
+    separator: Separator = ""
+    images: Folder = ""
+    split: AllFor = None
+
+
+@dataclass(frozen=True)
+class OpenClipOptions:
+    """What open_clip's own flags say: --csv-img-key, --csv-caption-key, --csv-separator."""
+
+    image_column: Annotated[str, "column with a picture's path"] = "filepath"
+    text_column: Annotated[str, "column with its text"] = "title"
+    separator: Annotated[str, "character between cells, or the word tab"] = "tab"
+    images: Folder = ""
+    split: AllFor = None
+
+
+@dataclass(frozen=True)
+class KaggleOptions:
+    """Where the pictures of captions.txt lie."""
+
+    images: Folder = ""
+    split: AllFor = None
+
+
+@dataclass(frozen=True)
+class FlickrTokenOptions:
+    """Where the pictures of the captions lie."""
+
+    images: Folder = ""
+    split: AllFor = None
+
+
+@dataclass(frozen=True)
+class KarpathyOptions:
+    """Where the pictures lie that the file tells of."""
+
+    images: Folder = ""
+    split: AllFor = None
+
+
+@dataclass(frozen=True)
+class CocoOptions:
+    """Where the pictures lie that the file tells of."""
+
+    images: Folder = ""
+    split: AllFor = None
+
+
+@dataclass(frozen=True)
+class TextFilesOptions:
+    """What folders say."""
+
+    classes: Annotated[bool, "whether a picture's folder is called as its class"] = False
+    split: AllFor = None
+
+
+@dataclass(frozen=True)
+class ClassFoldersOptions:
+    """What the pictures' text is."""
+
+    text: Annotated[str, "text of each picture, with {} for the class in words; empty: pictures alone"] = ""
+    split: AllFor = None
+
+
+@dataclass(frozen=True)
+class HFImageFolderOptions:
+    """What the tables' columns are called beside file_name."""
+
+    text_column: Column = ""
+    label_column: Column = ""
+    split_column: Column = ""
+    id_column: Column = ""
+    split: AllFor = None
+
+
+@dataclass(frozen=True)
+class HFDatasetOptions:
+    """What the columns are called, and where pictures lie that are no part of it."""
+
+    image_column: Column = ""
+    text_column: Column = ""
+    label_column: Column = ""
+    split_column: Column = ""
+    id_column: Column = ""
+    images: Folder = ""
+    split: AllFor = None
+
+
+@dataclass(frozen=True)
+class WebDatasetOptions:
+    """What fields of a sample's JSON hold, where no member of its own does."""
+
+    text_column: Annotated[str, "field with the text; empty where its name tells"] = ""
+    label_column: Annotated[str, "field with the class; empty where its name tells"] = ""
+    split_column: Annotated[str, "field with the split; empty where its name tells"] = ""
+    split: AllFor = None
+
+
 @dataclass(frozen=True)
 class FeaturesOptions:
     """What a file of features leaves open."""
@@ -112,6 +225,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
             summary="a folder with pairs.jsonl: one image-text pair a line, images beside it",
             load="dckt_plugins.datasets.jsonl:load",
             detect="dckt_plugins.datasets.jsonl:detect",
+            marks=("pairs.jsonl",),
             api="1.0",
         ),
         DatasetSpec(
@@ -120,6 +234,117 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
             options=ImageFolderCSVOptions,
             load="dckt_plugins.datasets.image_folder_csv:load",
             detect="dckt_plugins.datasets.image_folder_csv:detect",
+            marks=("pairs.csv", "images"),
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="table",
+            summary="a table with a pair a row: .csv, .tsv, .jsonl, .parquet, columns by name",
+            options=TableOptions,
+            load="dckt_plugins.datasets.table:load",
+            detect="dckt_plugins.datasets.table:detect",
+            records="dckt_plugins.datasets.table:records",
+            marks=("captions.csv", "captions.tsv", "captions.jsonl", "captions.parquet", "*.csv", "*.tsv"),
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="text-files",
+            summary="pictures with a .txt of the same name beside each",
+            options=TextFilesOptions,
+            load="dckt_plugins.datasets.text_files:load",
+            detect="dckt_plugins.datasets.text_files:detect",
+            records="dckt_plugins.datasets.text_files:records",
+            marks=("*.txt",),
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="class-folders",
+            summary="pictures in folders that are called as their classes",
+            options=ClassFoldersOptions,
+            load="dckt_plugins.datasets.class_folders:load",
+            detect="dckt_plugins.datasets.class_folders:detect",
+            records="dckt_plugins.datasets.class_folders:records",
+            marks=(),
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="karpathy",
+            summary="Karpathy's JSON of Flickr8k, Flickr30k and COCO: captions and splits",
+            options=KarpathyOptions,
+            load="dckt_plugins.datasets.karpathy:load",
+            detect="dckt_plugins.datasets.karpathy:detect",
+            records="dckt_plugins.datasets.karpathy:records",
+            marks=("dataset_coco.json", "dataset_flickr30k.json", "dataset_flickr8k.json", "dataset.json"),
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="coco-captions",
+            summary="COCO's captions: annotations/captions_train2017.json and train2017/",
+            options=CocoOptions,
+            load="dckt_plugins.datasets.coco_captions:load",
+            detect="dckt_plugins.datasets.coco_captions:detect",
+            records="dckt_plugins.datasets.coco_captions:records",
+            marks=("annotations", "captions_*.json"),
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="flickr-token",
+            summary="Flickr30k's and Flickr8k's captions as published: NAME.jpg#0, a tab, a caption",
+            options=FlickrTokenOptions,
+            load="dckt_plugins.datasets.flickr_token:load",
+            detect="dckt_plugins.datasets.flickr_token:detect",
+            records="dckt_plugins.datasets.flickr_token:records",
+            marks=("results_20130124.token", "Flickr8k.token.txt", "*.token"),
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="kaggle-captions",
+            summary="captions.txt with image,caption in its first line, and Images/, as on Kaggle",
+            options=KaggleOptions,
+            load="dckt_plugins.datasets.table:load_kaggle",
+            detect="dckt_plugins.datasets.table:detect_kaggle",
+            records="dckt_plugins.datasets.table:kaggle_records",
+            marks=("captions.txt", "Images"),
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="open-clip-csv",
+            summary="open_clip's table: filepath and title, with a tab between",
+            options=OpenClipOptions,
+            load="dckt_plugins.datasets.table:load_open_clip",
+            detect="dckt_plugins.datasets.table:detect_open_clip",
+            records="dckt_plugins.datasets.table:open_clip_records",
+            marks=(),
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="hf-imagefolder",
+            summary="Hugging Face's folder of images with metadata.jsonl",
+            options=HFImageFolderOptions,
+            load="dckt_plugins.datasets.hf_imagefolder:load",
+            detect="dckt_plugins.datasets.hf_imagefolder:detect",
+            records="dckt_plugins.datasets.hf_imagefolder:records",
+            marks=("metadata.jsonl", "metadata.csv", "metadata.parquet"),
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="hf-dataset",
+            summary="what save_to_disk of Hugging Face's datasets wrote",
+            options=HFDatasetOptions,
+            load="dckt_plugins.datasets.hf_dataset:load",
+            detect="dckt_plugins.datasets.hf_dataset:detect",
+            records="dckt_plugins.datasets.hf_dataset:records",
+            marks=("dataset_info.json", "state.json", "dataset_dict.json"),
+            api="1.0",
+        ),
+        DatasetSpec(
+            name="webdataset",
+            summary="tar archives of WebDataset and img2dataset: KEY.jpg, KEY.txt, KEY.json",
+            options=WebDatasetOptions,
+            load="dckt_plugins.datasets.webdataset:load",
+            detect="dckt_plugins.datasets.webdataset:detect",
+            records="dckt_plugins.datasets.webdataset:records",
+            marks=("*.tar",),
             api="1.0",
         ),
         DatasetSpec(
@@ -138,6 +363,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
             options=WikipediaOptions,
             load="dckt_plugins.datasets.wikipedia:load",
             detect="dckt_plugins.datasets.wikipedia:detect",
+            marks=("trainset_txt_img_cat.list", "testset_txt_img_cat.list"),
             api="1.0",
         ),
         DatasetSpec(
@@ -146,6 +372,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
             options=PascalSentencesOptions,
             load="dckt_plugins.datasets.pascal_sentences:load",
             detect="dckt_plugins.datasets.pascal_sentences:detect",
+            marks=("dataset", "sentence"),
             api="1.0",
         ),
         DatasetSpec(
@@ -154,6 +381,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
             options=NUSWide10kOptions,
             load="dckt_plugins.datasets.nus_wide_10k:load",
             detect="dckt_plugins.datasets.nus_wide_10k:detect",
+            marks=("ImageList", "NUS_WID_Tags"),
             api="1.0",
         ),
         DatasetSpec(
@@ -162,6 +390,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
             options=XMediaOptions,
             load="dckt_plugins.datasets.xmedia:load",
             detect="dckt_plugins.datasets.xmedia:detect",
+            marks=("list",),
             api="1.0",
         ),
         DatasetSpec(
