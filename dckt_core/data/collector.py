@@ -13,6 +13,21 @@ from dckt_core.data.manifest import ManifestError, Problem, check_fields, pair_o
 from dckt_core.io.text import MAX_LINE_BYTES, check_inside, decode_line, numbered_lines, read_text, shown
 
 
+class Names:
+    """Gives each pair an id that no other has: its own, or its image's path, with a number where that occurs again."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+
+    def name(self, own: str | None, image: str) -> str:
+        """The id; raises ValueError where an earlier pair has the one that it says is its own."""
+        said = image if own is None else own
+        self._seen[said] = self._seen.get(said, 0) + 1
+        if own is not None and self._seen[said] > 1:
+            raise ValueError(f"id {shown(own)} is that of an earlier pair too")
+        return said if said and self._seen[said] == 1 else f"{said}#{self._seen[said]}"
+
+
 class PairCollector:
     """Collects the pairs of one data set. What is said of an entry is what docs/data.md says of a line of a manifest.
 
@@ -46,7 +61,7 @@ class PairCollector:
         self.pairs: list[Pair] = []
         self._problems: list[Problem] = []
         self._root, self._pictures, self._roots = os.path.realpath(location), pictures, roots
-        self._seen: dict[str, int] = {}
+        self._names = Names()
 
     def problem(self, file: Path, line: int | None, reason: str) -> None:
         """Notes what is wrong with a file, or with a line of it (counted from 1)."""
@@ -112,12 +127,11 @@ class PairCollector:
             self.problem(file, line, str(error))
             return
         image = entry.get("image", "")
-        name = entry.get("id", image)
-        self._seen[name] = self._seen.get(name, 0) + 1
-        if "id" in entry and self._seen[name] > 1:
-            self.problem(file, line, f"id {shown(name)} is that of an earlier pair too")
+        try:
+            entry["id"] = self._names.name(entry.get("id"), image)
+        except ValueError as error:
+            self.problem(file, line, str(error))
             return
-        entry["id"] = name if name and self._seen[name] == 1 else f"{name}#{self._seen[name]}"
         if image:
             entry["image"] = picture or self.folder / image
         self.pairs.append(pair_of(entry))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 from dckt_core.base.errors import DataError, PluginError
@@ -17,6 +19,12 @@ from dckt_core.data.context import Context
 from dckt_core.data.leaks import leaks, shared_texts
 from dckt_core.data.offer import offered, offered_source
 from dckt_core.data.screening import Screened, screen
+from dckt_core.io.text import shown
+
+MANY = 1000
+"""Names in a folder that are looked at to tell what it might be."""
+CLOSE = 0.8
+"""How alike names are, in [0, 1], of which one may be meant for the other."""
 
 
 def find_layout(path: Path, registry: Registry, layout: str = "auto") -> Registered:
@@ -36,11 +44,31 @@ def find_layout(path: Path, registry: Registry, layout: str = "auto") -> Registe
             if registered.spec.detect(path):
                 fitting.append(registered)
     if not fitting:
-        raise DataError(f"{path}: no known layout; a data set is a folder with pairs.jsonl, see docs/data.md")
+        raise DataError(f"{path}: no known layout{nearest(path, registry)}")
     if len(fitting) > 1:
         names = ", ".join(registered.name for registered in fitting)
         raise DataError(f"{path}: more than one layout fits ({names}); name the one you mean")
     return fitting[0]
+
+
+def nearest(path: Path, registry: Registry) -> str:
+    """The tail of an error about a place in no known layout: the layout that is nearest, and all that there are."""
+    specs = [registered.spec for registered in registry.all("dataset")]
+    names = [spec.name for spec in specs if spec.records is not None or spec.marks]
+    listing = f"known: {', '.join(names)}; --layout names one, docs/data.md tells of them"
+    there = sorted(one.name for one in path.iterdir())[:MANY] if path.is_dir() else [path.name]
+    marks = {mark: spec.name for spec in specs for mark in spec.marks if "*" not in mark}
+    for name in there:
+        close = difflib.get_close_matches(name, marks, n=1, cutoff=CLOSE)
+        if close and close[0] != name:
+            return f": did you mean {close[0]} (of {marks[close[0]]}) for {shown(name)}? ({listing})"
+    best, said = 0.0, ""
+    for spec in specs:
+        having = [mark for mark in spec.marks if any(fnmatch(name, mark) for name in there)]
+        if having and len(having) / len(spec.marks) > best:
+            best, lacking = len(having) / len(spec.marks), [mark for mark in spec.marks if mark not in having]
+            said = f"{', '.join(having)} would be of {spec.name}" + (f", without {', '.join(lacking)}" if lacking else "")
+    return f": {said} ({listing})" if said else f" ({listing})"
 
 
 def find_dataset(choice: DataChoice, registry: Registry) -> tuple[Registered, Path | None]:

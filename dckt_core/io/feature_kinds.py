@@ -24,9 +24,29 @@ def is_features(path: Path) -> bool:
     if path.is_dir():
         return (path / HEADER).is_file()
     try:
-        return path.is_file() and kind_of(path) in KINDS
+        kind = kind_of(path) if path.is_file() else ""
     except OSError:
         return False
+    return kind in KINDS and (kind != "parquet" or _has_rows(path))
+
+
+def _has_rows(file: Path) -> bool:
+    """Whether a Parquet file has a column of lists of numbers; without one it is a table of pairs. Where that cannot be
+    told, whoever reads it says why.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = pq.read_schema(file)
+    except Exception:
+        return True
+    lists = [
+        kind
+        for kind in schema.types
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    ]
+    return any(pa.types.is_primitive(kind.value_type) for kind in lists)
 
 
 def kind_of(file: Path) -> str:

@@ -13,13 +13,16 @@ from typing import Any
 from dckt_core.base.errors import DataError
 from dckt_core.base.progress import logger
 from dckt_core.config import DataChoice
-from dckt_core.contract.discovery import Registry, blame
+from dckt_core.contract.discovery import Registered, Registry, blame
 from dckt_core.contract.pairs import MEDIA, ImageItem, Medium, Metadata, Pair, TextItem, nothing_else
+from dckt_core.data.collector import Names
 from dckt_core.data.context import Context
+from dckt_core.data.faults import Problem
 from dckt_core.data.inspection import images_of
-from dckt_core.data.manifest import ManifestError, Problem, inspect_entries, manifest_file
+from dckt_core.data.manifest import ManifestError, check_fields, inspect_entries, manifest_file
 from dckt_core.data.metadata import of_cell
-from dckt_core.data.sources import load_pair_set
+from dckt_core.data.records import Reading, data_folder, opened
+from dckt_core.data.sources import find_dataset, load_pair_set
 from dckt_core.io.feature_files import FeatureTable
 from dckt_core.io.images import IMAGE_SUFFIXES
 from dckt_core.io.text import check_inside, decode_line, numbered_lines, parse_json, read_text
@@ -230,6 +233,9 @@ def _is_recognised(path: Path, registry: Registry) -> bool:
 
 
 def _of_dataset(location: str, medium: Medium, context: Context) -> Listing:
+    registered, path = find_dataset(DataChoice(location=location), context.registry)
+    if path is not None and registered.spec.records is not None:
+        return _of_records(registered, path, medium, context)
     choice = DataChoice(location=location)
     problems: Sequence[Problem] = ()
     try:
@@ -241,6 +247,41 @@ def _of_dataset(location: str, medium: Medium, context: Context) -> Listing:
         path = Path(os.path.commonpath([image.parent for image in images_of(pair_set.pairs)]))
     listing = of_pairs(location, path if path.is_dir() else path.parent, pair_set.pairs, medium)
     return replace(listing, problems=problems)
+
+
+def _of_records(registered: Registered, path: Path, medium: Medium, context: Context) -> Listing:
+    """What a layout states, whether or not it has splits."""
+    given = context.for_dataset(pictures=medium == "image")
+    folder, names = data_folder(path), Names()
+    root, reading = os.path.realpath(folder), Reading(folder, pictures=medium == "image")
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+    others = 0
+    with blame(registered):
+        records = registered.spec.records(path, registered.spec.options(), given)
+        for one in opened(path, records, reading, context.cache_dir):
+            place = one.record.file, one.record.line
+            problems += [Problem(*place, one.reason)] if one.reason else []
+            for entry in one.entries:
+                if medium not in entry:
+                    others += 1
+                    continue
+                try:
+                    check_fields(entry, medium)
+                    if medium == "image" and one.picture is None:
+                        check_inside(root, entry["image"], "image", roots=context.image_roots)
+                    entry["id"] = names.name(entry.get("id"), entry.get("image", ""))
+                except ValueError as error:
+                    problems.append(Problem(*place, str(error)))
+                    continue
+                picture = one.picture or folder / entry.get("image", "")
+                item = _item({**entry, "image": picture}, medium)
+                known = entry.get("label"), entry.get("split")
+                entries.append(Entry(item, *known, metadata=entry.get("metadata") or nothing_else()))
+    reading.tell(str(path))
+    if others:
+        logger.info("%s: %d records have no %s and are left alone", path, others, medium)
+    return Listing(str(path), folder, entries, problems)
 
 
 def _of_folder(folder: Path, medium: Medium) -> Listing:

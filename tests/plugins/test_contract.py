@@ -19,8 +19,8 @@ from dckt_core.base.errors import UsageError
 from dckt_core.contract.discovery import HOOKS, Registered, discover
 from dckt_core.contract.options import parse_options
 from dckt_core.testing import CHECKS
-from tests.support import folders
-from tests.support.needs import absent
+from tests.support import folders, layouts
+from tests.support.needs import absent, part
 
 REGISTRY = discover(plugins=False)
 KINDS = [spec.kind for spec in HOOKS.values()]
@@ -54,6 +54,7 @@ LOCATIONS: dict[str, Callable[[Path], Path]] = {
     "pascal-sentences": folders.write_pascal_sentences,
     "nus-wide-10k": folders.write_nus_wide,
     "xmedia": folders.write_xmedia,
+    **layouts.WRITERS,
 }
 """A small data set for each layout; what is made on the spot needs none."""
 
@@ -61,8 +62,9 @@ LOCATIONS: dict[str, Callable[[Path], Path]] = {
 NEEDED: dict[str, dict[str, Any]] = {
     "transport": {"related": -1000.0},
     "media-mmd": {"related": -1000.0, "updates": 5},
+    **layouts.NEEDED,
 }
-"""Options without which a plugin would find that made-up features say too little."""
+"""Options without which a plugin would find that made-up features say too little, or a layout is no data set."""
 
 
 def choices(spec: Any) -> Iterator[dict[str, Any]]:
@@ -91,6 +93,8 @@ def test_every_kind_has_its_check() -> None:
 @pytest.mark.parametrize(("entry", "chosen"), CASES)
 def test_the_contract(entry: Registered, chosen: dict[str, Any], tmp_path: Path) -> None:
     where: dict[str, Any] = {}
+    if entry.spec.name == "hf-dataset":
+        part("datasets")
     if entry.spec.name in LOCATIONS:
         where["location"] = LOCATIONS[entry.spec.name](tmp_path)
     options = parse_options(entry.spec, NEEDED.get(entry.spec.name, {}) | chosen, where=entry.name)

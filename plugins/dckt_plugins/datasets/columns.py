@@ -76,6 +76,9 @@ def record_of(
         return Record(file, number, fault=row)
     fields: dict[str, Any] = {field: row.get(column) for field, column in columns.items()}
     taken = set(columns.values())
+    if isinstance(row.get("captions"), list) and "captions" not in taken:
+        fields["captions"] = row["captions"]
+        taken.add("captions")
     others = {key: cell for key, cell in row.items() if key not in taken}
     own = others.pop("metadata", None)
     if not typed:

@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from dckt_core import DatasetContext, PairCollector, PairSet, UsageError, did_you_mean, shown
-from dckt_plugins.datasets.catalogue import ImageFolderCSVOptions
+from dckt_core import DatasetContext, PairCollector, PairSet, Record, UsageError, did_you_mean, shown
+from dckt_plugins.datasets import table
+from dckt_plugins.datasets.catalogue import ImageFolderCSVOptions, TableOptions
 
 NAME = "image-folder-csv"
 TABLE, IMAGES = "pairs.csv", "images"
@@ -20,24 +21,35 @@ _NAMED = 50
 
 
 def detect(path: Path) -> bool:
-    """True for a folder with `pairs.csv` and `images/`, and for any `.csv` file beside `images/`."""
-    if path.suffix == ".csv" and path.is_file():
-        return (path.parent / IMAGES).is_dir()
+    """True for a folder with `pairs.csv` and `images/`, and for a `.csv` beside `images/` with its columns."""
+    if path.is_file():
+        return table.is_image_folder_csv(path)
     return (path / TABLE).is_file() and (path / IMAGES).is_dir()
 
 
 def load(location: Path | None, options: ImageFolderCSVOptions, context: DatasetContext) -> PairSet:
     """The pairs of the table; raises `ManifestError` where it has problems."""
-    table = location if location is not None and location.is_file() else None
-    folder = table.parent if table else location
+    named = location if location is not None and location.is_file() else None
+    folder = named.parent if named else location
     collector = PairCollector(folder, NAME, pictures=context.pictures, roots=context.image_roots)
-    file = table or collector.folder / TABLE
+    file = named or collector.folder / TABLE
     try:
         with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
             _read(stream, file, options, collector)
     except OSError as error:
         collector.problem(file, None, f"cannot be read: {error.strerror or error}")
     return collector.pair_set()
+
+
+def records(location: Path, options: ImageFolderCSVOptions, context: DatasetContext) -> Iterator[Record]:
+    """The rows as they stand, of whatever spelling: what `dckt import` brings into order."""
+    said = {field: column for field, column in options.columns().items() if column != field}
+    how = TableOptions(
+        **{f"{field}_column": column for field, column in said.items()},
+        separator=options.separator,
+        images=options.images,
+    )
+    return table.records(location / TABLE if location.is_dir() else location, how, context)
 
 
 def _read(stream: TextIO, file: Path, options: ImageFolderCSVOptions, collector: PairCollector) -> None:

@@ -20,9 +20,9 @@ from dckt_core import (
     collect,
     data_folder,
     decode_line,
+    is_features,
     numbered_lines,
 )
-from dckt_plugins.datasets import image_folder_csv
 from dckt_plugins.datasets.catalogue import KaggleOptions, OpenClipOptions, TableOptions
 from dckt_plugins.datasets.columns import Named, record_of
 from dckt_plugins.datasets.json_stream import head
@@ -41,9 +41,9 @@ def detect(path: Path) -> bool:
         return any((path / name).is_file() for name in INSIDE) and not _is_own(path)
     if path.suffix.lower() not in SUFFIXES or not path.is_file() or path.suffix == ".jsonl":
         return False  # of .jsonl dckt's own manifest is recognised
-    if image_folder_csv.detect(path) or _is_open_clip(path):
+    if is_image_folder_csv(path) or _is_open_clip(path):
         return False
-    return path.suffix.lower() != ".parquet" or not _holds_features(path)
+    return not is_features(path)
 
 
 def records(location: Path, options: TableOptions, context: DatasetContext) -> Iterator[Record]:
@@ -151,18 +151,13 @@ def _is_open_clip(file: Path) -> bool:
     return file.suffix.lower() in (".csv", ".tsv") and first == ["filepath\ttitle"]
 
 
+def is_image_folder_csv(file: Path) -> bool:
+    """Whether a table beside `images/` has the columns of the layout `image-folder-csv`."""
+    if file.suffix != ".csv" or not (file.parent / "images").is_dir():
+        return False
+    columns = {name.strip(' "') for name in (head(file, 4096).splitlines() or [""])[0].split(",")}
+    return {"image", "text", "split"} <= columns
+
+
 def _is_own(folder: Path) -> bool:
     return any(os.path.isfile(os.path.join(folder, name)) for name in ("pairs.jsonl", "pairs.csv"))  # noqa: PTH113, PTH118
-
-
-def _holds_features(file: Path) -> bool:
-    """Whether a Parquet file has a column of lists of numbers, as files of features have."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        schema = pq.read_schema(file)
-    except Exception:  # the reader of features says what is wrong with it
-        return True
-    lists = [kind for kind in schema.types if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)]
-    return any(pa.types.is_floating(kind.value_type) for kind in lists)

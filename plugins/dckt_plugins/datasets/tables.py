@@ -58,6 +58,8 @@ def open_table(file: Path, separator: str = "") -> Table:
     header = next(rows)[1]
     if isinstance(header, str):
         raise DataError(f"{file}:1: {header}")
+    if not any(header):
+        raise DataError(f"{file}: no names of columns in its first line")
     return Table(list(header), rows, typed=False)
 
 

@@ -4,6 +4,7 @@ img2dataset write them.
 
 from __future__ import annotations
 
+import os
 import re
 import tarfile
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ NAME = "webdataset"
 LARGEST = 1 << 28
 """Bytes of a member that are read into memory."""
 LARGEST_TEXT = 1 << 20
+END = 512
+"""Bytes that are zero at an archive's end; there are twice as many, and some write half."""
 TEXTS, CLASSES = (".txt", ".text", ".caption", ".cap"), (".cls", ".label")
 
 _SPLIT = re.compile(r"(train|training|val|valid|validation|dev|test)(?![a-z])", re.IGNORECASE)
@@ -73,6 +76,8 @@ def _of_archive(archive: Path, options: WebDatasetOptions) -> Iterator[Record]:
             if key:
                 number += 1
                 yield _record(archive, number, key, parts, faults, split, options)
+        if _lacks_its_end(archive):
+            yield Record(archive, number + 1, fault="not a whole archive: its end is missing")
     except (tarfile.TarError, EOFError) as error:
         yield Record(archive, number + 1, fault=f"not a whole archive: {error}")
     except OSError as error:
@@ -124,6 +129,15 @@ def _text(content: bytes) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"a text in it is not UTF-8: byte {error.start + 1} is 0x{content[error.start]:02x}") from None
+
+
+def _lacks_its_end(archive: Path) -> bool:
+    """Whether an archive that is not compressed is cut off between two members: zeros end it."""
+    with archive.open("rb") as stream:
+        if stream.read(262)[257:] != b"ustar":
+            return False
+        stream.seek(-END, os.SEEK_END)
+        return any(stream.read(END))
 
 
 def _archives(folder: Path) -> list[Path]:

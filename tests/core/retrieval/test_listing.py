@@ -149,7 +149,7 @@ def test_an_entry_as_json(tmp_path: Path) -> None:
         (lambda folder: folder / "gone", "no such path, and no data set of that name"),
         (lambda folder: folder, "holds no images (.jpg,"),
         (lambda folder: write(folder / "empty.jsonl"), "holds no pairs"),
-        (lambda folder: write(folder / "a.csv"), "no known layout"),
+        (lambda folder: write(folder / "a.csv"), "no names of columns in its first line"),
     ],
 )
 def test_nothing_there(tmp_path: Path, make: Any, said: str) -> None:
