@@ -45,7 +45,10 @@ def records(location: Path, options: ImageFolderCSVOptions, context: DatasetCont
     """The rows as they stand, of whatever spelling: what `dckt import` brings into order."""
     said = {field: column for field, column in options.columns().items() if column != field}
     how = TableOptions(
-        **{f"{field}_column": column for field, column in said.items()},
+        image_column=said.get("image", ""),
+        text_column=said.get("text", ""),
+        label_column=said.get("label", ""),
+        split_column=said.get("split", ""),
         separator=options.separator,
         images=options.images,
     )
