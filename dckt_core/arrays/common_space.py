@@ -47,6 +47,7 @@ from dckt_core.runs.layout import Layout
 from dckt_core.runs.model import TrainedModel
 from dckt_core.runs.model import load as load_run
 from dckt_core.runs.results import Results
+from dckt_core.runs.seal import run_seal, seal_run
 from dckt_core.runs.train import train_on
 
 Floats = npt.NDArray[np.float32]
@@ -416,6 +417,7 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             "notes": list(self.notes_),
         }
         write_json(folder / ESTIMATOR, record)
+        seal_run(folder)
 
     def export(self, path: Path | str, *, to: Form) -> list[Path]:
         """Writes the space into a folder for use without dckt, or its model card; see `dckt_core.export`.
@@ -457,6 +459,7 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             space._seed, space._of_rows, space.notes_ = model.config.seed, False, ()
             space.classes_ = np.array(model.classes)
             return space
+        run_seal(folder).check(file)
         said = read_record(file, "an estimator's record", _Saved, format=FORMAT)
         space = cls(
             said.preset,
@@ -487,6 +490,7 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     def _read_back(self, registry: Registry) -> TrainedModel:
         with tempfile.TemporaryDirectory(prefix="dckt-") as folder:
             _write_files(Path(folder), self._files)
+            seal_run(Path(folder))
             try:
                 return load_run(folder, device=str(find_device(self.device)), registry=registry)
             except DataError as error:  # the folder that is read is gone when the message is
@@ -545,11 +549,12 @@ def _notes_of_training(summary: Mapping[str, Any]) -> Iterator[str]:
 
 def _read_files(folder: Path) -> dict[str, bytes]:
     """What of a run's folder the common space needs, by path in it."""
-    files = Layout(folder)
+    files, seal = Layout(folder), run_seal(folder)
     needed = [files.config, files.environment, files.model, files.summary, *map(files.checkpoint, CHECKPOINTS)]
     found = {}
     for file in needed:
         if file.exists():
+            seal.check(file)
             with opened(file) as stream:
                 found[file.relative_to(folder).as_posix()] = stream.read()
     return found

@@ -47,6 +47,10 @@ class DataError(DcktError):
     exit_code = ExitCode.DATA
 
 
+class AlteredError(DataError):
+    """A file that dckt wrote is not what it was then; the text says what makes it anew."""
+
+
 class NothingToLearnError(DataError):
     """Data that are in order, and offer nothing that what was asked for could learn from."""
 

@@ -14,9 +14,8 @@ from dckt_core.exports.noted import note_down
 from dckt_core.exports.onnx import as_metadata, write_onnx
 from dckt_core.exports.plain import STEPS, TENSORS, write_plain
 from dckt_core.io.files import make_folder, write_text
-from dckt_core.io.json import read_json
-from dckt_core.runs.layout import Layout
 from dckt_core.runs.model import TrainedModel, load
+from dckt_core.runs.record import read_run
 from dckt_core.runs.results import Results
 
 Form = Literal["onnx", "numpy", "card"]
@@ -45,9 +44,7 @@ def export(run: TrainedModel | Path | str, out: Path | str, *, to: Form) -> list
     model = run if isinstance(run, TrainedModel) else load(run)
     folder = Path(out)
     if to == "card":
-        file = Layout(model.run_dir).summary
-        results = Results(read_json(file, "the summary of a run"), file)
-        return write_card(model.run_dir.absolute().name, model.config, results, folder)
+        return write_card(model.run_dir.absolute().name, model.config, read_run(model.run_dir).results, folder)
     return write_space(model, folder, to=to)
 
 

@@ -21,9 +21,10 @@ import torch
 from torch import Tensor
 
 from dckt_core.base.errors import DataError, UsageError, one_line
-from dckt_core.io.feature_kinds import HEADER, KINDS, kind_of
+from dckt_core.io.feature_kinds import EXTRACT_ANEW, HEADER, KINDS, kind_of
 from dckt_core.io.files import content_digest, is_endless
 from dckt_core.io.json import read_json, read_lines
+from dckt_core.io.seal import Seal
 from dckt_core.io.tensors import load_tensors
 
 ITEMS = "items.jsonl"
@@ -518,15 +519,17 @@ def _of_extraction(folder: Path) -> FeatureTable:
     file = folder / HEADER
     if not file.is_file():
         raise DataError(f"{folder}: a folder, and none that dckt extract filled ({HEADER} is not there)")
-    header = read_json(file, "the header of an extraction", format=1)
+    header = read_json(file, "the header of an extraction", format=1, remedy=EXTRACT_ANEW)
     if header.get("complete") is not True:
         raise DataError(f"{folder}: not a finished extraction; the same dckt extract once more goes on with it")
     try:
         shards = [Path(folder, Path(shard["file"]).name) for shard in header["shards"]]
         root, made_by = Path(header["input"]["root"]), dict(header["made_by"])
         dim, key = int(header["dim"]), header["key"]
+        seal = Seal(folder, dict(header["files"]), EXTRACT_ANEW)
     except (KeyError, TypeError, ValueError):
         raise DataError(f"{file}: not the header of an extraction") from None
+    seal.check(*shards, folder / ITEMS)
     parts, ids = [np.empty((0, dim), dtype=np.float32)], []
     for shard in shards:
         tensors, facts = load_tensors(shard, kind=SHARD, format=SHARD_FORMAT)

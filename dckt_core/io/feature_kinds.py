@@ -6,6 +6,8 @@ from pathlib import Path
 
 HEADER = "extraction.json"
 """In the folder that `dckt extract` fills."""
+EXTRACT_ANEW = "the same dckt extract makes it anew"
+"""What an extraction that is altered is made from."""
 KINDS = ("npy", "npz", "parquet", "safetensors", "mat")
 """All that are read."""
 

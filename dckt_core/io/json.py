@@ -7,42 +7,49 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dckt_core.base.errors import DataError, one_line
+from dckt_core.base.errors import AlteredError, DataError, one_line
 from dckt_core.io.complaint import complaint
 from dckt_core.io.files import opened, write_atomically, write_text
+from dckt_core.io.seal import sealed, unsealed
 from dckt_core.io.text import parse_json
 
 T = TypeVar("T")
 
 
-def read_json(file: Path, what: str, *, format: int | None = None) -> dict[str, Any]:
+def read_json(file: Path, what: str, *, format: int | None = None, remedy: str | None = None) -> dict[str, Any]:
     """The object that a JSON file holds.
 
     Args:
         what: the file's content, for errors: `the summary of a run`.
         format: what its field `format` must say; None where it has none.
+        remedy: what makes the file anew, where it was written by `write_sealed`; None where it has no digest.
 
     Raises:
-        DataError: it is missing, cannot be read, is not `what` or of another format.
+        DataError: it is missing, cannot be read, is not `what` or of another format; an AlteredError where it has been
+            `what`.
     """
+    fault, advice = (DataError, "") if remedy is None else (AlteredError, f"; {remedy}")
     with opened(file) as stream:
         content = stream.read()
     try:
         value = parse_json(content.decode("utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError("no JSON object")
     except ValueError as error:  # a UnicodeDecodeError is one
-        raise DataError(f"{file}: not {what}: {one_line(str(error))}") from None
-    if not isinstance(value, dict):
-        raise DataError(f"{file}: not {what}: no JSON object")
+        raise fault(f"{file}: not {what}: {one_line(str(error))}{advice}") from None
     if format is not None:
         check_format(value.get("format"), format, file, what)
-    return value
+    try:
+        return value if remedy is None else unsealed(value)
+    except ValueError as error:
+        raise fault(f"{file}: {error}{advice}") from None
 
 
-def read_record(file: Path, what: str, kind: type[T], *, format: int) -> T:
+def read_record(file: Path, what: str, kind: type[T], *, format: int, remedy: str | None = None) -> T:
     """The object that a JSON file holds, as a dataclass whose fields are checked; raises as `read_json` does."""
     from pydantic import TypeAdapter, ValidationError  # a fifth of a second that reading plain objects need not wait
 
-    value = read_json(file, what, format=format)
+    value = read_json(file, what, format=format, remedy=remedy)
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
@@ -66,6 +73,11 @@ def check_format(found: object, known: int, file: Path, what: str) -> None:
 def write_json(file: Path, value: Mapping[str, Any]) -> None:
     """A JSON file that people can read, too, atomically."""
     write_text(file, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_sealed(file: Path, value: Mapping[str, Any]) -> None:
+    """`write_json`, with the object's own digest: to be read with a `remedy`."""
+    write_json(file, sealed(value))
 
 
 def read_lines(file: Path, what: str) -> Iterator[dict[str, Any]]:

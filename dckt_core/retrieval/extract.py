@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dckt_core.base.allocator import memory_kept
-from dckt_core.base.errors import DataError, UsageError
+from dckt_core.base.errors import AlteredError, DataError, UsageError
 from dckt_core.base.memory import advising
 from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.pairs import ImageItem, TextItem
@@ -28,6 +28,7 @@ from dckt_core.data.prepare import Preparer, prepare
 from dckt_core.data.screening import Dropped, OnError
 from dckt_core.io.files import held, make_folder
 from dckt_core.io.json import write_lines
+from dckt_core.io.seal import digests
 from dckt_core.retrieval.extractor import Extractor
 from dckt_core.retrieval.listing import Entry, Listing
 from dckt_core.retrieval.shards import (
@@ -78,8 +79,8 @@ def extract(
     task = _Task(extractor, listing, shard_size, batch, on_error, max_bad_fraction)
     make_folder(out)
     with held(out, "another extraction is at work in it"):
-        header = read_header(out)
-        if header is None and any(not file.name.startswith(".") for file in out.iterdir()):
+        header, ours = _header_of(out)
+        if not ours and any(not file.name.startswith(".") for file in out.iterdir()):
             raise UsageError(f"{out}: not empty, and no extraction; choose another folder")
         if header is not None and header.key != task.key:
             raise UsageError(f"{out}: holds an extraction of other items or by other means; choose another folder")
@@ -89,7 +90,7 @@ def extract(
         tell_cut(listing.origin, task.cut_texts or 0, len(listing.entries))
         there = task.whole_shards(out)
         task.refuse_dropped(there.values())
-        if header is not None and header.complete and len(there) == task.shards:
+        if header is not None and header.complete and len(there) == task.shards and _is_whole(out, header):
             logger.info("%s: complete already", out)
             return Extraction(out, header)
         header = task.header()
@@ -100,8 +101,30 @@ def extract(
         if dropped:
             write_lines(out / DROPPED, (one.as_json() for one in dropped))
         files = tuple(ShardFile(shard_name(number), len(shard.ids)) for number, shard in enumerate(shards))
-        write_header(out, replace(header, complete=True, count=len(kept), dropped=len(dropped), shards=files))
+        said = [out / file.file for file in files] + [out / ITEMS] + [out / DROPPED] * bool(dropped)
+        header = replace(header, count=len(kept), dropped=len(dropped), shards=files)
+        write_header(out, replace(header, complete=True, files=digests(out, said)))
     return open_extraction(out)
+
+
+def _header_of(out: Path) -> tuple[Header | None, bool]:
+    """What `extraction.json` says, and whether the folder is an extraction's; an altered one says nothing."""
+    try:
+        header = read_header(out)
+    except AlteredError as error:
+        logger.warning("%s", error)
+        return None, True
+    return header, header is not None
+
+
+def _is_whole(out: Path, header: Header) -> bool:
+    """Whether all files are what they were; one that is not is told of."""
+    try:
+        Extraction(out, header).seal.check(*(out / name for name in header.files))
+    except AlteredError as error:
+        logger.warning("%s", error)
+        return False
+    return True
 
 
 def extraction_key(extractor: Extractor, listing: Listing, shard_size: int = SHARD_SIZE) -> str:

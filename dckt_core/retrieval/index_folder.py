@@ -7,7 +7,8 @@
     .encoding/          extractions: what a build or an addition that is not done yet has encoded so far
 
 A change writes contents anew beside the old ones, then `index.json`, then the old ones go: whoever stops on the way,
-the index is the one before or the one after. Nothing in it is a pickle.
+the index is the one before or the one after. `index.json` holds the digests of all other files and its own: what is
+altered afterwards is noticed when it is read. Nothing in it is a pickle.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,15 @@ from dckt_core.contract.discovery import Registry
 from dckt_core.contract.pairs import Medium
 from dckt_core.contract.protocols import IndexContext
 from dckt_core.io.files import sync_folder
-from dckt_core.io.json import read_lines, read_record, write_json, write_lines
+from dckt_core.io.json import read_lines, read_record, write_lines, write_sealed
+from dckt_core.io.seal import Seal, digests
 from dckt_core.retrieval.gallery import Gallery, new_gallery
 from dckt_core.retrieval.shards import DROPPED, Extraction
 from dckt_core.runs.model import Checkpoint
 
 FORMAT = 1
+BUILD_ANEW = "dckt index builds it anew, from the run and what was put in, into another folder"
+"""What an index that is altered is made from."""
 HEADER, ENCODING = "index.json", ".encoding"
 
 Galleries = dict[Medium, Gallery]
@@ -62,6 +66,7 @@ class Header:
         seed: what it draws by.
         counts: items by medium.
         history: what was done to it, oldest first, with the provenance of what was added.
+        files: digests of the contents; see `Seal`.
     """
 
     model: Made
@@ -72,6 +77,7 @@ class Header:
     counts: Mapping[Medium, int]
     contents: str = ""
     history: tuple[Mapping[str, Any], ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
     def new_gallery(self, medium: Medium, registry: Registry) -> Gallery:
@@ -95,12 +101,12 @@ def read_header(path: Path) -> Header:
     """What `index.json` holds.
 
     Raises:
-        DataError: it is not there, is no such file, or of another format.
+        DataError: it is not there, is no such file, altered or of another format.
     """
     file = path / HEADER
     if not file.exists():
         raise DataError(f"{path}: no index ({HEADER} is not there)")
-    header = read_record(file, "the header of an index", Header, format=FORMAT)
+    header = read_record(file, "the header of an index", Header, format=FORMAT, remedy=BUILD_ANEW)
     if not re.fullmatch(r"contents-\d{1,9}", header.contents):
         raise DataError(f"{file}: not the header of an index: its contents are no folder of it")
     return header
@@ -110,12 +116,18 @@ def read_galleries(path: Path, header: Header, registry: Registry) -> Galleries:
     """The galleries of an index.
 
     Raises:
-        DataError: one is missing or broken.
+        DataError: one is missing, broken or altered.
     """
+    index_seal(path, header).check(*(path / name for name in header.files))
     galleries = {medium: header.new_gallery(medium, registry) for medium in header.counts}
     for medium, gallery in galleries.items():
         gallery.load(path / header.contents / medium)
     return galleries
+
+
+def index_seal(path: Path, header: Header) -> Seal:
+    """What vouches for the contents of an index."""
+    return Seal(path, header.files, BUILD_ANEW)
 
 
 def write(
@@ -143,7 +155,9 @@ def write(
     _flush(contents)
     counts = {medium: len(gallery) for medium, gallery in galleries.items()}
     history = (*header.history, step)
-    write_json(path / HEADER, asdict(replace(header, contents=contents.name, counts=counts, history=history)))
+    files = digests(path, (file for file in contents.rglob("*") if file.is_file()))
+    now = replace(header, contents=contents.name, counts=counts, history=history, files=files)
+    write_sealed(path / HEADER, asdict(now))
     for old in path.glob("contents-*"):
         if old != contents:
             shutil.rmtree(old, ignore_errors=True)

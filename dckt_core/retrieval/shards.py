@@ -5,13 +5,14 @@
     items.jsonl                 what is known of each row's item, in the order of the rows
     dropped.jsonl               what `on_error = 'skip'` left out, with the reason
 
-A shard is whole or not there. `extraction.json` says `"complete": true` once all the others are there.
+A shard is whole or not there. `extraction.json` says `"complete": true` once all the others are there, and holds their
+digests and its own: what is altered afterwards is noticed when it is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,15 @@ from dckt_core.data.coverage import Coverage
 from dckt_core.data.screening import OnError
 from dckt_core.io.feature_files import ITEMS as ITEMS
 from dckt_core.io.feature_files import SHARD, SHARD_FORMAT
+from dckt_core.io.feature_kinds import EXTRACT_ANEW
 from dckt_core.io.feature_kinds import HEADER as HEADER
-from dckt_core.io.json import read_lines, read_record, write_json
+from dckt_core.io.json import read_lines, read_record, write_sealed
+from dckt_core.io.seal import Seal
 from dckt_core.io.tensors import load_tensors, save_tensors
 
 FORMAT = 1
 DROPPED = "dropped.jsonl"
-NO_PROVENANCE = ("format", "complete", "key", "medium", "dim", "shard_size", "shards")
+NO_PROVENANCE = ("format", "complete", "key", "medium", "dim", "shard_size", "shards", "files")
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Header:
         dropped: lines and items without a row.
         words: how many words the texts have, and of how many the encoder has vectors; None where it goes by none.
         cut_texts: how many texts are longer than the encoder reads; None where nobody knows.
+        files: digests of the others, once all are there; see `Seal`.
     """
 
     key: str
@@ -87,6 +91,7 @@ class Header:
     count: int = 0
     dropped: int = 0
     shards: tuple[ShardFile, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
     def provenance(self) -> dict[str, Any]:
@@ -124,14 +129,20 @@ class Extraction:
     def medium(self) -> Medium:
         return self.header.medium
 
+    @property
+    def seal(self) -> Seal:
+        """What vouches for the files."""
+        return Seal(self.path, self.header.files, EXTRACT_ANEW)
+
     def shards(self) -> Iterator[tuple[Sequence[str], Tensor]]:
         """Ids and rows [n, dim], float32, shard by shard.
 
         Raises:
-            DataError: a shard is missing or broken.
+            DataError: a shard is missing, broken or altered.
         """
         count = 0
         for said in self.header.shards:
+            self.seal.check(self.path / said.file)
             shard, features = read_shard(self.path / said.file, self.header.key, self.dim)
             count += len(shard.ids)
             yield shard.ids, features
@@ -149,11 +160,15 @@ class Extraction:
 
     def items(self) -> Iterator[dict[str, str]]:
         """What is known of each row's item: `id`, `text` or `image`, and `label` and `split` where they are known."""
+        self.seal.check(self.path / ITEMS)
         return read_lines(self.path / ITEMS, "an item")
 
     def dropped(self) -> Iterator[dict[str, Any]]:
         """What was left out: the `file`, the `line` or `id`, and the `reason`."""
-        return read_lines(self.path / DROPPED, "what was left out") if self.header.dropped else iter(())
+        if not self.header.dropped:
+            return iter(())
+        self.seal.check(self.path / DROPPED)
+        return read_lines(self.path / DROPPED, "what was left out")
 
 
 def is_extraction(path: Path) -> bool:
@@ -178,19 +193,19 @@ def read_header(path: Path) -> Header | None:
     """What `extraction.json` holds, or None where there is none.
 
     Raises:
-        DataError: it is no such file, or of another format.
+        DataError: it is no such file, altered or of another format.
     """
     file = path / HEADER
     if not file.exists():
         return None
-    header = read_record(file, "the header of an extraction", Header, format=FORMAT)
+    header = read_record(file, "the header of an extraction", Header, format=FORMAT, remedy=EXTRACT_ANEW)
     if any(shard.file != Path(shard.file).name for shard in header.shards):
         raise DataError(f"{file}: its shards are no files of the folder")
     return header
 
 
 def write_header(path: Path, header: Header) -> None:
-    write_json(path / HEADER, asdict(header))
+    write_sealed(path / HEADER, asdict(header))
 
 
 def write_shard(file: Path, key: str, shard: Shard, features: Tensor) -> None:

@@ -26,6 +26,7 @@ from dckt_core.base.progress import logger
 from dckt_core.engine.snapshot import SnapshotFolder
 from dckt_core.io.files import LOCK, Hold, hold, is_held, sweep, sync_folder, umask
 from dckt_core.runs.layout import Layout
+from dckt_core.runs.seal import is_finished, seal_run
 
 _NAME = re.compile(r"[\w][\w.+-]*", re.ASCII)
 _BUSY = "another training is at work in this run"
@@ -86,7 +87,7 @@ class RunFolder:
             UsageError: there is no such run, it is finished, or a training is at work in it.
         """
         check_begun(path)
-        if Layout(path).summary.exists():
+        if is_finished(path):
             raise UsageError(f"{path}: the run is finished")
         folder = cls(path, hold(path, _BUSY))
         sweep(path)
@@ -99,7 +100,9 @@ class RunFolder:
 
     @contextmanager
     def recording(self, *, resumed: bool = False) -> Iterator[None]:
-        """Sends log lines to `log.jsonl`; a new run that fails is moved out of the way, any other stays."""
+        """Sends log lines to `log.jsonl`. A run that ends is sealed, and its checkpoints on the way go; a new one that
+        fails is moved out of the way, any other stays.
+        """
         try:
             handler = _JsonLines(self.files.log)
         except OSError as error:
@@ -108,6 +111,10 @@ class RunFolder:
         logger.addHandler(handler)
         try:
             yield
+            logger.removeHandler(handler)
+            handler.close()
+            seal_run(self.path)
+            SnapshotFolder(self.snapshots).clear()
         except StoppedError as error:
             logger.warning("%s; go on with: dckt train --resume %s", error, self.path)
             raise

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from dckt_core.contract.pairs import Medium
 
+SNAPSHOTS = "*.state.safetensors"
+"""Among the checkpoints, what `--resume` goes on from; gone once a run is finished."""
+
 
 class Layout:
     """The paths of everything that one training leaves behind.
@@ -19,7 +22,8 @@ class Layout:
         dropped: what `on_error = 'skip'` left out: a bad line or a pair with a bad image each, with the reason.
         metrics: learning curves, discrepancy by layer, validation mAP (the `csv` observer).
         selection: what the sampler kept at each iteration, pair by pair (the `csv` observer).
-        summary: the outcome: test mAP before and after transfer, control, chance. A run that has it is finished.
+        summary: the outcome: test mAP before and after transfer, control, chance.
+        digests: of all other files, written last. A run that has them is finished.
         checkpoints: weights; while a run is not finished, also what `--resume` goes on from.
     """
 
@@ -34,6 +38,7 @@ class Layout:
         self.metrics = path / "metrics.csv"
         self.selection = path / "selection.csv"
         self.summary = path / "summary.json"
+        self.digests = path / "digests.json"
         self.checkpoints = path / "checkpoints"
 
     def checkpoint(self, what: str) -> Path:

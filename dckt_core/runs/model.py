@@ -32,6 +32,7 @@ from dckt_core.evaluation.calibration import Calibration
 from dckt_core.evaluation.views import VIEW_BATCH
 from dckt_core.io.files import write_text
 from dckt_core.io.json import read_record
+from dckt_core.io.seal import Seal
 from dckt_core.io.tensors import (
     load_weights,
     save_weights,
@@ -42,6 +43,7 @@ from dckt_core.io.text import shown
 from dckt_core.method.network import DomainNetwork
 from dckt_core.runs.given import Images, Picture, Texts, given
 from dckt_core.runs.layout import Layout
+from dckt_core.runs.seal import run_seal
 from dckt_core.runs.setup import Setup, moved
 from dckt_core.space.space import Space
 
@@ -241,12 +243,11 @@ class TrainedModel:
         Raises:
             DataError: its file is broken.
         """
-        file = Layout(self.run_dir).calibration
-        return (
-            read_record(file, "the calibration of a run", Calibration, format=CALIBRATION_FORMAT)
-            if (self.checkpoint == "result" and file.exists())
-            else None
-        )
+        seal, file = run_seal(self.run_dir), Layout(self.run_dir).calibration
+        if self.checkpoint != "result" or not (file.exists() or file.name in seal.files):
+            return None
+        seal.check(file)
+        return read_record(file, "the calibration of a run", Calibration, format=CALIBRATION_FORMAT)
 
     def refuse_unknown(self, texts: Sequence[str]) -> None:
         """Raises NothingKnownError for a text of which the run knows no word: any answer to it would be chance."""
@@ -371,7 +372,7 @@ def load(
         progress: told how far long work is.
 
     Raises:
-        DataError: no run, an unfinished one, or files that do not belong together.
+        DataError: no run, an unfinished one, or files that are altered or do not belong together.
     """
     context = Context(registry or load_registry(), cache_dir or default_cache_dir(), progress)
     return load_run(run, context, checkpoint=checkpoint, source=source, target=target, device=device)
@@ -388,26 +389,24 @@ def load_run(
 ) -> TrainedModel:
     """`load` in a context."""
     run_dir = Path(run)
-    if not run_dir.is_dir():
-        raise DataError(f"{run_dir}: no such run")
-    files = Layout(run_dir)
-    if not files.summary.exists():
-        raise DataError(f"{run_dir}: not a finished run")
+    seal, files = run_seal(run_dir), Layout(run_dir)
+    seal.check(files.config, files.model)
     described = _read_model(run_dir)
     config = moved(read_config(files.config), source=source, target=target)
     states = {medium: described.encoders[medium].state for medium in MEDIA}
     classes = {role: len(names) for role, names in described.classes.items()}
     setup = Setup(config, context, device=torch.device(device), states=states, classes=classes)
-    _load_encoders(run_dir, setup, described)
+    _load_encoders(run_dir, setup, described, seal)
     return _model_at(run_dir, setup, described.classes["target"], checkpoint)
 
 
 def _model_at(run_dir: Path, setup: Setup, classes: tuple[str, ...], checkpoint: Checkpoint) -> TrainedModel:
-    files = Layout(run_dir)
+    files, seal = Layout(run_dir), run_seal(run_dir)
     networks = _Networks(run_dir, setup, "after" if checkpoint == "result" else checkpoint)
     space: Represents
     if checkpoint == "result":
         built = PartContext(seed=setup.config.seed, networks=networks)
+        seal.check(files.checkpoint("space"))
         space = Space.load(files.checkpoint("space"), setup.parts, built)
     else:
         if not files.checkpoint(checkpoint).exists():
@@ -418,7 +417,7 @@ def _model_at(run_dir: Path, setup: Setup, classes: tuple[str, ...], checkpoint:
     return TrainedModel(run_dir, checkpoint, setup, classes, space, networks.read)
 
 
-def _load_encoders(run_dir: Path, setup: Setup, described: Description) -> None:
+def _load_encoders(run_dir: Path, setup: Setup, described: Description, seal: Seal) -> None:
     try:
         encoders = setup.encoders
     except DataError as error:
@@ -428,6 +427,7 @@ def _load_encoders(run_dir: Path, setup: Setup, described: Description) -> None:
         if saved.state is None and encoder.fingerprint != saved.fingerprint:
             raise DataError(f"{run_dir}: its {medium} encoder had other weights or another preprocessing than this one")
         if saved.state is not None and not encoder.trainable:
+            seal.check(Layout(run_dir).encoder(medium))
             load_weights(Layout(run_dir).encoder(medium), encoder.module)
 
 

@@ -20,9 +20,11 @@ from typing import Any, Literal, TypeVar
 from dckt_core.base.errors import DataError
 from dckt_core.io.files import is_held
 from dckt_core.io.json import read_json
+from dckt_core.io.seal import Seal
 from dckt_core.io.text import parse_toml
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.results import Results, lookup
+from dckt_core.runs.seal import is_finished, run_seal
 
 Row = TypeVar("Row")
 Status = Literal["finished", "training", "stopped", "failed"]
@@ -71,8 +73,24 @@ class RunRecord:
         return self.path.name
 
     @cached_property
+    def seal(self) -> Seal | None:
+        """What vouches for the files; None while the run is not finished."""
+        return run_seal(self.path) if is_finished(self.path) else None
+
+    def _checked(self, file: Path) -> Path:
+        """A file of the run, where it is what it was when the run ended."""
+        if self.seal is not None and (file.exists() or file.name in self.seal.files):
+            self.seal.check(file)
+        return file
+
+    def _read(self, file: Path, what: str) -> dict[str, Any] | None:
+        """What a JSON file of the run holds; None where it is not there, or not there yet."""
+        return read_json(file, what) if self._checked(file).exists() else None
+
+    @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved configuration, as nested tables."""
+        self._checked(self.files.config)
         try:
             return parse_toml(self.files.config.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -81,7 +99,7 @@ class RunRecord:
     @cached_property
     def summary(self) -> dict[str, Any] | None:
         """The outcome; None while the run is not finished."""
-        return _read(self.files.summary, "the summary of a run")
+        return None if self.seal is None else self._read(self.files.summary, "the summary of a run")
 
     @cached_property
     def results(self) -> Results:
@@ -91,7 +109,7 @@ class RunRecord:
     @cached_property
     def environment(self) -> dict[str, Any]:
         """Versions and machine; empty where they were not written."""
-        return _read(self.files.environment, "the environment of a run") or {}
+        return self._read(self.files.environment, "the environment of a run") or {}
 
     @property
     def packages(self) -> dict[str, str]:
@@ -102,7 +120,7 @@ class RunRecord:
     @cached_property
     def model(self) -> dict[str, Any]:
         """Classes, digests of the pairs and encoders; empty where they were not written."""
-        return _read(self.files.model, "the description of a model") or {}
+        return self._read(self.files.model, "the description of a model") or {}
 
     @cached_property
     def started(self) -> datetime:
@@ -113,7 +131,7 @@ class RunRecord:
 
     @property
     def status(self) -> Status:
-        if self.files.summary.exists():
+        if is_finished(self.path):
             return "finished"
         if is_held(self.path):
             return "training"
@@ -127,7 +145,9 @@ class RunRecord:
             when = row["phase"], int(row["iteration"]), int(row["update"])
             return Measurement(*when, row["metric"], float(row["value"]))
 
-        return _read_csv(self.files.metrics, ("phase", "iteration", "update", "metric", "value"), measurement)
+        return _read_csv(
+            self._checked(self.files.metrics), ("phase", "iteration", "update", "metric", "value"), measurement
+        )
 
     @cached_property
     def selection(self) -> list[Choice]:
@@ -138,7 +158,7 @@ class RunRecord:
             details = {name: float(value) for name, value in row.items() if name not in fixed and value}
             return Choice(int(row["iteration"]), row["id"], row["kept"] == "1", details)
 
-        return _read_csv(self.files.selection, fixed, choice)
+        return _read_csv(self._checked(self.files.selection), fixed, choice)
 
 
 def read_run(path: Path | str) -> RunRecord:
@@ -188,11 +208,6 @@ def differences(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
     keys = dict.fromkeys(key for table in tables for key in table)
     values = {key: [table.get(key) for table in tables] for key in keys}
     return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
-
-
-def _read(file: Path, what: str) -> dict[str, Any] | None:
-    """What a JSON file of a run holds; None where it is not there, or not there yet."""
-    return read_json(file, what) if file.exists() else None
 
 
 def _read_csv(file: Path, columns: Sequence[str], parse: Callable[[Mapping[str, str]], Row]) -> list[Row]:

@@ -38,6 +38,7 @@ from dckt_core.io.tensors import load_weights
 from dckt_core.method.network import DomainNetwork
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.plugins import Plugins
+from dckt_core.runs.seal import is_finished, run_seal
 from dckt_core.space.fitting import fit_space
 from dckt_core.space.material import material_of
 from dckt_core.space.parts import ChosenPart
@@ -324,8 +325,10 @@ class Setup:
         Raises:
             DataError: there is none, or it is broken or another one.
         """
-        network = self.networks((role,))[role]
-        load_weights(Layout(run_dir).checkpoint(what), network)
+        network, file = self.networks((role,))[role], Layout(run_dir).checkpoint(what)
+        if is_finished(run_dir):
+            run_seal(run_dir).check(file)
+        load_weights(file, network)
         return network.to(self.device).eval()
 
     def sampler(self) -> GuardedSampler:

@@ -47,6 +47,7 @@ from dckt_core.runs.folder import (
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.model import check_model, save_model
 from dckt_core.runs.outcome import score_test
+from dckt_core.runs.seal import seal_run
 from dckt_core.runs.setup import Setup
 from dckt_core.runs.summary import summarise
 from dckt_core.space.space import Space
@@ -125,6 +126,7 @@ def train_on(domains: Mapping[Role, Domain], config: Config, *, context: Context
         job.describe(run_dir)
         summary = job.work(run_dir, job.setup.observers(run_dir))
         write_json(Layout(run_dir).summary, summary)
+        seal_run(run_dir)
         return Result(run_dir, summary)
 
 
@@ -171,7 +173,6 @@ class _Job:
             observers = self.setup.observers(run_dir)
             summary = self.work(run_dir, observers, resumed=resumed)
             write_json(folder.files.summary, summary)
-            SnapshotFolder(folder.snapshots).clear()
             for observer in observers:
                 observer.on_end(summary)
         return Result(run_dir, summary)

@@ -18,6 +18,7 @@ from dckt_cli.main import main as dckt
 from dckt_core.data.feature_cache import write_segment
 from dckt_core.engine.snapshot import Snapshot
 from dckt_core.runs.model import load
+from dckt_core.runs.seal import seal_run
 from tests.support.squares import write_squares
 from tests.support.trainings import SNAPSHOT, STOPPED_AFTER, ending, trainer
 
@@ -57,6 +58,7 @@ def run_folder(folder: Path) -> None:
         file.unlink()
     summary = json.loads((folder / "summary.json").read_text())
     (folder / "summary.json").write_text(json.dumps({"preset": summary["preset"], "seed": summary["seed"]}) + "\n")
+    seal_run(folder)
     representations = load(folder).encode_texts(TEXTS).tolist()
     (folder / "expected.json").write_text(json.dumps(dict(zip(TEXTS, representations, strict=True)), indent=2) + "\n")
 

@@ -22,6 +22,7 @@ from dckt_core.evaluation.scoring import Comparison
 from dckt_core.io.files import write_text
 from dckt_core.io.json import write_json
 from dckt_core.runs.layout import Layout
+from dckt_core.runs.seal import seal_run
 from dckt_core.runs.setup import Setup
 from dckt_core.runs.train import resume, train
 
@@ -65,6 +66,7 @@ def perform(task: Task, *, runs_dir: Path, context: Context) -> None:
         files, seconds = Layout(run_dir), round(time.monotonic() - started, 1)
         write_text(files.config, task.config.to_toml())
         write_json(files.summary, {"not_applicable": str(error), "seconds": seconds})
+        seal_run(run_dir)
 
 
 def _perform(task: Task, run_dir: Path, context: Context) -> None:
@@ -108,6 +110,7 @@ def _fit(name: str, task: Task, run_dir: Path, context: Context) -> None:
             "seconds": round(time.monotonic() - started, 1),
         },
     )
+    seal_run(run_dir)
 
 
 def _judge(data: SplitData) -> Judge:

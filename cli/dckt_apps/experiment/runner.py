@@ -31,8 +31,9 @@ from dckt_core.contract.pairs import ROLES
 from dckt_core.data.context import Context
 from dckt_core.engine.stopping import stopping
 from dckt_core.io.files import held, write_text
-from dckt_core.io.json import read_json
 from dckt_core.runs.layout import Layout
+from dckt_core.runs.record import RunRecord
+from dckt_core.runs.seal import is_finished, seal_run
 from dckt_core.runs.setup import Setup
 
 Summary = Mapping[str, Any]
@@ -152,6 +153,8 @@ def _record(now: Standing, task: Task, cells: list[Cell], fault: str | None, *, 
     if not keep_checkpoints:
         for made in (run_dir, *run_dir.parent.glob(f"{task.key}.failed-*")):
             shutil.rmtree(Layout(made).checkpoints, ignore_errors=True)
+        if is_finished(run_dir):
+            seal_run(run_dir)
     if fault is not None or summary is None:
         now.failures[task.key] = fault or "it left no summary"
         for cell in cells:
@@ -177,9 +180,8 @@ def _write(plan: Plan, now: Standing) -> None:
 
 def _read_summary(run_dir: Path) -> Summary | None:
     """None where the task is not done."""
-    file = Layout(run_dir).summary
     try:
-        return read_json(file, "the summary of a run") if file.exists() else None
+        return RunRecord(run_dir).summary
     except DataError as error:
         raise UsageError(f"{error}; remove {run_dir} to train it anew") from None
 
