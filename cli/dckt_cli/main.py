@@ -33,6 +33,7 @@ COMMANDS = {
     "plugins": ("dckt_cli.plugins:plugins", "List plugins, show their options, and check them."),
     "new-plugin": ("dckt_cli.new_plugin:new_plugin", "Write a new plugin that works as it is, to be changed."),
     "doctor": ("dckt_cli.doctor:doctor", "Say what dckt runs on here, and what is wrong."),
+    "verify": ("dckt_cli.verify:verify", "Say whether what dckt wrote is still what it wrote."),
     "cache": ("dckt_cli.cache:cache", "List what the cache holds, or clear it."),
     "completion": ("dckt_cli.completion:completion", "Make a shell complete what is typed."),
     "bench-mmd": ("dckt_cli.bench_mmd:bench_mmd", "Measure the MMD kernels against their peers."),

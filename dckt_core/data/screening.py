@@ -21,12 +21,12 @@ from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.pairs import Pair, PairSet, Split
 from dckt_core.data.inspection import THREADS, bad_images, images_of
 from dckt_core.data.manifest import ManifestError, Problem
-from dckt_core.io.files import content_digest, write_text
+from dckt_core.io.files import content_digest
 from dckt_core.io.images import max_pixels
-from dckt_core.io.json import read_json
+from dckt_core.io.json import read_json, write_sealed
 
 OnError = Literal["fail", "skip"]
-FORMAT = 1
+FORMAT = 2
 """Part of every key of the cache of verdicts."""
 PERCENT = 100
 
@@ -159,10 +159,19 @@ def _file_digest(path: Path) -> bytes:
         return f"{error.errno}".encode()
 
 
+def check_verdict(file: Path) -> dict[str, Any]:
+    """What a file of the cache says of pictures.
+
+    Raises:
+        DataError: it is missing, broken or altered.
+    """
+    return read_json(file, "a verdict on images", remedy="the pictures are looked at anew")
+
+
 def _read_verdict(file: Path, count: int) -> dict[int, str] | None:
     """Reasons by the image's number; None where nothing that can be used is there."""
     try:
-        verdict = dict(read_json(file, "a verdict on images")["bad"])
+        verdict = dict(check_verdict(file)["bad"])
         if all(type(n) is int and 0 <= n < count and isinstance(reason, str) for n, reason in verdict.items()):
             return verdict
     except (DataError, ValueError, KeyError, TypeError):
@@ -173,6 +182,6 @@ def _read_verdict(file: Path, count: int) -> dict[int, str] | None:
 def _write_verdict(file: Path, verdict: dict[int, str]) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps({"format": FORMAT, "bad": sorted(verdict.items())}, ensure_ascii=False) + "\n")
+        write_sealed(file, {"format": FORMAT, "bad": sorted(map(list, verdict.items()))})
     except (OSError, ValueError) as error:
         logger.info("the verdict on images cannot be kept in the cache: %s", getattr(error, "strerror", None) or error)

@@ -143,7 +143,7 @@ def weights_digest(module: nn.Module) -> str:
 
 
 def _checksum(tensors: Mapping[str, Tensor], about: str) -> str:
-    """Finds what befell a file; what names tensors is `tensors_digest`, which nobody can forge, and takes far longer."""
+    """Finds what befell a file. Names are made by `tensors_digest`, which nobody can forge; that takes far longer."""
     return str(xxhash.xxh3_128_hexdigest(f"{_digest(tensors, xxhash.xxh3_128())} {about}".encode()))
 
 
