@@ -17,7 +17,7 @@ from dckt_cli.console import say
 @click.option("--accept", is_flag=True, help="Vouch for files as they are now: of runs, indexes and extractions.")
 @options.quiet()
 @options.as_json()
-def verify(places: tuple[Path, ...], /, *, accept: bool, **flags: Any) -> int:
+def verify(*, places: tuple[Path, ...], accept: bool, **flags: Any) -> int:
     """Read all of a run, an index, an extraction, an experiment, the cache, or a folder of these, and say which files
     are not what they were when dckt wrote them, and what makes each anew. Exit code 3 where there are any.
 
