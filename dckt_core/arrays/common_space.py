@@ -459,7 +459,8 @@ class CommonSpace(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             space._seed, space._of_rows, space.notes_ = model.config.seed, False, ()
             space.classes_ = np.array(model.classes)
             return space
-        run_seal(folder).check(file)
+        seal = run_seal(folder)
+        seal.check(file)
         said = read_record(file, "an estimator's record", _Saved, format=FORMAT)
         space = cls(
             said.preset,

@@ -20,7 +20,7 @@ READERS = (
     "manifest", "config", "checkpoint", "snapshot", "snapshot, restored", "feature cache", "verdict cache", "model",
     "weights", "weights, safetensors", "word vectors", "word vectors, binary",
     "word vectors, packed", "word vectors, fastText", "image",
-    "extraction", "shard", "index", "items", "queries", "queries, plain",
+    "extraction", "shard", "index", "digests of a run", "items", "queries", "queries, plain",
 )  # fmt: skip
 
 

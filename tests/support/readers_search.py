@@ -9,10 +9,12 @@ from pathlib import Path
 
 import torch
 
+from dckt_core.io.seal import SEALED, sealed
 from dckt_core.retrieval import shards
 from dckt_core.retrieval.gallery import _read_items
 from dckt_core.retrieval.index_folder import Header, Made, read_header
 from dckt_core.retrieval.queries import read_queries
+from dckt_core.runs.seal import run_seal
 
 EXTRACTION = shards.Header(
     key="k",
@@ -39,14 +41,44 @@ QUERIES = b'{"text": "a"}\n{"image": "b.png", "id": "c"}\n'
 Read = Callable[[Path], object]
 
 
+def resealed(file: Path) -> None:
+    """Gives a spoilt object the digest that a stranger would give it, so that what comes behind the digest is tried."""
+    try:
+        value = json.loads(file.read_bytes())
+        file.write_text(json.dumps(sealed({name: one for name, one in value.items() if name != SEALED})))
+    except (ValueError, AttributeError, RecursionError):
+        return
+
+
+def header_of(file: str, read: Read) -> Read:
+    def reader(folder: Path) -> object:
+        resealed(folder / file)
+        return read(folder)
+
+    return reader
+
+
+def digests_of_a_run(folder: Path) -> None:
+    """And a look at each of the files that they name."""
+    resealed(folder / "digests.json")
+    seal = run_seal(folder)
+    for name in seal.files:
+        seal.fault(name)
+
+
+def seed(value: object) -> bytes:
+    return json.dumps(sealed(json.loads(json.dumps(value)))).encode()
+
+
 def readers_of_search(work: Path) -> dict[str, tuple[str, Read, list[bytes]]]:
     """File, reader and good files, by name."""
     shards.write_shard(work / "shard", "k", shards.Shard(["a", "b"], [(2, "too loud")]), torch.ones(2, 3))
     shard = (work / "shard").read_bytes()
     return {
-        "extraction": ("extraction.json", shards.read_header, [json.dumps(asdict(EXTRACTION)).encode()]),
+        "extraction": ("extraction.json", header_of("extraction.json", shards.read_header), [seed(asdict(EXTRACTION))]),
         "shard": ("x.safetensors", lambda folder: shards.read_shard(folder / "x.safetensors", "k", 3), [shard]),
-        "index": ("index.json", read_header, [json.dumps(asdict(INDEX)).encode()]),
+        "index": ("index.json", header_of("index.json", read_header), [seed(asdict(INDEX))]),
+        "digests of a run": ("digests.json", digests_of_a_run, [seed({"format": 1, "files": {"a": "0", "b/c": "1"}})]),
         "items": ("items.jsonl", lambda folder: _read_items(folder / "items.jsonl", "text"), [ITEMS]),
         "queries": ("q.jsonl", lambda folder: read_queries(folder / "q.jsonl"), [QUERIES]),
         "queries, plain": ("q.txt", lambda folder: read_queries(folder / "q.txt"), [b"a dog\n\na cat\n"]),

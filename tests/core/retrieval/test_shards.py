@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from dckt_core.base.errors import DataError
+from dckt_core.io.json import write_sealed
+from dckt_core.io.seal import digests
 from dckt_core.io.tensors import save_tensors
 from dckt_core.retrieval.shards import (
     SHARD,
@@ -45,8 +47,14 @@ HEADER = Header(
 
 def stored(folder: Path, **changes: Any) -> Path:
     write_shard(folder / "shard-00000.safetensors", "k", Shard(["a", "b", "c"], [(1, "too loud")]), ROWS)
-    (folder / "extraction.json").write_text(json.dumps(asdict(HEADER) | changes))
     (folder / "items.jsonl").write_text("".join(json.dumps({"id": name}) + "\n" for name in "abc"))
+    return sealed(folder, **changes)
+
+
+def sealed(folder: Path, **changes: Any) -> Path:
+    """With the digests of its files as they are now, as a stranger can make them, too."""
+    files = digests(folder, [folder / "shard-00000.safetensors", folder / "items.jsonl"])
+    write_sealed(folder / "extraction.json", asdict(HEADER) | {"files": files} | changes)
     return folder
 
 
@@ -104,8 +112,9 @@ def rewrite(file: Path, *, features: Any = ROWS, **changes: Any) -> None:
     ],
 )
 def test_a_shard_that_was_tampered_with(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
-    found = open_extraction(stored(tmp_path))
+    stored(tmp_path)
     rewrite(tmp_path / "shard-00000.safetensors", **changes)
+    found = open_extraction(sealed(tmp_path))
     with pytest.raises(DataError, match=f"shard-00000.safetensors: {said}"):
         found.load()
 
@@ -114,6 +123,9 @@ def test_a_row_that_was_altered_is_noticed(tmp_path: Path) -> None:
     found = open_extraction(stored(tmp_path))
     file = tmp_path / "shard-00000.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"!")
+    with pytest.raises(DataError, match=r"shard-00000.safetensors: altered since it was written: .* makes it anew"):
+        found.load()
+    found = open_extraction(sealed(tmp_path))
     with pytest.raises(DataError, match=r"shard-00000.safetensors: not a whole shard: its checksum does not fit"):
         found.load()
 
@@ -133,7 +145,8 @@ def test_counts_that_do_not_fit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["{", "[]\n"])
 def test_items_that_are_none(tmp_path: Path, content: str) -> None:
-    found: Extraction = open_extraction(stored(tmp_path))
+    stored(tmp_path)
     (tmp_path / "items.jsonl").write_text(content)
+    found: Extraction = open_extraction(sealed(tmp_path))
     with pytest.raises(DataError, match="items.jsonl:1: not an item: (not JSON|no JSON object)"):
         list(found.items())

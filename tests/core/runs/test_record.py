@@ -11,6 +11,7 @@ import pytest
 from dckt_core.base.errors import DataError
 from dckt_core.runs.record import differences, flatten, list_runs, read_run
 from dckt_core.runs.results import Estimate
+from dckt_core.runs.seal import seal_run
 
 SUMMARY = {
     "test": {
@@ -31,8 +32,14 @@ def write_run(folder: Path, *, summary: object = SUMMARY, config: str = "seed = 
     return folder
 
 
+def ended(folder: Path) -> Path:
+    """A run as it is when all is written."""
+    seal_run(folder)
+    return folder
+
+
 def test_figures_of_a_summary(tmp_path: Path) -> None:
-    record = read_run(write_run(tmp_path / "run")).results
+    record = read_run(ended(write_run(tmp_path / "run"))).results
     assert record.map_of("after") == Estimate(0.6, (0.5, 0.7))
     assert record.map_of("chance", "image_to_text") == Estimate(0.1)
     assert record.map_of("control") is None
@@ -44,6 +51,7 @@ def test_figures_of_a_summary(tmp_path: Path) -> None:
 def test_a_broken_summary_is_named(tmp_path: Path, broken: str) -> None:
     folder = write_run(tmp_path / "run")
     (folder / "summary.json").write_text(broken)
+    seal_run(folder)
     with pytest.raises(DataError, match=r"summary\.json: "):
         read_run(folder).results.map_of("after")
 
@@ -56,7 +64,7 @@ def test_no_run_is_named(tmp_path: Path) -> None:
 
 
 def test_status(tmp_path: Path) -> None:
-    assert read_run(write_run(tmp_path / "done")).status == "finished"
+    assert read_run(ended(write_run(tmp_path / "done"))).status == "finished"
     assert read_run(write_run(tmp_path / "other", summary=None)).status == "stopped"
     assert read_run(write_run(tmp_path / "other.failed-1", summary=None)).status == "failed"
     (tmp_path / "other" / ".lock").touch()
