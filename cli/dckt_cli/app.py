@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from dckt_cli.console import say_traceback
 from dckt_core.base.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class App:
         registry = load_registry(plugins=self.plugins)
         for failure in registry.failures if self.debug else ():
             if failure.cause is not None:
-                traceback.print_exception(failure.cause)
+                say_traceback(failure.cause)
         return registry
 
     def without_repeats(self, text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -13,6 +12,7 @@ import click
 
 from dckt_cli import options
 from dckt_cli.bench_tables import chosen, show_table, write_csv
+from dckt_cli.console import say, say_json
 from dckt_core.base.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def bench_mmd(
 
     rows: list[Row] = []
     with redirect_stdout(sys.stderr):  # peers that print must not spoil the result
-        for row in run(names, workloads, chosen_modes, setting, memory, lambda text: click.echo(text, err=True)):
+        for row in run(names, workloads, chosen_modes, setting, memory, lambda text: say(text, err=True)):
             rows.append(row)
     records = [row.as_dict() for row in rows]
     if csv_file is not None:
@@ -93,7 +93,7 @@ def bench_mmd(
     if plot is not None:
         _draw(plot, rows)
     if as_json:
-        click.echo(json.dumps(records, indent=1))
+        say_json(records, indent=1)
     else:
         _show(rows, workloads)
     ours_is_wrong = any(row.provider == "dckt" and row.note.startswith("wrong") for row in rows)
@@ -113,7 +113,7 @@ def _static(as_json: bool, csv_file: Path | None) -> int:
     """What compiling tells: registers, spills, shared memory, instructions, launches, bytes, computed times."""
     from dckt_bench.static import MissingLinkerError, report
 
-    click.echo("compiling the kernels for each chip ...", err=True)
+    say("compiling the kernels for each chip ...", err=True)
     try:
         with redirect_stdout(sys.stderr):
             records = [dict(record) for record in report()]
@@ -123,7 +123,7 @@ def _static(as_json: bool, csv_file: Path | None) -> int:
     if csv_file is not None:
         write_csv(csv_file, columns, records)
     if as_json:
-        click.echo(json.dumps(records, indent=1))
+        say_json(records, indent=1)
         return ExitCode.OK
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for record in records:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from dckt_cli import options
 from dckt_cli.bench_tables import chosen, show_table, write_csv
+from dckt_cli.console import say, say_json
 from dckt_core.base.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ def bench_ot(
             threads=threads,
             rounds=rounds,
             patience=patience,
-            progress=lambda text: click.echo(text, err=True),
+            progress=lambda text: say(text, err=True),
         )
     )
     records = [row.as_dict() for row in found]
     if csv_file is not None:
         write_csv(csv_file, COLUMNS, records)
     if as_json:
-        click.echo(json.dumps(records, indent=1))
+        say_json(records, indent=1)
     else:
         _show(found)
     wrong = any(row.provider.startswith("dckt") and row.note for row in found)

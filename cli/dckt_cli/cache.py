@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import click
 
 from dckt_cli import options
-from dckt_cli.console import say, show_table
+from dckt_cli.console import say, say_json, show_table
 from dckt_core.base.errors import StorageError, one_line
 from dckt_core.data.cache import KINDS, Cached, cached, clear, default_cache_dir
 
@@ -33,7 +32,7 @@ def list_parts(*, as_json: bool) -> None:
             {"kind": one.kind, "what": one.what, "bytes": one.size, "changed": one.changed, "paths": _paths(one)}
             for one in parts
         ]
-        click.echo(json.dumps({"cache": str(root), "parts": rows}, ensure_ascii=False, indent=2))
+        say_json({"cache": str(root), "parts": rows}, indent=2)
         return
     now = time.time()
     if parts:

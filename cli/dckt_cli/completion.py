@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from dckt_cli.console import say_own
+
 VARIABLE = "_DCKT_COMPLETE"
 """What the shell sets when it asks; click reads it."""
 
@@ -24,4 +26,4 @@ def completion(ctx: click.Context, /, shell: str) -> None:
     assert of_shell is not None
     made = of_shell(ctx.find_root().command, {}, "dckt", VARIABLE)
     # Not `source()`, which would run bash to see how old it is.
-    click.echo(made.source_template % made.source_vars())
+    say_own(made.source_template % made.source_vars())

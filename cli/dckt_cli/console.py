@@ -1,20 +1,26 @@
-"""What a person sees: while dckt works, on stderr, bars on a terminal and plain lines elsewhere; at the end, on stdout,
-tables. Texts of strangers, such as file names, cannot steer the terminal.
+"""The only way to the terminal: while dckt works, bars and lines on stderr; then lines, tables and JSON on stdout.
+
+Texts of strangers, such as file names, ids and labels, are in most of what is shown. They can neither steer the
+terminal nor look like lines of dckt's: what cannot be seen is shown as its escape. Nothing else prints (a test reads
+the source for it), but for `Screen`, which draws through the same function.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import sys
 import time
+import traceback
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from dckt_core.base.errors import one_line, printable
+from dckt_core.base.errors import printable
 from dckt_core.base.progress import Progress, logger, silent
 
 if TYPE_CHECKING:
@@ -31,13 +37,9 @@ def watching(*, quiet: bool = False, verbose: bool = False) -> Iterator[Progress
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    handler = _AboveBars(console) if console.is_terminal else logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine())
     level = logging.DEBUG if verbose else logging.INFO
-    handler.setLevel(logging.WARNING if quiet else level)
-    logger.addHandler(handler)
     logger.setLevel(level)
-    try:
+    with telling(_AboveBars(console) if console.is_terminal else _Lines(), logging.WARNING if quiet else level):
         if quiet:
             yield silent
         elif console.is_terminal:
@@ -45,8 +47,23 @@ def watching(*, quiet: bool = False, verbose: bool = False) -> Iterator[Progress
                 yield progress
         else:
             yield PlainLines()
+
+
+@contextmanager
+def telling(handler: logging.Handler | None = None, level: int = logging.WARNING) -> Iterator[None]:
+    """Shows dckt's log lines while the block runs, in the place of whoever showed them before."""
+    before = [one for one in logger.handlers if isinstance(one, _Lines)]
+    handler = handler or _Lines()
+    handler.setLevel(level)
+    for one in before:
+        logger.removeHandler(one)
+    logger.addHandler(handler)
+    try:
+        yield
     finally:
         logger.removeHandler(handler)
+        for one in before:
+            logger.addHandler(one)
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()) -> None:
@@ -56,11 +73,11 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right:
         right: the headings of columns that end below each other, as figures do.
     """
     if not sys.stdout.isatty():  # as Screen has it, without rich: a listing's time is not enough to import it
-        cells = [[one_line(cell) for cell in row] for row in (headings, *rows)]
+        cells = [[printable(cell) for cell in row] for row in (headings, *rows)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         for line in cells:
             padded = [f"{cell:{'>' if headings[n] in right else '<'}{widths[n]}}" for n, cell in enumerate(line)]
-            click.echo("  ".join(padded).rstrip())
+            say("  ".join(padded).rstrip())
         return
     from rich.table import Table
 
@@ -74,19 +91,41 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right:
     Screen().print(table)
 
 
-def say(text: str) -> None:
-    """Lines on stdout, with a blank for what could steer the terminal or turn its letters round."""
-    click.echo("\n".join(map(printable, text.split("\n"))))
+def say(line: str = "", *, err: bool = False) -> None:
+    """A line on stdout, or on stderr: a line break in it is shown as `\\n`, since it is a stranger's."""
+    click.echo(printable(line), err=err)
 
 
-class _OneLine(logging.Formatter):
+def say_json(value: Any, *, indent: int | None = None) -> None:
+    """A value as JSON on stdout, with JSON's own escapes for what cannot be seen: it means the same."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    click.echo("".join(letter if letter == "\n" or letter.isprintable() else _escaped(letter) for letter in text))
+
+
+def say_own(text: str, *, err: bool = False) -> None:
+    """Lines that dckt wrote itself, such as its help: no text of a stranger is in them."""
+    click.echo(text, err=err)
+
+
+def say_traceback(error: BaseException) -> None:
+    """A traceback on stderr. What the error says may be a stranger's, its line breaks too."""
+    for part in traceback.format_exception(error):
+        for line in part.rstrip("\n").split("\n"):
+            say(line, err=True)
+
+
+def _escaped(letter: str) -> str:
+    return re.sub('"', "", json.dumps(letter))
+
+
+class _Lines(logging.Handler):
     """Log lines hold names of files, and reasons that have them."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        return one_line(record.getMessage())
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage(), err=True)
 
 
-class _AboveBars(logging.Handler):
+class _AboveBars(_Lines):
     """Log lines whole, however narrow the terminal: they hold paths and commands to copy."""
 
     def __init__(self, console: Console) -> None:
@@ -94,7 +133,7 @@ class _AboveBars(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(self.format(record), markup=False, soft_wrap=True)
+        self._console.print(printable(record.getMessage()), markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -121,7 +160,7 @@ def _bars(console: Console) -> Iterator[Progress]:
 
         def progress(done: int, total: int, what: str) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total, completed=done, already=done)
+                tasks[what] = bars.add_task(printable(what), total=total, completed=done, already=done)
             elif done < total and bars.tasks[tasks[what]].finished:  # another step of the same name
                 bars.reset(tasks[what], total=total, completed=done, already=done)
             bars.update(tasks[what], completed=done, total=total)
@@ -143,7 +182,7 @@ class PlainLines:
         if done >= total or now - last >= PLAIN_LINE_SECONDS:
             self._told[what] = now
             rate = pace(done - already, now - since, total - done)
-            print(f"{what}: {done}/{total}{rate}", file=sys.stderr, flush=True)
+            say(f"{what}: {done}/{total}{rate}", err=True)
         if done >= total:  # the next step of the same name is another one
             del self._began[what], self._told[what]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
-from dckt_cli.console import say, show_table
+from dckt_cli.console import say, say_json, show_table
 from dckt_core.base.errors import ExitCode, one_line
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def list_datasets(ctx: click.Context, /, as_json: bool) -> None:
             {"name": entry.name, "summary": entry.spec.summary, "distribution": entry.distribution}
             for entry in registered
         ]
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        say_json(rows, indent=2)
         return
     show_table(["name", "summary"], [[entry.name, entry.spec.summary] for entry in registered])
 
@@ -74,7 +73,7 @@ def check(ctx: click.Context, /, path: Path, layout: str, layout_opt: tuple[str,
     with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
         inspection = inspect_dataset(load, path, progress, pictures=pictures)
     if flags["as_json"]:
-        click.echo(json.dumps(_as_json(path, registered.name, inspection), ensure_ascii=False, indent=2))
+        say_json(_as_json(path, registered.name, inspection), indent=2)
     else:
         _show(path, inspection)
     if inspection.problems:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
 
 from dckt_cli import options
+from dckt_cli.console import say, say_json
 from dckt_core.base.errors import ExitCode, one_line
 
 
@@ -27,15 +27,15 @@ def doctor(ctx: click.Context, /, *, as_json: bool) -> None:
     wrong = [one for one in findings if one.wrong]
     if as_json:
         told = {"ok": not wrong, "findings": [asdict(one) for one in findings]}
-        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        say_json(told, indent=2)
     else:
         about = ""
         for one in findings:
             if one.about != about:
                 about = one.about
-                click.echo(f"{about}:")
-            click.echo(f"  {'!' if one.wrong else ' '} {one_line(f'{one.what}: {one.says}')}")
-        click.echo(f"wrong: {'nothing' if not wrong else len(wrong)}")
+                say(f"{about}:")
+            say(f"  {'!' if one.wrong else ' '} {one_line(f'{one.what}: {one.says}')}")
+        say(f"wrong: {'nothing' if not wrong else len(wrong)}")
         for one in wrong:
-            click.echo(one_line(f"{one.about}: {one.what}: {one.says}"))
+            say(one_line(f"{one.about}: {one.what}: {one.says}"))
     ctx.exit(ExitCode.FAILURE if wrong else ExitCode.OK)

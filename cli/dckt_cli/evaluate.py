@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
-from dckt_cli.console import say
+from dckt_cli.console import say, say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -93,7 +92,7 @@ def evaluate(ctx: click.Context, /, run: Path, ks: tuple[int, ...], **flags: Any
         _write_per_query(per_query, evaluation, pairs)
     if flags["as_json"]:
         about = {"run": str(run), "checkpoint": flags["checkpoint"], "split": flags["split"]}
-        click.echo(json.dumps(about | evaluation.as_json(), ensure_ascii=False))
+        say_json(about | evaluation.as_json())
     else:
         title = f"{run}: {_what(flags['checkpoint'])} on {len(pairs)} {flags['split']} pairs"
         _show(title, evaluation, per_class=flags["per_class"])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dckt_cli import options
-from dckt_cli.console import say
+from dckt_cli.console import say, say_json
 from dckt_core.base.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def experiment(ctx: click.Context, /, **flags: Any) -> int:
                 plugins=ctx.obj.plugins,
             )
     if flags["as_json"]:
-        click.echo(json.dumps(_as_json(now), ensure_ascii=False))
+        say_json(_as_json(now))
     else:
         _show(plan, now, dry_run=flags["dry_run"])
     return ExitCode.FAILURE if now.failures else ExitCode.OK
@@ -93,7 +92,9 @@ def _show(plan: Plan, now: Standing, *, dry_run: bool) -> None:
         say(f"failed: {cell}: {fault}")
     found = steps(plan, now.rows)
     if found and len(plan.rungs) > 1:
-        say(f"\n{bars(found)}")
+        say()
+        for line in bars(found).splitlines():
+            say(line)
         for arm, baseline in ((name, arm.baseline) for name, arm in plan.arms.items() if arm.baseline):
             about = BASELINES[baseline]
             say(f"{arm}: a baseline, {about.summary}; learns from {about.learns_from}")
@@ -101,4 +102,5 @@ def _show(plan: Plan, now: Standing, *, dry_run: bool) -> None:
         draw(found, now.folder / PICTURE)
         say(f"picture: {now.folder / PICTURE}")
     say(f"{len(now.done)} of {len(now.cells)} cells are done")
-    say(f"report: {now.folder / 'report.md'}\ntables: {now.folder / 'results.csv'}, {now.folder / 'parts.csv'}")
+    say(f"report: {now.folder / 'report.md'}")
+    say(f"tables: {now.folder / 'results.csv'}, {now.folder / 'parts.csv'}")

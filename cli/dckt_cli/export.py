@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dckt_cli import options
+from dckt_cli.console import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,15 +48,15 @@ def export(ctx: click.Context, /, place: Path, to: str, out: Path, medium: Mediu
         if medium is not None:
             raise click.UsageError("--medium goes with parquet and faiss", ctx)
         for file in export_run(load_run(place, ctx.obj.context()), out, to=to):  # type: ignore[arg-type]
-            click.echo(f"wrote {file}")
+            say(f"wrote {file}")
         return
     items, rows = _rows(ctx, place, medium)
     if to == "parquet":
         write_parquet(out, items, rows)
-        click.echo(f"wrote {out}: {len(items)} rows of {rows.shape[1]} values")
+        say(f"wrote {out}: {len(items)} rows of {rows.shape[1]} values")
     else:
         beside = write_faiss(out, items, rows)
-        click.echo(f"wrote {out}: {len(items)} rows of {rows.shape[1]} values; {beside} has their items")
+        say(f"wrote {out}: {len(items)} rows of {rows.shape[1]} values; {beside} has their items")
 
 
 def _rows(ctx: click.Context, place: Path, medium: Medium | None) -> tuple[Sequence[Mapping[str, str]], Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 from dckt_cli import options
-from dckt_cli.console import say
+from dckt_cli.console import say, say_json
 
 
 @click.command()
@@ -86,7 +85,7 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
         extraction = extract_place(flags["location"], flags["out"], options=said, device=device, context=context, **how)
     header = extraction.header
     if flags["as_json"]:
-        click.echo(json.dumps({"path": str(extraction.path), **asdict(header)}, ensure_ascii=False))
+        say_json({"path": str(extraction.path), **asdict(header)})
     else:
         say(
             f"{extraction.path}: {len(extraction)} {extraction.medium}s, {extraction.dim} values each, "

@@ -9,8 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from dckt_cli.console import say
 from dckt_core.base.errors import DcktError, one_line
 
 if TYPE_CHECKING:
@@ -69,12 +68,12 @@ def show(told: Row, title: str | None) -> None:
     from dckt_core.data.metadata import as_words
 
     if title is not None:
-        click.echo(one_line(title))
+        say(one_line(title))
     if "refused" in told:
-        click.echo(f"{one_line(told['refused'])} (--insist)")
+        say(f"{one_line(told['refused'])} (--insist)")
         return
     for note in notes(told):
-        click.echo(one_line(note))
+        say(one_line(note))
     if not told["results"]:
         return
     shown = [key for key in HEADS if any(key in row for row in told["results"])]
@@ -112,4 +111,4 @@ def open_page(told: Row, title: str, place: str, rows: Sequence[Row]) -> None:
     file = Path(tempfile.mkdtemp(prefix="dckt-search-")) / "found.html"
     write_text(file, render(title, place, notes(told), rows))
     opened = webbrowser.open(file.as_uri())
-    click.echo(f"{file}{'' if opened else ' (no browser could be opened here)'}", err=True)
+    say(f"{file}{'' if opened else ' (no browser could be opened here)'}", err=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dckt_cli import options
+from dckt_cli.console import say_json
 
 if TYPE_CHECKING:
     from dckt_apps.gap import LayerRows
@@ -75,7 +75,7 @@ def gap(ctx: click.Context, /, run: Path, **flags: Any) -> None:
             )
             found.append((rows, test))
     if flags["as_json"]:
-        click.echo(json.dumps({"run": str(run), **_as_json(found)}))
+        say_json({"run": str(run), **_as_json(found)})
     else:
         _show(found, flags["permutations"])
 

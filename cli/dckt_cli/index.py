@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
-from dckt_cli.console import say
+from dckt_cli.console import say, say_json
 
 if TYPE_CHECKING:
     from dckt_core.data.context import Context
@@ -70,7 +69,7 @@ def index(ctx: click.Context, /, place: Path, **flags: Any) -> None:
     out = place if changes else flags["out"]
     header = read_header(out)
     if flags["as_json"]:
-        click.echo(json.dumps({"path": str(out), **asdict(header)}, ensure_ascii=False))
+        say_json({"path": str(out), **asdict(header)})
         return
     for line in told:
         say(line)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
 import click
 
 from dckt_cli.app import App
+from dckt_cli.console import say, say_own, say_traceback, telling
 from dckt_core import __version__
-from dckt_core.base.errors import DcktError, ExitCode, UsageError, did_you_mean, one_line
+from dckt_core.base.errors import DcktError, ExitCode, UsageError, describe, did_you_mean, one_line
 from dckt_core.base.memory import is_out_of_memory
 from dckt_core.io.text import is_unicode
 
@@ -78,7 +78,7 @@ def cli(ctx: click.Context, /, *, debug: bool, no_plugins: bool) -> None:
     ctx.obj.debug = debug
     ctx.obj.plugins = not no_plugins
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        say_own(ctx.get_help())
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -86,6 +86,11 @@ def main(args: Sequence[str] | None = None) -> int:
     app = App()
     if sys.stdout is None:  # closed by the shell (`>&-`)
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - stays open as long as the process
+    with telling():
+        return _run(app, args)
+
+
+def _run(app: App, args: Sequence[str] | None) -> int:
     try:
         for word in sys.argv[1:] if args is None else args:
             if not is_unicode(word):
@@ -102,20 +107,20 @@ def main(args: Sequence[str] | None = None) -> int:
         return _reader_gone()
     except DcktError as error:
         if app.debug:
-            traceback.print_exc()
+            say_traceback(error)
         _say(f"error: {app.without_repeats(str(error))}")
         return error.exit_code
     except Exception as error:
         if app.debug:
-            traceback.print_exc()
+            say_traceback(error)
         if is_out_of_memory(error):
-            _say(f"error: out of memory: {error}")
+            _say(f"error: out of memory: {one_line(str(error))}")
             return ExitCode.FAILURE
         if isinstance(error, OSError) and error.strerror:
             _say(f"error: {error.filename or 'output'}: {error.strerror}")
             return ExitCode.FAILURE
         hint = "" if app.debug else " (an error that dckt did not expect; run `dckt --debug ...` for the traceback)"
-        _say(f"error: {type(error).__name__}: {error}{hint}")
+        _say(f"error: {describe(error)}{hint}")
         return ExitCode.FAILURE
 
 
@@ -123,14 +128,14 @@ def _click_error(error: click.ClickException) -> int:
     """Click's own errors, in one line; a group called without its subcommand shows its help instead."""
     ctx = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError" and ctx is not None:
-        click.echo(ctx.get_help(), err=True)
+        say_own(ctx.get_help(), err=True)
     else:
-        _say(f"error: {error.format_message()}{f' (see {ctx.command_path} --help)' if ctx else ''}")
+        _say(f"error: {one_line(error.format_message())}{f' (see {ctx.command_path} --help)' if ctx else ''}")
     return error.exit_code
 
 
 def _say(text: str) -> None:
-    click.echo(f"dckt: {one_line(text)}", err=True)
+    say(f"dckt: {text}", err=True)
 
 
 def _reader_gone() -> int:

@@ -19,6 +19,7 @@ import click
 
 from dckt_cli import options
 from dckt_cli.app import App
+from dckt_cli.console import say
 from dckt_core.base.errors import UsageError
 from dckt_core.io.files import umask
 
@@ -60,10 +61,10 @@ def new_plugin(app: App, /, *, name: str, kind: str, path: Path) -> None:
     module = module_name(name)
     refuse_clash(name, module, kind, app.registry)
     folder = write(name, module, kind, path)
-    click.echo(f"{folder}: {kind} '{name}', works as it is; make {folder / module}.py your own. Next:\n")
+    say(f"{folder}: {kind} '{name}', works as it is; make {folder / module}.py your own. Next:\n")
     shown = shlex.quote(str(folder))
     for line in (f"pip install -e {shown}", f"python -m pytest {shown}", f"dckt plugins show {name}", use(kind, name)):
-        click.echo(f"  {line}")
+        say(f"  {line}")
 
 
 def use(kind: str, name: str) -> str:

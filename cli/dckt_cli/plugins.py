@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from dckt_cli.app import App
-from dckt_cli.console import say, show_table
+from dckt_cli.console import say, say_json, show_table
 from dckt_core.base.errors import ExitCode, PluginError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -75,12 +74,12 @@ def show(app: App, /, *, name: str, as_json: bool) -> None:
         return
     for number, (entry, options) in enumerate(described):
         if number:
-            click.echo()
+            say()
         modality = f" ({entry.spec.modality})" if entry.spec.kind == "encoder" else ""
         say(f"{entry.spec.kind}{modality} {typed_name(entry, app.registry)}: {entry.spec.summary}")
         say(f"from {entry.distribution} {entry.version}, entry point {entry.entry_point}")
         if options:
-            click.echo()
+            say()
             rows = [[option.name, option.type, word(option.default), option.help] for option in options]
             show_table(["option", "takes", "default", "meaning"], rows)
         else:
@@ -160,4 +159,4 @@ def word(value: Any) -> str:
 
 
 def echo_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    say_json(value, indent=2)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import click
 
+from dckt_cli.console import say_own
 from dckt_cli.main import cli
 
 WIDTH = 100
@@ -32,4 +33,4 @@ def helps(command: click.Command, parent: click.Context | None, name: str) -> It
 
 
 if __name__ == "__main__":
-    click.echo(reference(), nl=False)
+    say_own(reference().rstrip("\n"))

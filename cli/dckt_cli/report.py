@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from dckt_cli import options
+from dckt_cli.console import say
 
 
 @click.command()
@@ -48,4 +49,4 @@ def report(ctx: click.Context, /, run: Path, output: Path | None, **flags: Any) 
             source=flags["source"],
             device=str(find_device(flags["device"])),
         )
-    click.echo(str(file))
+    say(str(file))

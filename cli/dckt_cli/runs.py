@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
+from dckt_cli.console import say, say_json
 from dckt_core.base.errors import DataError, DcktError, UsageError
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ def list_runs(runs_dir: Path, as_json: bool) -> None:
     records = read_runs(runs_dir)
     rows = [_row(record) for record in records]
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        say_json(rows, indent=2)
         return
     if not rows:
-        click.echo(f"no runs in {runs_dir}")
+        say(f"no runs in {runs_dir}")
         return
     from rich.table import Table
 
@@ -74,7 +74,7 @@ def show(run: Path, as_json: bool) -> None:
     settings = flatten(record.config)
     if as_json:
         about = {"environment": record.environment, "summary": record.summary, "settings": settings}
-        click.echo(json.dumps(_row(record) | about, ensure_ascii=False, indent=2))
+        say_json(_row(record) | about, indent=2)
         return
     from rich.table import Table
 
@@ -128,7 +128,7 @@ def compare(ctx: click.Context, /, runs: tuple[Path, ...], as_json: bool) -> Non
     if as_json:
         rows = [_row(record) for record in records]
         answer = {"runs": rows, "differences": differing, "same_test_pairs": not others}
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        say_json(answer, indent=2)
         return
     from rich.table import Table
 
@@ -181,7 +181,7 @@ def plot(ctx: click.Context, /, runs: tuple[Path, ...], output: Path | None) -> 
 
     figure = learning_curves(records)
     write_atomically(output, lambda temporary: figure.savefig(temporary, format="png", dpi=150))
-    click.echo(str(output))
+    say(str(output))
 
 
 def _row(record: RunRecord) -> dict[str, Any]:

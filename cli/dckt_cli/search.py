@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import asking, found, options
+from dckt_cli.console import say_json
 from dckt_core.base.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _ask_server(ctx: click.Context, typed: Sequence[asking.One], flags: Mapping[
     told = remote.ask(typed, flags)
     query = [{one.kind: str(one.value)} for one in typed] or [{"features": str(asking.feature_file(flags))}]
     if flags["as_json"]:
-        click.echo(json.dumps({"url": flags["url"], "query": query, **told}, ensure_ascii=False))
+        say_json({"url": flags["url"], "query": query, **told})
     else:
         found.show(told, None)
     title = " + ".join(value for one in query for value in one.values())
@@ -130,7 +130,7 @@ def _search_here(ctx: click.Context, place: Path, typed: Sequence[asking.One], f
                 told = found.as_json(one)
                 if flags["as_json"]:
                     where = {"index" if of_index else "run": str(place), "query": query.as_json()}
-                    click.echo(json.dumps({**where, **told}, ensure_ascii=False))
+                    say_json({**where, **told})
                 else:
                     found.show(told, None if alone else query.title)
                 _show_pictures(told, query.title, str(place), flags, found.jpeg_of_file)

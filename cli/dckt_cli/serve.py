@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
+from dckt_cli.console import say
 from dckt_core.base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def serve(ctx: click.Context, /, places: tuple[Path, ...], **flags: Any) -> None
             if coverage is not None:
                 tell(searcher.origin, {"": coverage})
         address, port = listening.getsockname()[:2]
-        click.echo(f"http://{f'[{address}]' if ':' in address else address}:{port}")
+        say(f"http://{f'[{address}]' if ':' in address else address}:{port}")
         if address not in ("127.0.0.1", "::1"):
             logger.warning("whoever reaches this machine can search, and see the pictures of the gallery")
         _run(places, searchers, listening, flags)

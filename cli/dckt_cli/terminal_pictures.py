@@ -8,8 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-import click
-
+from dckt_cli.console import say
 from dckt_core.base.errors import one_line
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         if "jpeg" in row:
             caption = ", ".join(str(row[name]) for name in ("label", "id") if name in row)
-            click.echo(drawn(row["jpeg"], kind) + one_line(f"{row['rank']}. {caption}"), color=True)
+            say(drawn(row["jpeg"], kind) + one_line(f"{row['rank']}. {caption}"), color=True)
 
 
 def _kitty(content: str) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
+from dckt_cli.console import say_json
 from dckt_core.base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def show(result: Result, *, as_json: bool) -> None:
     if int(os.environ.get("RANK", "0")) != 0:
         return
     if as_json:
-        click.echo(json.dumps({"run": str(result.run_dir), **result.summary}, ensure_ascii=False))
+        say_json({"run": str(result.run_dir), **result.summary})
     else:
         from dckt_cli.outcome import show_outcome
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from dckt_cli import options
-from dckt_cli.console import say
+from dckt_cli.console import say, say_json
 
 
 @click.command()
@@ -43,7 +42,7 @@ def verify(*, places: tuple[Path, ...], accept: bool, **flags: Any) -> int:
             }
             for one in found
         ]
-        click.echo(json.dumps({"whole": whole, "found": rows}, ensure_ascii=False, indent=2))
+        say_json({"whole": whole, "found": rows}, indent=2)
         return ExitCode.OK if whole else ExitCode.DATA
     for one in found:
         bad = len(one.faults)

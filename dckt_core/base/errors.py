@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 import traceback
+import unicodedata
 from collections.abc import Iterable
 from enum import IntEnum
 from pathlib import Path
 
+_BLANKS = re.compile(r"[ \t\r\n\f\v]+")
 _JOINERS = "\u200c\u200d"
 """They are part of words in some scripts, and shown as nothing."""
 
@@ -135,14 +138,21 @@ def _debug(place: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Text fit to be shown, with all white space, line breaks too, as single blanks."""
-    return " ".join(printable(text).split())
+    """A library's text, which may have several lines, as a part of one: all white space as single blanks."""
+    return " ".join(printable(" ".join(_BLANKS.split(text))).split())
 
 
 def printable(text: str) -> str:
-    """Text on one line that cannot steer a terminal: a blank stands for what cannot be shown.
+    """Text on one line that can neither steer what shows it nor turn its letters round: whatever cannot be seen is
+    shown as its escape.
 
-    >>> printable("red \\x1b[31m square\\nand a second line")
-    'red  [31m square and a second line'
+    >>> print(printable("red \\x1b[31m square\\nand a second line"))
+    red \\x1b[31m square\\nand a second line
     """
-    return "".join(letter if letter.isprintable() or letter in _JOINERS else " " for letter in text)
+    return text if text.isprintable() else "".join(map(_seen, text))
+
+
+def _seen(letter: str) -> str:
+    if letter.isprintable() or letter in _JOINERS:
+        return letter
+    return " " if unicodedata.category(letter) == "Zs" else letter.encode("unicode_escape").decode("ascii")

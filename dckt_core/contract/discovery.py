@@ -241,7 +241,7 @@ def _timed(found: _Found, what: str, trace: bool) -> Iterator[None]:
     finally:  # what raises has taken its time too
         if trace:
             took = (time.perf_counter() - began) * 1000
-            print(f"dckt: trace: {found.distribution}:{found.name} {what} {took:.2f} ms", file=sys.stderr)
+            logger.warning("dckt: trace: %s:%s %s %.2f ms", found.distribution, found.name, what, took)
 
 
 # --- specs ----------------------------------------------------------------------------------------------------
