@@ -152,6 +152,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(map(_seen, text))
 
 
+def printable_lines(text: str) -> str:
+    """A document of several lines, such as a report, with whatever cannot be seen in it shown as its escape."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def _seen(letter: str) -> str:
     if letter.isprintable() or letter in _JOINERS:
         return letter

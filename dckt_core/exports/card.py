@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dckt_core.base.errors import one_line
+from dckt_core.base.errors import one_line, printable_lines
 from dckt_core.config import Config
 from dckt_core.evaluation.directions import COLUMNS, TITLES
 from dckt_core.evaluation.figures import FIGURES, MEDIAN_RANK
@@ -24,7 +24,7 @@ def card(name: str, config: Config, results: Results, *, version: str) -> str:
         config: the run's.
         results: what its summary holds.
     """
-    return "\n".join(_lines(name, config, results, version)) + "\n"
+    return printable_lines("\n".join(_lines(name, config, results, version)) + "\n")
 
 
 def _lines(name: str, config: Config, results: Results, version: str) -> Iterable[str]:

@@ -1,4 +1,5 @@
 import io
+import json
 import logging
 
 import pytest
@@ -97,14 +98,14 @@ def test_lines_on_a_screen_are_not_wrapped_and_steer_nothing() -> None:
     file = io.StringIO()
     screen = Screen(file=file, force_terminal=True, width=20, color_system=None)
     screen.print("next: dckt report runs/[bold]a \x1b[31m name")
-    assert file.getvalue() == "next: dckt report runs/[bold]a  [31m name\n"
+    assert file.getvalue() == "next: dckt report runs/[bold]a \\x1b[31m name\n"
 
 
 def test_elsewhere_a_table_is_plain_columns(capsys: pytest.CaptureFixture[str]) -> None:
     expected = [
         "rank  image",
         "   1  photos/a-name-that-is-long/[red]picture[/red].png",
-        "  10  steer [2J :smile: the terminal",
+        r"  10  steer \x1b[2J\x07 :smile:\nthe terminal",
     ]
     console.show_table(["rank", "image"], ROWS, right=["rank"])
     assert capsys.readouterr().out.splitlines() == expected
@@ -117,10 +118,23 @@ def test_elsewhere_a_table_is_plain_columns(capsys: pytest.CaptureFixture[str]) 
         "title",
         "image                                              rank",
         "photos/a-name-that-is-long/[red]picture[/red].png     1",
-        "steer  [2J  :smile: the terminal                     10",
+        r"steer \x1b[2J\x07 :smile:\nthe terminal              10",
     ]
 
 
-def test_log_lines_of_strangers_steer_nothing() -> None:
-    line = "photos/\x1b[2Jodd\nname.png: no picture"
-    assert console._OneLine().format(logging.makeLogRecord({"msg": line})) == "photos/ [2Jodd name.png: no picture"
+def test_log_lines_of_strangers_steer_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    record = logging.makeLogRecord({"msg": "photos/\x1b[2Jodd\nname.png: no picture", "levelno": logging.WARNING})
+    screen = terminal()
+    console._AboveBars(screen).handle(record)
+    console._Lines().handle(record)
+    expected = "photos/\\x1b[2Jodd\\nname.png: no picture\n"
+    assert screen.file.getvalue() == capsys.readouterr().err == expected  # type: ignore[attr-defined]
+
+
+def test_json_means_the_same_and_steers_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"id": "a\x1b[2J\x9b\u202e\u2028\x7f\ud800 \U000e0041", "犬": ["naïve", 1.5, None]}
+    console.say_json(value, indent=2)
+    said = capsys.readouterr().out
+    assert all(letter.isprintable() or letter == "\n" for letter in said)
+    assert "犬" in said
+    assert json.loads(said) == value

@@ -24,7 +24,16 @@ from dckt_apps.experiment.plan import Plan
 from dckt_apps.experiment.report import report
 from dckt_apps.experiment.results import PartRow, Row, as_csv, part_rows_of, row_of
 from dckt_apps.experiment.workers import work
-from dckt_core.base.errors import DataError, DcktError, ExitCode, StoppedError, StorageError, UsageError, did_you_mean
+from dckt_core.base.errors import (
+    DataError,
+    DcktError,
+    ExitCode,
+    StoppedError,
+    StorageError,
+    UsageError,
+    did_you_mean,
+    printable_lines,
+)
 from dckt_core.base.progress import logger
 from dckt_core.contract.discovery import Registry
 from dckt_core.contract.pairs import ROLES
@@ -175,7 +184,7 @@ def _write(plan: Plan, now: Standing) -> None:
     rows, parts = now.rows, now.part_rows
     write_text(now.folder / "results.csv", as_csv(rows))
     write_text(now.folder / "parts.csv", as_csv(parts, PartRow))
-    write_text(now.folder / "report.md", report(plan, now.cells, rows, now.failures, parts))
+    write_text(now.folder / "report.md", printable_lines(report(plan, now.cells, rows, now.failures, parts)))
 
 
 def _read_summary(run_dir: Path) -> Summary | None:

@@ -15,6 +15,7 @@ from dckt_apps.report.gather import Report
 from dckt_apps.report.material import Missing
 from dckt_apps.report.outcome import NAMES_OF_DIRECTIONS, signed
 from dckt_core import __version__
+from dckt_core.base.errors import printable_lines
 from dckt_core.evaluation.figures import FIGURES
 from dckt_core.runs.results import Estimate
 
@@ -39,7 +40,7 @@ SCORED = {
 
 
 def render(report: Report) -> str:
-    """The report as HTML. All texts from data and configuration are escaped."""
+    """The report as HTML. All texts from data and configuration are escaped, and what cannot be seen in them shown."""
     environment = Environment(
         loader=PackageLoader("dckt_apps.report"),
         autoescape=True,
@@ -53,7 +54,7 @@ def render(report: Report) -> str:
     sheets = (apps / "theme.css", apps / "report" / "templates" / "report.css")
     style = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
     template = environment.get_template("report.html")
-    return template.render(
+    page = template.render(
         report=report,
         style=Markup(style),
         version=__version__,
@@ -63,6 +64,7 @@ def render(report: Report) -> str:
         matrix_classes=MATRIX_CLASSES,
         charts=_charts(report),
     )
+    return printable_lines(page)
 
 
 def _charts(report: Report) -> dict[str, Any]:
