@@ -91,6 +91,9 @@ if TYPE_CHECKING:
     from dckt_core.io.feature_kinds import is_features as is_features
     from dckt_core.io.files import write_atomically as write_atomically
     from dckt_core.io.images import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+    from dckt_core.io.tables import TableReader as TableReader
+    from dckt_core.io.tables import add_to_table as add_to_table
+    from dckt_core.io.tables import write_table as write_table
     from dckt_core.io.tensors import load_tensors as load_tensors
     from dckt_core.io.tensors import save_tensors as save_tensors
     from dckt_core.io.tensors import tensors_digest as tensors_digest
@@ -173,6 +176,7 @@ _HOMES = {
     "io.feature_files": ("FeatureTable", "features_digest", "read_features"),
     "io.feature_kinds": ("is_features",),
     "io.files": ("write_atomically",),
+    "io.tables": ("TableReader", "add_to_table", "write_table"),
     "io.tensors": ("load_tensors", "save_tensors", "tensors_digest"),
     "io.images": ("IMAGE_SUFFIXES",),
     "io.text": ("check_inside", "decode_line", "numbered_lines", "parse_json", "read_text", "shown"),

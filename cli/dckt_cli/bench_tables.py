@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from dckt_core.base.errors import did_you_mean
+from dckt_core.io.tables import write_table
 
 
 def chosen(text: str | None, known: Iterable[str], what: str) -> list[str]:
@@ -41,6 +41,4 @@ def show_table(title: str, headings: Sequence[str], lines: Sequence[Sequence[str
 
 def write_csv(file: Path, columns: Sequence[str], records: Sequence[dict[str, Any]]) -> None:
     with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns)
-        writer.writeheader()
-        writer.writerows(records)
+        write_table(stream, columns, records)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -222,19 +221,20 @@ def _write_per_query(file: Path, evaluation: Evaluation, pairs: Sequence[Pair]) 
     """One row for each task and query; no AP stands where nothing is relevant, no rank but across media."""
     from dckt_core.base.errors import UsageError
     from dckt_core.io.files import write_text
+    from dckt_core.io.tables import write_table
 
     columns = ["task", "id", "label", "rank", "reciprocal_rank", "relevant", "ap", "chance"]
     columns += [f"{name}_at_{k}" for k in evaluation.ks for name in ("ap", "precision", "recall")]
     ranks = {name: _ranks(one) for name, one in evaluation.instances.items()}
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
+    rows = []
     for name in dict.fromkeys([*evaluation.instances, *evaluation.tasks]):
         by_class = _rows_by_class(evaluation, name) if name in evaluation.tasks else {}
         for number, pair in enumerate(pairs):
             figures = by_class.get(number, {}) | ranks.get(name, {}).get(number, {})
             if figures:
-                writer.writerow({"task": name, "id": pair.id, "label": pair.label} | figures)
+                rows.append({"task": name, "id": pair.id, "label": pair.label} | figures)
+    stream = io.StringIO()
+    write_table(stream, columns, rows)
     try:
         write_text(file, stream.getvalue())
     except OSError as error:

@@ -21,6 +21,7 @@ from dckt_core.base.errors import DataError
 from dckt_core.io.files import is_held
 from dckt_core.io.json import read_json
 from dckt_core.io.seal import Seal
+from dckt_core.io.tables import TableReader
 from dckt_core.io.text import parse_toml
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.results import Results, lookup
@@ -219,7 +220,7 @@ def _read_csv(file: Path, columns: Sequence[str], parse: Callable[[Mapping[str, 
         return []
     except (OSError, ValueError) as error:
         raise DataError(f"{file}: cannot be read: {error}") from None
-    reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""), strict=True)
+    reader = TableReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
     try:
         missing = [column for column in columns if column not in (reader.fieldnames or columns)]
         if missing:

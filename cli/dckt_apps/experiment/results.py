@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -12,6 +11,7 @@ from typing import Any
 from dckt_apps.experiment.cells import Cell
 from dckt_core.evaluation.directions import DIRECTIONS, MEAN
 from dckt_core.evaluation.figures import FIGURES
+from dckt_core.io.tables import write_table
 from dckt_core.runs.results import Results, lookup
 
 
@@ -140,9 +140,5 @@ def as_csv(rows: Sequence[Row] | Sequence[PartRow], kind: type[Row | PartRow] = 
     """Rows of one kind, under the names of its fields."""
     columns = [field.name for field in fields(kind)]
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        values = [getattr(row, column) for column in columns]
-        writer.writerow([int(value) if isinstance(value, bool) else value for value in values])
+    write_table(stream, columns, [{column: getattr(row, column) for column in columns} for row in rows])
     return stream.getvalue()

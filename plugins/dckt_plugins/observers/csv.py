@@ -2,17 +2,25 @@
 
 `metrics.csv` is long: one measurement a row (`phase,iteration,update,metric,value`), so that a phase may measure what
 no other does. `selection.csv` has a row for each target pair and iteration: `iteration,id,kept` and what the sampler
-tells of a pair, such as its `ap`; a column that turns up later is empty in the rows before.
+tells of a pair, such as its `ap`; a column that turns up later is empty in the rows before. A text that a spreadsheet
+would run has an apostrophe in front.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dckt_core import NoOptions, ObserverContext, StorageError, write_atomically
+from dckt_core import (
+    NoOptions,
+    ObserverContext,
+    StorageError,
+    TableReader,
+    add_to_table,
+    write_atomically,
+    write_table,
+)
 
 WHEN = ("phase", "iteration", "update")
 METRIC_COLUMNS = (*WHEN, "metric", "value")
@@ -54,7 +62,7 @@ class CSVObserver:
             _rewrite(file, header, _rows(file))
         try:
             with file.open("a", newline="", encoding="utf-8") as stream:
-                csv.DictWriter(stream, header).writerows(rows)
+                add_to_table(stream, header, rows)
         except OSError as error:
             raise StorageError(file, error.strerror or str(error)) from error
         self._rows[file.name] += len(rows)
@@ -65,7 +73,7 @@ def _header(file: Path) -> list[str]:
     if not file.exists():
         return []
     with file.open(newline="", encoding="utf-8") as stream:
-        return next(csv.reader(stream), [])
+        return list(TableReader(stream).fieldnames or ())
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
@@ -73,7 +81,7 @@ def _rows(file: Path) -> list[dict[str, str]]:
     if not file.exists():
         return []
     with file.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
+        return list(TableReader(stream))
 
 
 def _rewrite(file: Path, header: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
@@ -81,9 +89,7 @@ def _rewrite(file: Path, header: Sequence[str], rows: Iterable[Mapping[str, str]
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, header)
             if header:
-                writer.writeheader()
-            writer.writerows(rows)
+                write_table(stream, header, rows)
 
     write_atomically(file, write)
