@@ -104,9 +104,8 @@ def _as_json(path: Path, layout: str, inspection: Inspection) -> dict[str, Any]:
 
 
 def _show(path: Path, inspection: Inspection) -> None:
-    from dckt_core.data.faults import Faults
-
     from dckt_core.contract.pairs import MEDIA
+    from dckt_core.data.faults import Faults
     from dckt_core.data.rungs import MIN_ALONE, RUNGS, holdings, rung_of
 
     for fault in Faults(inspection.problems):

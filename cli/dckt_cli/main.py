@@ -12,8 +12,9 @@ import click
 from dckt_cli.app import App
 from dckt_cli.console import say, say_own, say_traceback, telling
 from dckt_core import __version__
-from dckt_core.base.errors import DcktError, ExitCode, UsageError, describe, did_you_mean, one_line
+from dckt_core.base.errors import DcktError, ExitCode, StoppedError, UsageError, describe, did_you_mean, one_line
 from dckt_core.base.memory import is_out_of_memory
+from dckt_core.base.stopping import stopping
 from dckt_core.io.text import is_unicode
 
 COMMANDS = {
@@ -86,8 +87,12 @@ def main(args: Sequence[str] | None = None) -> int:
     app = App()
     if sys.stdout is None:  # closed by the shell (`>&-`)
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - stays open as long as the process
-    with telling():
-        return _run(app, args)
+    try:
+        with telling(), stopping():
+            return _run(app, args)
+    except StoppedError as error:
+        _say(str(error))
+        return error.exit_code
 
 
 def _run(app: App, args: Sequence[str] | None) -> int:

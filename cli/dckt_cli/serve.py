@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ import click
 
 from dckt_cli import options
 from dckt_cli.console import say
-from dckt_core.base.errors import UsageError
+from dckt_core.base.errors import ExitCode, StoppedError, UsageError
+from dckt_core.base.stopping import at_once
 
 if TYPE_CHECKING:
     from dckt_core.data.context import Context
@@ -136,5 +136,9 @@ def _run(places: tuple[Path, ...], searchers: list[Searcher], listening: socket.
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, limit_concurrency=WAITING, ws="none"
     )
-    with suppress(KeyboardInterrupt), memory_kept:  # Ctrl-C is how it ends
-        uvicorn.Server(config).run(sockets=[listening])
+    try:
+        with at_once(), memory_kept:
+            uvicorn.Server(config).run(sockets=[listening])
+    except StoppedError as error:
+        if error.exit_code != ExitCode.INTERRUPTED:  # Ctrl-C is how it ends
+            raise

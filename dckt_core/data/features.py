@@ -71,17 +71,26 @@ def encode_items(
     cache = FeatureCache(cache_dir, encoder, batch, log, how)
     found = cache.read(place, rows)
     new = [digest for digest in place if digest not in found]
-    fault, kept = "", 0
-    blocks = _blocks(encoder, [item_of[digest] for digest in new], device, batch, how, progress, filled=True)
-    for start, block in blocks:
-        stop = start + len(block)
-        rows[[place[digest] for digest in new[start:stop]]] = block
-        if not fault and (stop - kept >= ROWS or stop == len(new)):
-            try:
+    fault, kept, stop = "", 0, 0
+
+    def keep() -> None:
+        nonlocal fault, kept
+        try:
+            if not fault and stop > kept:
                 cache.add(new[kept:stop], rows[[place[digest] for digest in new[kept:stop]]])
-            except OSError as error:
-                fault = f"; the cache {cache_dir} cannot be written: {error.strerror or error}"
-            kept = stop
+        except OSError as error:
+            fault = f"; the cache {cache_dir} cannot be written: {error.strerror or error}"
+        kept = stop
+
+    try:
+        blocks = _blocks(encoder, [item_of[digest] for digest in new], device, batch, how, progress, filled=True)
+        for start, block in blocks:
+            rows[[place[digest] for digest in new[start : start + len(block)]]] = block
+            stop = start + len(block)
+            if stop - kept >= ROWS:
+                keep()
+    finally:  # who is stopped, or meets a bad item, keeps what is done
+        keep()
     there = sum(digest in found for digest in digests)
     _tell(log, _counted(items), there, len(items) - there, fault)
     logger.debug("they lie in %s", cache.folder)

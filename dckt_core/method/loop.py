@@ -13,7 +13,10 @@ batches, without the source: the difference between the two is what transfer gav
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -22,6 +25,7 @@ from torch import Tensor
 from dckt_core.base.errors import StoppedError, UsageError
 from dckt_core.base.memory import advising
 from dckt_core.base.progress import Progress, logger, silent
+from dckt_core.base.stopping import at_once
 from dckt_core.config import Config
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
 from dckt_core.contract.names import NETWORKS
@@ -41,6 +45,8 @@ from dckt_core.method.optimizer import decayed_rate, set_rate
 from dckt_core.method.state import Best, Outcome, TrainingState
 
 Save = Callable[[str, DomainNetwork], None]
+LAST_SECONDS = 60.0
+"""Where the last snapshot is older at the end, there is one more."""
 
 
 class Trainer:
@@ -125,6 +131,7 @@ class Trainer:
                 self._transfer(iteration)
                 self._validate(iteration)
                 state.at = Position("transfer", iteration + 1)
+            self._keep_before_the_end()
             return state.outcome()
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -160,7 +167,8 @@ class Trainer:
         """The target network as it is before transfer; from here on it has a twin, its control."""
         state, config = self.state, self.config
         self._watch.check_weights(state)
-        state.before = self._score("target")
+        with self._broken_off_at_once():
+            state.before = self._score("target")
         self.save("before", state.bare("target"))
         self.save("source-before", state.bare("source"))
         self.record.row("validation", 0, 0, state.before.as_row("target"))
@@ -185,7 +193,8 @@ class Trainer:
             generator=state.generators["selection"],
             engine=self.engine,
         )
-        selection: Selection = self.engine.from_main(self.sampler.select(seen))
+        with self._broken_off_at_once():
+            selection: Selection = self.engine.from_main(self.sampler.select(seen))
         pairs = domains["target"].train.pairs
         kept = self.record.selection(iteration, selection, pairs)
         logger.info("iteration %d: %d of %d target pairs kept", iteration, kept, len(pairs))
@@ -260,7 +269,9 @@ class Trainer:
 
     def _validate(self, iteration: int) -> None:
         self._watch.check_weights(self.state)
-        for role, reached in self._keep_best(iteration).items():
+        with self._broken_off_at_once():
+            scores = self._keep_best(iteration)
+        for role, reached in scores.items():
             self.record.row("validation", iteration, self.config.transfer.updates, reached.as_row(role))
 
     def _keep_best(self, iteration: int) -> dict[str, Score]:
@@ -299,6 +310,29 @@ class Trainer:
         self._watch.check_update(self.state, phase, update, again)
         self.engine.step(self.state.optimizers.values())
 
+    @contextmanager
+    def _broken_off_at_once(self) -> Iterator[None]:
+        """A block that changes no weight, and may take long: who asks to stop need not wait, and it is done anew.
+
+        With several processes it is not broken off: they would wait for one another.
+        """
+        if self.engine.processes > 1:
+            yield
+            return
+        before = self.state.snapshot()  # refers to weights, which stay as they are
+        before = replace(before, facts=deepcopy(dict(before.facts)))
+        try:
+            with at_once():
+                yield
+        except StoppedError as error:
+            self.keep(before)
+            raise StoppedError(self._stopped_at()) from error
+
+    def _keep_before_the_end(self) -> None:
+        """What comes behind the training may be stopped too: no more than a minute of this one is to be done again."""
+        if self.engine.from_main(time.monotonic() - self._kept >= LAST_SECONDS):
+            self.keep(self.state.snapshot())
+
     def _updated(self, at: Position) -> None:
         """Keeps a snapshot where it is time, and stops where that was asked for."""
         self.state.at = at
@@ -310,4 +344,8 @@ class Trainer:
             self.keep(self.state.snapshot())
             self._kept = time.monotonic()
         if stop:
-            raise StoppedError(f"stopped in '{at.phase}', iteration {at.iteration}, after update {at.update}")
+            raise StoppedError(self._stopped_at())
+
+    def _stopped_at(self) -> str:
+        at = self.state.at
+        return f"stopped in '{at.phase}', iteration {at.iteration}, after update {at.update}"

@@ -191,7 +191,9 @@ class TrainingState:
                 if self.config.transfer.control:
                     self.add_control()
                 self.begin_transfer()
-                self.begin_iteration({role: torch.arange(1) for role in ROLES})
+                self.streams = {}  # of an iteration that has begun there are some
+                if self.at.update:
+                    self.begin_iteration({role: torch.arange(1) for role in ROLES})
             elif self.at.update:
                 self.begin_pretraining(self.at.phase.removeprefix("pretrain "))
             self._load(snapshot)

@@ -1,4 +1,5 @@
-"""Extracts shard by shard: a killed extraction goes on behind the last whole one, with the same bits on a CPU.
+"""Extracts shard by shard: a killed extraction goes on behind the last whole one, and one that was stopped or met a bad
+item where it was, with the same bits on a CPU.
 
 Items are decoded in threads, one batch ahead of the module, from one shard to the next too.
 """
@@ -137,6 +138,11 @@ def shard_name(number: int) -> str:
     return f"shard-{number:05}.safetensors"
 
 
+def part_name(number: int) -> str:
+    """Of a shard that is not whole yet."""
+    return f".part-{number:05}.safetensors"
+
+
 @dataclass(frozen=True)
 class _Batch:
     shard: int
@@ -218,21 +224,20 @@ class _Task:
     def run(self, out: Path, there: dict[int, Shard], progress: Progress) -> list[Shard]:
         """All shards: those that are there already, and those that are made now."""
         entries, extractor = self.listing.entries, self.extractor
-        done = sum(len(shard.ids) + len(shard.dropped) for shard in there.values())
-        bad = len(self.listing.problems) + sum(len(shard.dropped) for shard in there.values())
+        todo = [number for number in range(self.shards) if number not in there]
+        begun, parts = self._begun(out, todo)
+        ids, dropped = begun.ids, begun.dropped
+        done = sum(len(shard.ids) + len(shard.dropped) for shard in (*there.values(), begun))
+        bad = len(self.listing.problems) + sum(len(shard.dropped) for shard in (*there.values(), begun))
         what = f"extracting {len(entries)} {extractor.medium}{'s' * (len(entries) != 1)}"
-        if there:
+        if done:
             logger.info("%s: going on behind %d of %d items", out, done, len(entries))
         progress(done, len(entries), what)
         advice = f"try a smaller batch (now {self.batch}) or shard_size (now {self.shard_size})"
         preparer = Preparer(extractor.encoder, [entry.item for entry in entries[:1]])
-        parts: list[Tensor] = []
-        ids: list[str] = []
-        dropped: list[tuple[int, str]] = []
         try:
             with torch.no_grad(), advising(lambda: f"while {what}", advice), memory_kept:
-                todo = [number for number in range(self.shards) if number not in there]
-                for batch, ready in _one_ahead(preparer, self._batches(todo)):
+                for batch, ready in _one_ahead(preparer, self._batches(todo, len(ids) + len(dropped))):
                     rows, reasons = self._rows(batch, ready)
                     parts.append(rows)
                     dropped += [(len(ids) + len(dropped) + place, reason) for place, reason in reasons.items()]
@@ -242,13 +247,33 @@ class _Task:
                         self._check_share(bad, next(iter(reasons.values())))
                     done += len(batch.entries)
                     if batch.ends_shard:
-                        there[batch.shard] = Shard(ids, dropped)
-                        write_shard(out / shard_name(batch.shard), self.key, there[batch.shard], torch.cat(parts))
-                        parts, ids, dropped = [], [], []
+                        shard = Shard(ids, dropped)
+                        write_shard(out / shard_name(batch.shard), self.key, shard, torch.cat(parts))
+                        parts, ids, dropped = [], [], []  # before it counts as there: the rows are of this shard
+                        there[batch.shard] = shard
+                        (out / part_name(batch.shard)).unlink(missing_ok=True)
                     progress(done, len(entries), what)
+        except BaseException:
+            if parts:
+                number = next(number for number in todo if number not in there)
+                write_shard(out / part_name(number), self.key, Shard(ids, dropped), torch.cat(parts))
+            raise
         finally:
             preparer.close()
         return [there[number] for number in range(self.shards)]
+
+    def _begun(self, out: Path, todo: Sequence[int]) -> tuple[Shard, list[Tensor]]:
+        """What is there of the first shard to be made: whole batches, as they pass the module again."""
+        file = out / part_name(todo[0]) if todo else None
+        if file is not None and file.exists():
+            try:
+                shard, rows = read_shard(file, self.key, self.extractor.dim)
+                fails = self.on_error == "fail" and shard.dropped
+                if (len(shard.ids) + len(shard.dropped)) % self.batch == 0 and not fails:
+                    return shard, [rows]
+            except DataError as error:
+                logger.warning("%s; made anew", error)
+        return Shard([], []), []
 
     def kept_and_dropped(self, shards: Sequence[Shard]) -> tuple[list[Entry], list[Dropped]]:
         """Entries that have a row, in the order of the rows; bad lines, then bad items."""
@@ -267,11 +292,12 @@ class _Task:
                 dropped.append(Dropped(problem, entry.id))
         return kept, dropped
 
-    def _batches(self, shards: Sequence[int]) -> Iterator[_Batch]:
+    def _batches(self, shards: Sequence[int], begun: int) -> Iterator[_Batch]:
+        """Those of some shards; of the first one so many items are done."""
         for shard in shards:
             first = shard * self.shard_size
             last = min(first + self.shard_size, len(self.listing.entries))
-            for start in range(first, last, self.batch):
+            for start in range(first + begun * (shard == shards[0]), last, self.batch):
                 stop = min(start + self.batch, last)
                 yield _Batch(shard, self.listing.entries[start:stop], stop == last)
 

@@ -18,6 +18,7 @@ from dckt_core.base.allocator import memory_kept
 from dckt_core.base.errors import ExitCode, StoppedError, StorageError
 from dckt_core.base.progress import logger
 from dckt_core.base.rng import generator_for
+from dckt_core.base.stopping import Stop, at_once, deferred, stopping
 from dckt_core.config import Config, read_config
 from dckt_core.contract.guards import GuardedObserver
 from dckt_core.contract.pairs import ROLES, Role, Split
@@ -27,7 +28,6 @@ from dckt_core.data.context import Context
 from dckt_core.data.domain import Domain
 from dckt_core.engine.processes import Engine
 from dckt_core.engine.snapshot import Snapshot, SnapshotFolder
-from dckt_core.engine.stopping import Stop, stopping
 from dckt_core.evaluation.calibration import SHOWN, calibration_error, learn
 from dckt_core.evaluation.scoring import MIN_RANKED
 from dckt_core.evaluation.views import represent
@@ -179,13 +179,18 @@ class _Job:
 
     def work(self, run_dir: Path, observers: Sequence[GuardedObserver], *, resumed: bool = False) -> dict[str, Any]:
         """Trains, and leaves weights in the folder; the summary, on every process."""
-        outcome = self._train_networks(run_dir, observers, resumed) if self.trains_networks else None
-        self.engine.wait()
-        # The rest is quick and needs no other process; it has the outcome from the main one.
-        summary = self._finish(run_dir, outcome) if self.engine.is_main else {}
-        return self.engine.from_main(summary)
+        with stopping() if self.signals else nullcontext(Stop()) as stop:
+            with deferred() if self.signals else nullcontext():
+                outcome = self._train_networks(run_dir, observers, resumed, stop) if self.trains_networks else None
+            self.engine.wait()
+            # The rest needs no other process; it has the outcome from the main one.
+            with at_once() if self.signals else nullcontext():
+                summary = self._finish(run_dir, outcome) if self.engine.is_main else {}
+            return self.engine.from_main(summary)
 
-    def _train_networks(self, run_dir: Path, observers: Sequence[GuardedObserver], resumed: bool) -> Outcome:
+    def _train_networks(
+        self, run_dir: Path, observers: Sequence[GuardedObserver], resumed: bool, stop: Stop
+    ) -> Outcome:
         """The published method."""
         setup = self.setup
         snapshots = SnapshotFolder(Layout(run_dir).checkpoints, setup.config.checkpoints_kept)
@@ -203,35 +208,34 @@ class _Job:
             except StorageError as error:  # there may be room again by the time of the next one
                 logger.warning("%s; training goes on, and the checkpoint before stays the last", error)
 
-        with stopping() if self.signals else nullcontext(Stop()) as stop:
-            trainer = Trainer(
-                setup.config,
-                source=setup.domain("source"),
-                target=setup.domain("target"),
-                networks=self.networks,
-                sampler=self.sampler,
-                discrepancy=self.discrepancy,
-                engine=self.engine,
-                save=save,
-                observers=observers,
-                progress=setup.context.progress,
-                keep=keep,
-                stop=stop,
-            )
-            if resumed:
-                snapshot = snapshots.latest()
-                if snapshot is not None:
-                    trainer.restore(snapshot)
-                    self.earlier = _number(snapshot.facts.get("seconds"))
-                else:  # begins anew, and what observers were told is void
-                    for observer in observers:
-                        observer.load_state_dict(observer.state_dict())
-            try:
-                with memory_kept:
-                    return trainer.run()
-            except StoppedError as error:
-                error.exit_code = ExitCode(stop.exit_code)
-                raise
+        trainer = Trainer(
+            setup.config,
+            source=setup.domain("source"),
+            target=setup.domain("target"),
+            networks=self.networks,
+            sampler=self.sampler,
+            discrepancy=self.discrepancy,
+            engine=self.engine,
+            save=save,
+            observers=observers,
+            progress=setup.context.progress,
+            keep=keep,
+            stop=stop,
+        )
+        if resumed:
+            snapshot = snapshots.latest()
+            if snapshot is not None:
+                trainer.restore(snapshot)
+                self.earlier = _number(snapshot.facts.get("seconds"))
+            else:  # begins anew, and what observers were told is void
+                for observer in observers:
+                    observer.load_state_dict(observer.state_dict())
+        try:
+            with memory_kept:
+                return trainer.run()
+        except StoppedError as error:
+            error.exit_code = ExitCode(stop.exit_code)
+            raise
 
     def _finish(self, run_dir: Path, outcome: Outcome | None) -> dict[str, Any]:
         """The common space is fitted and chosen; then, and nowhere before, the test split is scored."""

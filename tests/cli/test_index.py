@@ -284,7 +284,7 @@ def test_a_change_that_fails_changes_nothing(
     named = {
         "vectors": "dckt_plugins.indexes.exact.save_tensors",
         "items": "dckt_core.retrieval.gallery.write_lines",
-        "header": "dckt_core.retrieval.index_folder.write_json",
+        "header": "dckt_core.retrieval.index_folder.write_sealed",
     }
 
     def full(*_: Any, **__: Any) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from dckt_core.base.stopping import SIGNALS, Stop, stopping
 from dckt_core.engine.snapshot import SnapshotFolder
-from dckt_core.engine.stopping import SIGNALS, Stop, stopping
 from tests.support import processes
 from tests.support.processes import in_child, preload, resume, same_end
 from tests.support.squares import ENCODER, SIZES, SOURCE, TARGET, flags, write_squares

@@ -27,7 +27,6 @@ from dckt_apps.experiment.workers import work
 from dckt_core.base.errors import (
     DataError,
     DcktError,
-    ExitCode,
     StoppedError,
     StorageError,
     UsageError,
@@ -35,10 +34,10 @@ from dckt_core.base.errors import (
     printable_lines,
 )
 from dckt_core.base.progress import logger
+from dckt_core.base.stopping import at_once, deferred, stopping
 from dckt_core.contract.discovery import Registry
 from dckt_core.contract.pairs import ROLES
 from dckt_core.data.context import Context
-from dckt_core.engine.stopping import stopping
 from dckt_core.io.files import held, write_text
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.record import RunRecord
@@ -127,7 +126,7 @@ def run_experiment(
         runs_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(runs_dir, error.strerror or str(error)) from None
-    with held(folder, "another experiment is at work in this folder"), stopping() as stop:
+    with held(folder, "another experiment is at work in this folder"), stopping() as stop, deferred():
         cells = [cell for cell in now.cells if not arms or cell.arm in arms]
         pending = [task for task in tasks_of(cells) if task.key not in now.summaries]
         performer = Performer(
@@ -150,9 +149,7 @@ def run_experiment(
             ended += len(of_task)
             context.progress(ended, len(cells), "cells")
         if stop():
-            stopped = StoppedError(f"{folder}: stopped with {len(now.done)} of {len(now.cells)} cells done")
-            stopped.exit_code = ExitCode(stop.exit_code)
-            raise stopped
+            raise stop.error(f"{folder}: stopped with {len(now.done)} of {len(now.cells)} cells done")
     return now
 
 
@@ -209,8 +206,11 @@ class _Features:
             return
         self._there.add(pairs)
         try:
-            setup = Setup(task.config, self._context)
-            for role in ROLES:
-                setup.domain(role)
+            with at_once():
+                setup = Setup(task.config, self._context)
+                for role in ROLES:
+                    setup.domain(role)
+        except StoppedError:  # the workers are told, too
+            logger.info("features: stopped; what was encoded is kept")
         except DcktError as error:  # the task itself will say so
             logger.info("features: %s", error)

@@ -23,6 +23,9 @@ from dckt_plugins.indexes.exact import ExactIndex
 
 STRUCTURE, KIND, FORMAT = "structure.safetensors", "structure of an index", 1
 
+AT_ONCE = 1024
+"""Vectors that go into a structure in one call."""
+
 Rows = npt.NDArray[np.float32]
 
 
@@ -128,7 +131,9 @@ class ApproximateIndex:
         if self._structure is None or self._structure.outgrown(len(vectors)):
             self._structure, self._inside = self._make(vectors), 0
         if self._inside < len(vectors):
-            self._structure.add(vectors[self._inside :])
+            # A library's call is not broken off by a signal, so none takes long.
+            for start in range(self._inside, len(vectors), AT_ONCE):
+                self._structure.add(vectors[start : start + AT_ONCE])
             self._inside = len(vectors)
         return self._structure
 

@@ -12,9 +12,9 @@ from dckt_apps.experiment.cells import Task, cells_of
 from dckt_apps.experiment.perform import perform
 from dckt_apps.experiment.plan import Plan
 from dckt_core.base.errors import StoppedError, UsageError
+from dckt_core.base.stopping import Stop
 from dckt_core.contract.discovery import Registry
 from dckt_core.data.context import Context
-from dckt_core.engine.stopping import Stop
 from dckt_core.runs import train
 
 Plans = Callable[..., Plan]

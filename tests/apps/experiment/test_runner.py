@@ -11,10 +11,10 @@ from dckt_apps.experiment.cells import Task
 from dckt_apps.experiment.plan import Plan
 from dckt_apps.experiment.runner import run_experiment, standing
 from dckt_core.base.errors import StoppedError, UsageError
+from dckt_core.base.stopping import Stop
 from dckt_core.config import Config
 from dckt_core.contract.discovery import Registry
 from dckt_core.data.context import Context
-from dckt_core.engine.stopping import Stop
 from dckt_core.io.files import held
 from tests.support.plans import Ran, Run
 

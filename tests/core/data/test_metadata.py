@@ -80,7 +80,7 @@ def test_a_field_that_no_line_has_may_be_metadata(tmp_path: Path) -> None:
 def test_metadata_in_words_are_one_line_that_steers_no_terminal() -> None:
     assert as_words(KNOWN) == "by Ann, year 2019, score 0.5, free true, tags a dog beach 3"
     assert as_words({}) == ""
-    assert as_words({"by": "a\x1b[31m\nb"}) == "by a [31m b"
+    assert as_words({"by": "a\x1b[31m\nb"}) == r"by a\x1b[31m b"
     assert len(as_words({"by": "word " * 1000})) == 200
 
 
