@@ -29,6 +29,7 @@ from dckt_cli.console import say, say_json
     "--medium", type=click.Choice(["image", "text"]), help="[default: the encoder's, or the only one that there is]"
 )
 @click.option("-o", "--output", "out", metavar="OUT", type=options.Place(), required=True, help="A folder.")
+@options.follow_links
 @options.on_error
 @options.batch
 @click.option(

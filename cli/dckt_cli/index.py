@@ -37,6 +37,7 @@ OF_A_CHANGE = ("add", "remove", "run")
 @click.option("--index-opt", metavar="KEY=VALUE", multiple=True, help="An option of the index.")
 @options.checkpoint("The run's result, or its target network before transfer, after it, or its target-only control.")
 @click.option("--run", metavar="RUN", type=options.Place(), help="The run that made INDEX, if it was moved.")
+@options.follow_links
 @options.on_error
 @options.batch
 @options.device

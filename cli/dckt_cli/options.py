@@ -67,7 +67,7 @@ def _allow(ctx: click.Context, param: click.Parameter, value: tuple[Path, ...]) 
         if not folder.is_dir():
             raise click.BadParameter(f"{folder}: no such folder", ctx, param)
     if value:
-        ctx.obj.image_roots = value
+        ctx.obj.image_roots = (*ctx.obj.image_roots, *value)
 
 
 def image_root(command: CommandT) -> CommandT:
@@ -76,6 +76,17 @@ def image_root(command: CommandT) -> CommandT:
     return click.option(
         "--image-root", metavar="FOLDER", type=Place(), multiple=True, expose_value=False, callback=_allow, help=text
     )(command)
+
+
+def _follow(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.obj.image_roots = (*ctx.obj.image_roots, Path(Path.cwd().anchor))
+
+
+def follow_links(command: CommandT) -> CommandT:
+    """`--follow-links`, of commands that walk through folders of files."""
+    text = "Take files that a folder's links lead to, wherever they lie."
+    return click.option("--follow-links", is_flag=True, expose_value=False, callback=_follow, help=text)(command)
 
 
 def on_error(command: CommandT) -> CommandT:

@@ -25,7 +25,7 @@ from dckt_core.data.records import Reading, data_folder, opened
 from dckt_core.data.sources import find_dataset, load_pair_set
 from dckt_core.io.feature_files import FeatureTable
 from dckt_core.io.images import IMAGE_SUFFIXES
-from dckt_core.io.text import check_inside, decode_line, numbered_lines, parse_json, read_text
+from dckt_core.io.text import check_inside, decode_line, is_in, numbered_lines, parse_json, read_text
 
 TEXT_SUFFIXES = (".txt",)
 SUFFIXES = {"image": IMAGE_SUFFIXES, "text": TEXT_SUFFIXES}
@@ -105,7 +105,7 @@ def list_items(location: str, medium: Medium, context: Context) -> Listing:
     if _is_manifest(path):
         listing = _of_manifest(location, medium, context.image_roots)
     elif path.is_dir() and not _is_recognised(path, context.registry):
-        listing = _of_folder(path, medium)
+        listing = _of_folder(path, medium, context.image_roots)
     else:
         listing = _of_dataset(location, medium, context)
     if not listing.entries and not listing.problems:
@@ -284,7 +284,9 @@ def _of_records(registered: Registered, path: Path, medium: Medium, context: Con
     return Listing(str(path), folder, entries, problems)
 
 
-def _of_folder(folder: Path, medium: Medium) -> Listing:
+def _of_folder(folder: Path, medium: Medium, roots: Sequence[Path]) -> Listing:
+    """The files of a folder. Links that leave it are bad items, unless they lead to where the user allows."""
+    allowed = [os.path.realpath(root) for root in (folder, *roots)]
     entries: list[Entry] = []
     problems: list[Problem] = []
     others = 0
@@ -297,6 +299,8 @@ def _of_folder(folder: Path, medium: Medium) -> Listing:
             name.encode("utf-8")
             if not name.isprintable():
                 raise ValueError("its name holds a character that cannot be shown")
+            if not any(is_in(os.path.realpath(file), root) for root in allowed):
+                raise ValueError("a link that leaves the folder; --follow-links takes such, too")
             item = ImageItem(name, file) if medium == "image" else TextItem(name, read_text(file))
         except UnicodeEncodeError:
             problems.append(Problem(file, None, "its name is not UTF-8"))

@@ -18,7 +18,9 @@ from dckt_cli.main import main
 from dckt_core.io.tensors import WEIGHTS, WEIGHTS_FORMAT, save_tensors
 from dckt_core.retrieval.index_folder import read_header
 from dckt_core.runs.model import load
+from dckt_core.runs.seal import seal_run
 from tests.support.needs import part
+from tests.support.seals import reseal, reseal_index
 from tests.support.tolerance import SMALL, assert_same
 
 Capture = pytest.CaptureFixture[str]
@@ -322,6 +324,7 @@ def test_another_model_is_refused(index: Path, run: str, capsys: Capture, tmp_pa
     weights = other / "checkpoints" / "after.safetensors"
     halved = {name: tensor / 2 if tensor.is_floating_point() else tensor for name, tensor in load_file(weights).items()}
     save_tensors(weights, halved, kind=WEIGHTS, format=WEIGHTS_FORMAT)
+    seal_run(other)
     for command in (["search", index, "--text", "red"], ["index", index, "--add", "target"]):
         code, said = refused(capsys, *command, "--run", other)
         assert (code, f"{index}: made by another model than {other}" in said) == (3, True), said
@@ -386,6 +389,10 @@ def spoil(index: Path, how: str) -> None:
     elif how == "vectors":
         file = gallery / "vectors" / "vectors.safetensors"
         file.write_bytes(file.read_bytes()[:-5])
+    if how in ("items", "fewer", "vectors"):
+        reseal_index(index)
+    elif how == "outside":
+        reseal(index / "index.json")
 
 
 @pytest.mark.parametrize(
@@ -475,6 +482,7 @@ def test_an_index_whose_items_have_no_such_metadata_is_refused(index: Path, caps
     first, *others = items.read_text().splitlines()
     spoilt = json.loads(first) | {"metadata": {"year": None}}
     items.write_text("\n".join([json.dumps(spoilt), *others]) + "\n")
+    reseal_index(index)
     code, said = refused(capsys, "search", index, "--text", "a red square")
     assert code == 3
     assert "items.jsonl:1: metadata 'year' must be a text, a number" in said

@@ -74,7 +74,7 @@ def test_it_writes_where_it_is_told_to(home: Path, capsys: pytest.CaptureFixture
         ("a/b", "'a/b' is no name for a plugin"),
         ("..", "'..' is no name for a plugin"),
         ("thing-", "'thing-' is no name for a plugin"),
-        ("thing\n", "'thing ' is no name for a plugin"),
+        ("thing\n", r"'thing\n' is no name for a plugin"),
         ("class", "'class' is no name for a plugin"),
         ("", "'' is no name for a plugin"),
         ("uniform", "sampler 'uniform' is there already, from dckt 0."),

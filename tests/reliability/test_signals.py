@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dckt_core.base.stopping import SIGNALS, Stop, stopping
+from dckt_core.base.stopping import SIGNALS, Stop, deferred, stopping
 from dckt_core.engine.snapshot import SnapshotFolder
 from tests.support import processes
 from tests.support.processes import in_child, preload, resume, same_end
@@ -103,7 +103,7 @@ def test_a_second_signal_leaves_at_once(home: Path, tmp_path: Path, number: sign
 
 def test_handlers_are_put_back() -> None:
     before = [signal.getsignal(number) for number in SIGNALS]
-    with stopping() as stop:
+    with stopping() as stop, deferred():
         assert not stop()
         os.kill(os.getpid(), signal.SIGTERM)
         wait_for(stop)

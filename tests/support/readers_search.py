@@ -9,12 +9,13 @@ from pathlib import Path
 
 import torch
 
-from dckt_core.io.seal import SEALED, sealed
+from dckt_core.io.seal import sealed
 from dckt_core.retrieval import shards
 from dckt_core.retrieval.gallery import _read_items
 from dckt_core.retrieval.index_folder import Header, Made, read_header
 from dckt_core.retrieval.queries import read_queries
 from dckt_core.runs.seal import run_seal
+from tests.support.seals import reseal
 
 EXTRACTION = shards.Header(
     key="k",
@@ -41,18 +42,11 @@ QUERIES = b'{"text": "a"}\n{"image": "b.png", "id": "c"}\n'
 Read = Callable[[Path], object]
 
 
-def resealed(file: Path) -> None:
-    """Gives a spoilt object the digest that a stranger would give it, so that what comes behind the digest is tried."""
-    try:
-        value = json.loads(file.read_bytes())
-        file.write_text(json.dumps(sealed({name: one for name, one in value.items() if name != SEALED})))
-    except (ValueError, AttributeError, RecursionError):
-        return
-
-
 def header_of(file: str, read: Read) -> Read:
+    """With the digest that a stranger would give it, so that what comes behind the digest is tried."""
+
     def reader(folder: Path) -> object:
-        resealed(folder / file)
+        reseal(folder / file)
         return read(folder)
 
     return reader
@@ -60,7 +54,7 @@ def header_of(file: str, read: Read) -> Read:
 
 def digests_of_a_run(folder: Path) -> None:
     """And a look at each of the files that they name."""
-    resealed(folder / "digests.json")
+    reseal(folder / "digests.json")
     seal = run_seal(folder)
     for name in seal.files:
         seal.fault(name)
