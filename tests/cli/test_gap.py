@@ -17,6 +17,7 @@ from dckt_core.contract.discovery import load_registry
 from dckt_core.contract.names import LAYERS
 from dckt_core.data.context import Context
 from dckt_core.runs.model import load
+from dckt_core.runs.seal import seal_run
 from dckt_kernels import mk_mmd
 from tests.support.tolerance import SMALL, assert_same
 
@@ -110,11 +111,13 @@ def copied(run: str, tmp_path: Path) -> Path:
 
 def test_a_run_from_before_the_source_network_was_kept_twice(copied: Path, capsys: Capture) -> None:
     (copied / "checkpoints" / "source-before.safetensors").unlink()
+    seal_run(copied)
     assert list(gap(capsys, str(copied), "--permutations", "1")["layers"]) == ["control", "after"]
 
 
 def test_a_run_without_its_networks(copied: Path, capsys: Capture) -> None:
     shutil.rmtree(copied / "checkpoints")
+    seal_run(copied)
     assert main(["gap", str(copied)]) == ExitCode.DATA
     assert "has no network 'after'" in capsys.readouterr().err
 

@@ -203,7 +203,7 @@ def test_an_unfinished_run(trained: Path, tmp_path: Path, monkeypatch: pytest.Mo
     for name in ("runs", "source", "target"):
         shutil.copytree(trained / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    for name in ("summary.json", "metrics.csv", "selection.csv"):
+    for name in ("digests.json", "summary.json", "metrics.csv", "selection.csv"):
         (tmp_path / "runs/squares" / name).unlink()
     assert main(["report", "runs/squares", "-o", "r.html", "--quiet", "--device", "cpu"]) == 0
     source = (tmp_path / "r.html").read_text()

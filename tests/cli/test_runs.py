@@ -28,6 +28,7 @@ def home(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     other = tmp_path / "runs" / "other"
     shutil.copytree(trained / "runs" / "squares", other)
     (other / "summary.json").unlink()
+    (other / "digests.json").unlink()
     config = (other / "config.toml").read_text()
     (other / "config.toml").write_text(config.replace("momentum = 0.9", "momentum = 0.5"))
     monkeypatch.chdir(tmp_path)
@@ -89,6 +90,7 @@ def test_show(home: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize("content", ["", "[]", "null", "{", "\0" * 50, "[" * 100_000])
 def test_a_broken_summary_is_named(home: Path, capsys: Capture, content: str) -> None:
     (home / "runs/squares/summary.json").write_text(content)
+    seal_run(home / "runs/squares")
     capsys.readouterr()
     assert main(["runs", "show", "runs/squares"]) == 3
     error = capsys.readouterr().err

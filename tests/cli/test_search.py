@@ -101,7 +101,7 @@ def test_a_text_cannot_steer_the_terminal(run: str, capsys: Capture, trained: Pa
     out = capsys.readouterr().out
     *_, head, line = out.splitlines()
     assert head.startswith("rank")
-    assert line.endswith("red [31m square and a second line")
+    assert line.endswith(r"red \x1b[31m square\nand a second line")
 
 
 def test_the_features_that_training_left_are_found(run: str, capsys: Capture) -> None:

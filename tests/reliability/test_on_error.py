@@ -115,7 +115,7 @@ def change_a_text(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_other_pairs_than_when_the_run_began_are_refused(train: Train, target: Path, capsys: Capture) -> None:
     assert train("--quiet", target=target) == 0
-    Path("runs/a/summary.json").unlink()
+    Path("runs/a/digests.json").unlink()
     edit(target, change_a_text)
     assert main(["train", "--resume", "runs/a", "--quiet"]) == 3
     assert "its target data set has other pairs than when the run began" in error(capsys)
@@ -128,7 +128,7 @@ def test_other_images_than_when_the_run_began_are_refused(
 ) -> None:
     folder = Path(shutil.copytree(data / role, tmp_path / role))
     assert train("--quiet", **{role: folder}) == 0  # type: ignore[arg-type]
-    Path("runs/a/summary.json").unlink()
+    Path("runs/a/digests.json").unlink()
     first, second = sorted(folder.glob("*-train-0.png"))[:2]
     exchanged = first.read_bytes(), second.read_bytes()
     second.write_bytes(exchanged[0])

@@ -17,6 +17,7 @@ from dckt_core.base.errors import DataError
 from dckt_core.data.feature_cache import read_segment
 from dckt_core.engine.snapshot import load_snapshot
 from dckt_core.io.tensors import WEIGHTS, WEIGHTS_FORMAT, load_weights, save_tensors, save_weights
+from dckt_core.runs.seal import seal_run
 from dckt_plugins.encoders.vector_files import read_vectors
 from dckt_plugins.encoders.weights import fitting, read_weights
 from tests.support import tiny
@@ -283,6 +284,7 @@ def test_a_malicious_file_in_a_model_leaves_no_trace(
     (stranger / file).write_bytes(MALICIOUS[kind](tmp_path / "marker"))
     for name in ("pytorch_model.bin", "checkpoints/after.pth", "checkpoints/after.pt", "sampler.pkl"):
         (stranger / name).write_bytes(MALICIOUS[kind](tmp_path / "marker"))
+    seal_run(stranger)
     code, said = evaluate(stranger, capsys)
     if (stranger / file).name != "text_encoder.safetensors":  # the word CNN trains, so its weights are in the network
         assert code in (2, 3)
@@ -299,8 +301,11 @@ def swap_networks(run: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda run: (run / "checkpoints/after.safetensors").unlink(), "after.safetensors: no such file"),
-        (lambda run: (run / "model.json").unlink(), "model.json: no such file"),
+        (
+            lambda run: (run / "checkpoints/after.safetensors").unlink(),
+            "after.safetensors: none of the files that were written with the others",
+        ),
+        (lambda run: (run / "model.json").unlink(), "model.json: none of the files that were written with the others"),
         (lambda run: (run / "model.json").write_text("{}"), "model.json: not the description of a model"),
         (lambda run: (run / "model.json").write_text('{"format": 2}'), "format 2, and this dckt reads 1"),
         (lambda run: (run / "model.json").write_text('{"format": 1}'), "model.json: not the description of a model"),
@@ -314,6 +319,7 @@ def test_a_model_with_something_wrong_is_one_clear_line(
     stranger: Path, capsys: Capture, spoil: Callable[[Path], object], says: str
 ) -> None:
     spoil(stranger)
+    seal_run(stranger)  # whoever writes a file can vouch for it
     code, said = evaluate(stranger, capsys)
     assert code in (2, 3), said
     assert said.startswith("dckt: error: ")

@@ -154,6 +154,6 @@ def test_a_broken_summary_is_named(plan: Plans, run: Run, tmp_path: Path) -> Non
     (key,) = now.summaries
     (tmp_path / "runs" / key / "summary.json").write_text("{")
     with pytest.raises(
-        UsageError, match=rf"{key}/summary.json: not the summary of a run: .*; remove .*{key} to train it anew"
+        UsageError, match=rf"{key}/summary.json: altered since it was written: .*; remove .*{key} to train it anew"
     ):
         run(plan(seeds=[0]), arms=["means"])

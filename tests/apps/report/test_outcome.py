@@ -11,6 +11,7 @@ from dckt_core.base.errors import DataError
 from dckt_core.evaluation.figures import FIGURES
 from dckt_core.runs.record import read_run
 from dckt_core.runs.results import Estimate, PartResult
+from dckt_core.runs.seal import seal_run
 
 
 def write_run(folder: Path, summary: dict[str, Any] | None, config: str = "seed = 0\n") -> Path:
@@ -18,6 +19,7 @@ def write_run(folder: Path, summary: dict[str, Any] | None, config: str = "seed 
     (folder / "config.toml").write_text(config)
     if summary is not None:
         (folder / "summary.json").write_text(json.dumps(summary))
+        seal_run(folder)
     return folder
 
 

@@ -12,6 +12,7 @@ from dckt_apps.report.material import Missing, attempt
 from dckt_apps.report.outcome import outcome
 from dckt_apps.report.setup import setup
 from dckt_core.runs.record import read_run
+from dckt_core.runs.seal import seal_run
 
 CONFIG = 'seed = 7\npreset = "paper"\n[source]\nlocation = "big"\n[encoder]\nname = "vgg19"\nsize = 48\n'
 
@@ -26,6 +27,7 @@ def test_it_tells_what_was_run(tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     (tmp_path / "model.json").write_text(json.dumps({"classes": {"source": ["a", "b"], "target": ["c"]}}))
     (tmp_path / "env.json").write_text(json.dumps({"packages": {"torch": "2.9"}, "cpus": 2, "accelerator": None}))
+    seal_run(tmp_path)
     found = setup(read_run(tmp_path))
     source, target = found.data
     assert (source.origin, source.classes, source.train, source.dropped) == ("big", 2, None, 0)
@@ -70,6 +72,7 @@ TABLES = st.dictionaries(st.sampled_from((*NAMES, "validation", "dropped", "sour
 def test_whatever_a_file_says_is_told_or_refused(tmp_path: Path, name: str, table: dict[str, Any]) -> None:
     (tmp_path / "config.toml").write_text(CONFIG)
     (tmp_path / name).write_text(json.dumps(table))
+    seal_run(tmp_path)
     record = read_run(tmp_path)
     for tell in (setup, outcome):
         told = attempt(lambda tell=tell: tell(record))  # passes on whatever is no DcktError
