@@ -17,6 +17,7 @@ from dckt_apps.report.write import write_report
 from dckt_cli.main import main
 from dckt_core import Context
 from dckt_core.evaluation.figures import FIGURES
+from dckt_core.runs.seal import seal_run
 from tests.support.browser import CONTRAST, Browser, open_browser
 from tests.support.squares import ENCODER, edit
 
@@ -83,6 +84,7 @@ def reported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     described = json.loads(model.read_text())
     described["classes"]["target"] = [NASTY_CLASS, "red"]
     model.write_text(json.dumps(described))
+    seal_run(model.parent)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DCKT_CACHE_DIR", str(trained / "cache"))
         patch.chdir(home)

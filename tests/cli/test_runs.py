@@ -10,6 +10,7 @@ from PIL import Image
 
 from dckt_cli.main import main
 from dckt_core.runs.results import signed
+from dckt_core.runs.seal import seal_run
 
 Capture = pytest.CaptureFixture[str]
 

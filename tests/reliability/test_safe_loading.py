@@ -305,7 +305,7 @@ def swap_networks(run: Path) -> None:
             lambda run: (run / "checkpoints/after.safetensors").unlink(),
             "after.safetensors: none of the files that were written with the others",
         ),
-        (lambda run: (run / "model.json").unlink(), "model.json: none of the files that were written with the others"),
+        (lambda run: (run / "model.json").unlink(), "model.json: none of the files"),
         (lambda run: (run / "model.json").write_text("{}"), "model.json: not the description of a model"),
         (lambda run: (run / "model.json").write_text('{"format": 2}'), "format 2, and this dckt reads 1"),
         (lambda run: (run / "model.json").write_text('{"format": 1}'), "model.json: not the description of a model"),
