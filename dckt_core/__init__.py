@@ -79,6 +79,8 @@ if TYPE_CHECKING:
     from dckt_core.data.importing import import_data as import_data
     from dckt_core.data.manifest import MANIFEST_NAME as MANIFEST_NAME
     from dckt_core.data.manifest import load_manifest as load_manifest
+    from dckt_core.data.own import made_here as made_here
+    from dckt_core.data.own import own_tag as own_tag
     from dckt_core.data.records import collect as collect
     from dckt_core.data.records import data_folder as data_folder
     from dckt_core.evaluation.instances import mean_reciprocal_rank as mean_reciprocal_rank
@@ -171,6 +173,7 @@ _HOMES = {
     "data.records": ("collect", "data_folder"),
     "exports.exporting": ("export",),
     "exports.rows": ("to_dataset",),
+    "data.own": ("made_here", "own_tag"),
     "evaluation.instances": ("mean_reciprocal_rank",),
     "evaluation.ranking": ("average_precisions",),
     "io.feature_files": ("FeatureTable", "features_digest", "read_features"),

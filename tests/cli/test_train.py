@@ -69,8 +69,8 @@ def test_a_run_folder_holds_what_it_should(train: Train, capsys: Capture) -> Non
         assert words in told.out
     run = Path("runs/first")
     assert sorted(file.name for file in run.glob("[!.]*") if file.is_file()) == [
-        "calibration.json", "config.toml", "digests.json", "env.json", "log.jsonl", "metrics.csv", "model.json", "selection.csv",
-        "summary.json",
+        "calibration.json", "config.toml", "digests.json", "env.json", "log.jsonl", "metrics.csv", "model.json",
+        "selection.csv", "summary.json",
     ]  # fmt: skip
     assert sorted(file.stem for file in (run / "checkpoints").glob("*.safetensors")) == CHECKPOINTS
     messages = [json.loads(line)["message"] for line in (run / "log.jsonl").read_text().splitlines()]

@@ -68,6 +68,49 @@ def test_it_finds_most_of_what_is_nearest_with_exact_cosines(package: str, spec:
     assert torch.equal(cosines[same], best[same])
 
 
+@pytest.fixture(autouse=True)
+def a_key_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that of whoever runs the tests."""
+    monkeypatch.setenv("DCKT_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@each
+def test_a_structure_that_was_not_made_here_is_not_read(
+    package: str, spec: Any, options: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: Any
+) -> None:
+    """Bytes changed and every digest made anew, as a stranger can: machine code never sees them."""
+    caplog.set_level(logging.WARNING, logger="dckt")
+    index, queries = made(package, spec, options), clusters(5, seed=1)
+    index.add([str(row) for row in range(100)], clusters(100))
+    index.save(tmp_path / "index")
+    names, _ = index.search(queries, 7)
+    tensors, facts = load_tensors(tmp_path / "index" / STRUCTURE, kind=KIND, format=FORMAT)
+    seen: list[int] = []
+
+    def load() -> Any:
+        other = made(package, spec, options)
+        read = other._read
+        other._read = lambda content: seen.append(len(content)) or read(content)
+        other.load(tmp_path / "index")
+        return other
+
+    assert load().search(queries, 7)[0] == names
+    assert len(seen) == 1
+    spoilt = tensors["bytes"].clone()
+    spoilt[len(spoilt) // 2 : len(spoilt) // 2 + 4] ^= 255
+    for said in (facts, facts | {"made": "0" * 64}, {**facts, "made": None}):
+        save_tensors(tmp_path / "index" / STRUCTURE, {"bytes": spoilt}, said, kind=KIND, format=FORMAT)
+        assert load().search(queries, 7)[0] == names
+    save_tensors(tmp_path / "index" / STRUCTURE, tensors, facts, kind=KIND, format=FORMAT)
+    monkeypatch.setenv("DCKT_CACHE_DIR", str(tmp_path / "of another user"))
+    assert load().search(queries, 7)[0] == names
+    assert len(seen) == 1, "nothing but what was made here was read"
+    assert caplog.text.count("not made here by this user") == 4
+    monkeypatch.setenv("DCKT_TRUST_INDEXES", "1")
+    assert load().search(queries, 7)[0] == names
+    assert len(seen) == 2
+
+
 @each
 def test_a_stored_structure_is_read_back_or_built_anew(
     package: str, spec: Any, options: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture

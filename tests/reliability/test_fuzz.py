@@ -15,11 +15,13 @@ from tests.reliability import fuzz as script
 from tests.reliability.fuzz import fuzz
 from tests.support.mutations import WAYS, spoil
 from tests.support.readers import Reader, readers
+from tests.support.readers_search import NATIVE
 
 READERS = (
     "manifest", "config", "checkpoint", "snapshot", "snapshot, restored", "feature cache", "verdict cache", "model",
     "weights", "weights, safetensors", "word vectors", "word vectors, binary",
     "word vectors, packed", "word vectors, fastText", "image",
+    *(f"index of {name}" for name in NATIVE),
     "extraction", "shard", "index", "digests of a run", "items", "queries", "queries, plain",
 )  # fmt: skip
 

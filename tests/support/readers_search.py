@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
+from dckt_core.contract.protocols import IndexContext
 from dckt_core.io.seal import sealed
+from dckt_core.io.tensors import load_tensors, save_tensors
 from dckt_core.retrieval import shards
 from dckt_core.retrieval.gallery import _read_items
 from dckt_core.retrieval.index_folder import Header, Made, read_header
 from dckt_core.retrieval.queries import read_queries
 from dckt_core.runs.seal import run_seal
+from tests.support import box
 from tests.support.seals import reseal
 
 EXTRACTION = shards.Header(
@@ -40,6 +46,8 @@ ITEMS = b'{"id": "a", "text": "b", "label": "c"}\n{"id": "d", "text": "e", "spli
 QUERIES = b'{"text": "a"}\n{"image": "b.png", "id": "c"}\n'
 
 Read = Callable[[Path], object]
+NATIVE = tuple(name for name in ("usearch", "faiss") if find_spec(name) is not None)
+"""Libraries in machine code whose files indexes hold, as far as they are installed."""
 
 
 def header_of(file: str, read: Read) -> Read:
@@ -50,6 +58,33 @@ def header_of(file: str, read: Read) -> Read:
         return read(folder)
 
     return reader
+
+
+def _of_library(name: str, work: Path) -> tuple[str, Read, list[bytes]]:
+    """What a library wrote, spoilt, in a file with digests as they should be: what is read of it finds the nearest."""
+    from dckt_plugins.indexes.approximate import FORMAT, KIND, STRUCTURE
+
+    spec = box.spec("index", name)
+    vectors = torch.randn(30, 4, generator=torch.Generator().manual_seed(1))
+    folder = work / name
+
+    def made() -> Any:
+        return spec.build(spec.options(), IndexContext(dim=4, seed=0))
+
+    index = made()
+    index.add([str(number) for number in range(30)], vectors)
+    index.save(folder)
+    tensors, facts = load_tensors(folder / STRUCTURE, kind=KIND, format=FORMAT)
+    good = tensors["bytes"].numpy().tobytes()
+
+    def read(place: Path) -> None:
+        content = torch.from_numpy(np.frombuffer((place / f"{name}.bin").read_bytes() or b"\0", np.uint8).copy())
+        save_tensors(folder / STRUCTURE, {"bytes": content}, facts, kind=KIND, format=FORMAT)
+        loaded = made()
+        loaded.load(folder)
+        assert loaded.search(vectors[:2], 1)[0] == [["0"], ["1"]]
+
+    return f"{name}.bin", read, [good]
 
 
 def digests_of_a_run(folder: Path) -> None:
@@ -68,7 +103,8 @@ def readers_of_search(work: Path) -> dict[str, tuple[str, Read, list[bytes]]]:
     """File, reader and good files, by name."""
     shards.write_shard(work / "shard", "k", shards.Shard(["a", "b"], [(2, "too loud")]), torch.ones(2, 3))
     shard = (work / "shard").read_bytes()
-    return {
+    native = {f"index of {name}": _of_library(name, work) for name in NATIVE}
+    return native | {
         "extraction": ("extraction.json", header_of("extraction.json", shards.read_header), [seed(asdict(EXTRACTION))]),
         "shard": ("x.safetensors", lambda folder: shards.read_shard(folder / "x.safetensors", "k", 3), [shard]),
         "index": ("index.json", header_of("index.json", read_header), [seed(asdict(INDEX))]),

@@ -3,11 +3,13 @@
 So the cosines of what is found are exact and ids can be replaced and removed whatever the library: the structure is
 built anew, at the next search, once rows have moved or it has outgrown what it learnt. It costs the memory of the
 vectors twice.
+
+A structure is read back by machine code that trusts it: a few bytes changed end a process. So one that was not made
+here is built anew from the vectors, too.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,9 +18,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
+import xxhash
 from torch import Tensor
 
-from dckt_core import DataError, load_tensors, logger, save_tensors
+from dckt_core import DataError, load_tensors, logger, made_here, own_tag, save_tensors
 from dckt_plugins.indexes.exact import ExactIndex
 
 STRUCTURE, KIND, FORMAT = "structure.safetensors", "structure of an index", 1
@@ -107,20 +110,24 @@ class ApproximateIndex:
         """As `ExactIndex.save`, and the structure beside it."""
         self._stored.save(path)
         if len(self):
-            content = torch.from_numpy(self._up_to_date().to_bytes())
-            save_tensors(path / STRUCTURE, {"bytes": content}, self._facts(), kind=KIND, format=FORMAT)
+            content, facts = self._up_to_date().to_bytes(), self._facts()
+            said = facts | {"made": own_tag(json.dumps(facts, sort_keys=True), content.data)}
+            save_tensors(path / STRUCTURE, {"bytes": torch.from_numpy(content)}, said, kind=KIND, format=FORMAT)
 
     def load(self, path: Path, /) -> None:
-        """As `ExactIndex.load`. A structure that is missing, broken or of other settings is built anew."""
+        """As `ExactIndex.load`. A structure that is missing, broken, of others or not made here is built anew."""
         self._stored.load(path)
         self._structure = None
         if len(self) == 0:
             return
         try:
             tensors, said = load_tensors(path / STRUCTURE, kind=KIND, format=FORMAT)
-            if said != self._facts():
+            tag, facts, content = said.pop("made", None), self._facts(), tensors["bytes"].numpy()
+            if said != facts:
                 raise DataError(f"{path / STRUCTURE}: of other vectors or settings")
-            self._structure, self._inside = self._read(tensors["bytes"].numpy()), len(self)
+            if not made_here(tag, json.dumps(facts, sort_keys=True), content.data):
+                raise DataError(f"{path / STRUCTURE}: not made here by this user (DCKT_TRUST_INDEXES=1 takes it)")
+            self._structure, self._inside = self._read(content), len(self)
         except DataError as error:
             logger.warning("%s; the structure is built anew", error)
         except (KeyError, RuntimeError, ValueError) as error:  # what libraries raise that read nonsense
@@ -140,7 +147,7 @@ class ApproximateIndex:
     def _facts(self) -> dict[str, str]:
         """What a stored structure must be of."""
         vectors = self._stored.vectors.contiguous().reshape(-1).view(torch.uint8).numpy()
-        return {"settings": self._settings, "vectors": hashlib.sha256(vectors.data).hexdigest()}
+        return {"settings": self._settings, "vectors": xxhash.xxh3_128_hexdigest(vectors.data)}
 
 
 def settings(**values: object) -> str:
