@@ -80,6 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     counts: dict[str, Tally] = {}
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as work:
+        os.environ["DCKT_CACHE_DIR"] = str(Path(work, "cache"))
         known = readers(Path(work))
         resource.setrlimit(resource.RLIMIT_AS, (used + SPARE_MEMORY, resource.RLIM_INFINITY))
         for name, reader in known.items():

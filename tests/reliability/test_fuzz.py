@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,11 @@ READERS = (
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("fuzz")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("fuzz")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DCKT_CACHE_DIR", str(folder / "cache"))
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +112,7 @@ def test_the_same_seed_spoils_alike() -> None:
 
 def test_the_script_counts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DCKT_MAX_PIXELS", "1000000")
+    monkeypatch.setenv("DCKT_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr("resource.setrlimit", lambda *limits: None)  # would outlive this test, as the next ones
     monkeypatch.setattr(script.logger, "setLevel", lambda level: None)
     monkeypatch.setattr(script.faulthandler, "enable", lambda: None)
