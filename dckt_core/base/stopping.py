@@ -95,6 +95,11 @@ def stopping() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
+def is_heard() -> bool:
+    """Whether signals are caught here."""
+    return bool(_present) and threading.current_thread() is threading.main_thread()
+
+
 @contextmanager
 def deferred() -> Iterator[None]:
     """A block whose work asks by itself, between two steps, whether to stop."""
@@ -115,7 +120,7 @@ def at_once() -> Iterator[None]:
 
 @contextmanager
 def _in_mode(*, deferring: bool) -> Iterator[None]:
-    stop = _present[0] if _present and threading.current_thread() is threading.main_thread() else Stop()
+    stop = _present[0] if is_heard() else Stop()
     before, stop.deferring = stop.deferring, deferring
     try:
         if not deferring:

@@ -25,7 +25,7 @@ from torch import Tensor
 from dckt_core.base.errors import StoppedError, UsageError
 from dckt_core.base.memory import advising
 from dckt_core.base.progress import Progress, logger, silent
-from dckt_core.base.stopping import at_once
+from dckt_core.base.stopping import at_once, is_heard
 from dckt_core.config import Config
 from dckt_core.contract.guards import GuardedDiscrepancy, GuardedObserver, GuardedSampler
 from dckt_core.contract.names import NETWORKS
@@ -316,7 +316,7 @@ class Trainer:
 
         With several processes it is not broken off: they would wait for one another.
         """
-        if self.engine.processes > 1:
+        if self.engine.processes > 1 or not is_heard():
             yield
             return
         before = self.state.snapshot()  # refers to weights, which stay as they are

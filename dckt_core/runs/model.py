@@ -421,7 +421,8 @@ def _load_encoders(run_dir: Path, setup: Setup, described: Description, seal: Se
     try:
         encoders = setup.encoders
     except DataError as error:
-        raise DataError(f"{error} (as {Layout(run_dir).config} has it; change it there if it was moved)") from None
+        how = f"change it there if it was moved, then: dckt verify --accept {run_dir}"
+        raise DataError(f"{error} (as {Layout(run_dir).config} has it; {how})") from None
     for medium, encoder in encoders.items():
         saved = described.encoders[medium]
         if saved.state is None and encoder.fingerprint != saved.fingerprint:

@@ -268,9 +268,12 @@ def test_weights_of_an_encoder_that_were_moved_are_found_again(
     assert main(["evaluate", "runs/a", "--quiet"]) == 3
     line = capsys.readouterr().err.splitlines()[-1]
     assert "here.safetensors: no such file" in line
-    assert "as runs/a/config.toml has it; change it there if it was moved" in line
+    assert "as runs/a/config.toml has it; change it there if it was moved, then: dckt verify --accept runs/a" in line
     config = Path("runs/a/config.toml")
     config.write_text(config.read_text().replace("here.safetensors", "there.safetensors"))
+    assert main(["evaluate", "runs/a", "--quiet"]) == 3
+    assert "config.toml: altered since it was written" in capsys.readouterr().err
+    assert main(["verify", "--accept", "runs/a"]) == 0
     assert main(["evaluate", "runs/a", "--quiet"]) == 0
 
 

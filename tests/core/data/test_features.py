@@ -1,5 +1,7 @@
 import errno
 import json
+import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from dckt_core.base.errors import DataError, PluginError
+from dckt_core.base.errors import DataError, PluginError, StoppedError
 from dckt_core.base.rng import seeded_construction
+from dckt_core.base.stopping import stopping
 from dckt_core.contract.pairs import ImageItem, TextItem
 from dckt_core.contract.protocols import Encoder, Item
 from dckt_core.data import feature_cache
@@ -239,11 +242,34 @@ def test_a_file_that_is_gone_is_named(spy: Spy, cache: Cache, pictures: list[Ima
         cache.encode(spy.images(), pictures)
 
 
-def test_a_broken_picture_is_named_and_leaves_no_file(spy: Spy, cache: Cache, pictures: list[ImageItem]) -> None:
-    pictures[4].path.write_bytes(pictures[4].path.read_bytes()[:50])
+def test_a_broken_picture_is_named_and_what_was_done_before_it_is_kept(
+    spy: Spy, cache: Cache, pictures: list[ImageItem], colours: Tensor
+) -> None:
+    good = pictures[4].path.read_bytes()
+    pictures[4].path.write_bytes(good[:50])
     with pytest.raises(DataError, match=r"4\.png: cannot be decoded"):
         cache.encode(spy.images(), pictures)
-    assert not cache.folder.exists()
+    assert cache.rows() == [3], "the batch before"
+    pictures[4].path.write_bytes(good)
+    spy.prepared.clear()
+    assert_same(cache.encode(spy.images(), pictures), colours, terms=3)
+    assert sorted(name for batch in spy.prepared for name in batch) == ["image 3", "image 4", "image 5", "image 6"]
+
+
+def test_who_is_stopped_keeps_what_is_encoded(
+    spy: Spy, cache: Cache, pictures: list[ImageItem], colours: Tensor
+) -> None:
+    def progress(done: int, total: int, what: str) -> None:
+        if done == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(StoppedError, match="stopped by SIGTERM; what is done is kept") as caught, stopping():
+        cache.encode(spy.images(), pictures, progress=progress)
+    assert caught.value.exit_code == 143
+    assert cache.rows() == [6]
+    spy.prepared.clear()
+    assert_same(cache.encode(spy.images(), pictures), colours, terms=3)
+    assert spy.prepared == [["image 6"]]
 
 
 def flip_a_bit(file: Path) -> None:
@@ -401,7 +427,7 @@ def test_features_that_are_not_finite_are_put_down_to_the_item(
         cache.encode(spy.texts(module=Spoil()), texts)
     with pytest.raises(DataError, match=r"2\.png: its features are not finite numbers"):
         cache.encode(spy.images(module=Spoil(), dim=2), pictures)
-    assert not cache.folder.exists()
+    assert all(load_file(file)["features"].isfinite().all() for file in cache.files())
 
 
 def test_half_precision_features_become_float32(spy: Spy, cache: Cache, texts: list[TextItem]) -> None:
