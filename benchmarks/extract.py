@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from dckt_core.data.inference import Inference
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -29,6 +28,7 @@ from dckt_core.base.allocator import memory_kept
 from dckt_core.contract.options import split_assignments
 from dckt_core.contract.protocols import Encoder
 from dckt_core.data.context import Context
+from dckt_core.data.inference import Inference
 from dckt_core.data.prepare import prepare
 from dckt_core.retrieval.extract import extract
 from dckt_core.retrieval.extractor import by_encoder

@@ -102,9 +102,13 @@ def say_json(value: Any, *, indent: int | None = None) -> None:
     click.echo("".join(letter if letter == "\n" or letter.isprintable() else _escaped(letter) for letter in text))
 
 
-def say_own(text: str, *, err: bool = False) -> None:
-    """Lines that dckt wrote itself, such as its help: no text of a stranger is in them."""
-    click.echo(text, err=err)
+def say_own(text: str, *, err: bool = False, color: bool | None = None) -> None:
+    """Lines that dckt wrote itself, such as its help and drawings: no text of a stranger is in them.
+
+    Args:
+        color: True keeps a drawing's colours where the output is no terminal.
+    """
+    click.echo(text, err=err, color=color)
 
 
 def say_traceback(error: BaseException) -> None:

@@ -67,11 +67,10 @@ def extract(ctx: click.Context, /, encoder: str | None, run: Path | None, **flag
     ):
         options.refuse_idle(ctx, name, goes_with, there=there)
 
-    from dckt_core.data.inference import Inference
-
     from dckt_cli.console import watching
     from dckt_core.base.device import find_device
     from dckt_core.contract.options import split_assignments
+    from dckt_core.data.inference import Inference
     from dckt_core.retrieval.extracting import extract as extract_place
     from dckt_core.runs.model import load_run
 

@@ -8,8 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from dckt_cli.console import say
-from dckt_core.base.errors import one_line
+from dckt_cli.console import say, say_own
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -59,7 +58,8 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         if "jpeg" in row:
             caption = ", ".join(str(row[name]) for name in ("label", "id") if name in row)
-            say(drawn(row["jpeg"], kind) + one_line(f"{row['rank']}. {caption}"), color=True)
+            say_own(drawn(row["jpeg"], kind).removesuffix("\n"), color=True)
+            say(f"{row['rank']}. {caption}")
 
 
 def _kitty(content: str) -> Iterator[str]:
