@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dckt_cli import options
-from dckt_cli.console import say
+from dckt_cli.console import say, say_json
 
 if TYPE_CHECKING:
-    from dckt_core.contract.pairs import Split
     from dckt_core.data.partition import Shares
     from dckt_core.data.partitioning import Together
+
+    from dckt_core.contract.pairs import Split
 
 COLUMNS = ("image", "text", "label", "split", "id")
 
@@ -77,9 +77,10 @@ def import_(ctx: click.Context, /, place: Path, out: Path, **flags: Any) -> None
     options.refuse_idle(ctx, "seed", "--split", there=flags["shares"] is not None)
     options.refuse_idle(ctx, "together", "--split", there=flags["shares"] is not None)
 
+    from dckt_core.data.importing import Plan, import_data
+
     from dckt_cli.console import watching
     from dckt_core.contract.options import split_assignments
-    from dckt_core.data.importing import Plan, import_data
 
     shares = _shares(ctx, flags["shares"]) if flags["shares"] is not None else None
     named = {f"{field}_column": flags[f"{field}_column"] for field in COLUMNS}
@@ -99,7 +100,7 @@ def import_(ctx: click.Context, /, place: Path, out: Path, **flags: Any) -> None
     with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
         imported = import_data(place, out, plan, context=ctx.obj.context(progress))
     if flags["as_json"]:
-        click.echo(json.dumps({**asdict(imported), "path": str(imported.path)}, ensure_ascii=False))
+        say_json({**asdict(imported), "path": str(imported.path)})
         return
     from dckt_core.contract.pairs import SPLITS
 
@@ -133,8 +134,9 @@ def _shares(ctx: click.Context, text: str) -> Shares:
 
 
 def _together(ctx: click.Context, text: str) -> tuple[Together, ...]:
-    from dckt_core.base.errors import did_you_mean
     from dckt_core.data.partitioning import TOGETHER
+
+    from dckt_core.base.errors import did_you_mean
 
     words = [word.strip() for word in text.split(",") if word.strip()]
     for word in words:
