@@ -12,10 +12,9 @@ from dckt_cli import options
 from dckt_cli.console import say, say_json
 
 if TYPE_CHECKING:
+    from dckt_core.contract.pairs import Split
     from dckt_core.data.partition import Shares
     from dckt_core.data.partitioning import Together
-
-    from dckt_core.contract.pairs import Split
 
 COLUMNS = ("image", "text", "label", "split", "id")
 
@@ -77,10 +76,9 @@ def import_(ctx: click.Context, /, place: Path, out: Path, **flags: Any) -> None
     options.refuse_idle(ctx, "seed", "--split", there=flags["shares"] is not None)
     options.refuse_idle(ctx, "together", "--split", there=flags["shares"] is not None)
 
-    from dckt_core.data.importing import Plan, import_data
-
     from dckt_cli.console import watching
     from dckt_core.contract.options import split_assignments
+    from dckt_core.data.importing import Plan, import_data
 
     shares = _shares(ctx, flags["shares"]) if flags["shares"] is not None else None
     named = {f"{field}_column": flags[f"{field}_column"] for field in COLUMNS}
@@ -134,9 +132,8 @@ def _shares(ctx: click.Context, text: str) -> Shares:
 
 
 def _together(ctx: click.Context, text: str) -> tuple[Together, ...]:
-    from dckt_core.data.partitioning import TOGETHER
-
     from dckt_core.base.errors import did_you_mean
+    from dckt_core.data.partitioning import TOGETHER
 
     words = [word.strip() for word in text.split(",") if word.strip()]
     for word in words:
