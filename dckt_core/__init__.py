@@ -83,7 +83,8 @@ if TYPE_CHECKING:
     from dckt_core.data.own import own_tag as own_tag
     from dckt_core.data.records import collect as collect
     from dckt_core.data.records import data_folder as data_folder
-    from dckt_core.evaluation.instances import mean_reciprocal_rank as mean_reciprocal_rank
+    from dckt_core.evaluation.instances import reciprocal_ranks as reciprocal_ranks
+    from dckt_core.evaluation.intervals import standard_errors as standard_errors
     from dckt_core.evaluation.ranking import average_precisions as average_precisions
     from dckt_core.exports.exporting import export as export
     from dckt_core.exports.rows import to_dataset as to_dataset
@@ -174,7 +175,8 @@ _HOMES = {
     "exports.exporting": ("export",),
     "exports.rows": ("to_dataset",),
     "data.own": ("made_here", "own_tag"),
-    "evaluation.instances": ("mean_reciprocal_rank",),
+    "evaluation.instances": ("reciprocal_ranks",),
+    "evaluation.intervals": ("standard_errors",),
     "evaluation.ranking": ("average_precisions",),
     "io.feature_files": ("FeatureTable", "features_digest", "read_features"),
     "io.feature_kinds": ("is_features",),

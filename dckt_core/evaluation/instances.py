@@ -172,15 +172,16 @@ def by_instance(view: Representation, pictures: Tensor, texts: Tensor) -> dict[s
     return {name: direction(TASKS[name]) for name in DIRECTIONS}
 
 
-def mean_reciprocal_rank(images: Tensor, texts: Tensor) -> float:
-    """MRR of n pairs [n, k] and [n, k], row by row, each row an item of its own: the mean of both directions.
+def reciprocal_ranks(images: Tensor, texts: Tensor) -> Tensor:
+    """1 / rank of the partner for n pairs [n, k] and [n, k], row by row, each row an item of its own: [n], the mean of
+    both directions. Their mean is the MRR.
 
     Raises:
         ValueError: there are no pairs, or shapes do not go together.
     """
     numbers = torch.arange(len(images))
     found = by_instance(Representation(images, texts), numbers, numbers)
-    return _mean(Standings.reciprocal_rank, list(found.values()))
+    return torch.stack([one.standings.reciprocal_rank() for one in found.values()]).mean(dim=0)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Bootstrap intervals of means, over clusters of values that do not stand alone."""
+"""How sure a mean is: bootstrap intervals, over clusters of values that do not stand alone, and standard errors."""
 
 from __future__ import annotations
 
@@ -71,6 +71,17 @@ def interval(samples: Tensor, coverage: float = COVERAGE) -> Span:
     tail = (1 - coverage) / 2
     low, high = torch.quantile(samples, torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
     return low, high
+
+
+def standard_errors(gains: Tensor) -> float:
+    """The mean of paired differences [n] in its own standard errors: chance alone exceeds 2 once in forty times.
+
+    Of fewer than two there is nothing to judge by: 0.
+    """
+    if len(gains) < 2:
+        return 0.0
+    mean, error = float(gains.double().mean()), float(gains.double().std()) / len(gains) ** 0.5
+    return mean / error if error > 0 else float("inf") * mean if mean else 0.0
 
 
 def as_estimate(value: float, span: Span | None) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from dckt_core.contract.pairs import Medium
 from dckt_core.contract.protocols import PartContext, Representation
+from dckt_core.data.contents import contents_of
 from dckt_core.data.domain import SplitData
-from dckt_core.evaluation.scoring import Score, chooses_by, score_view
+from dckt_core.evaluation.scoring import Score, chooses_by, pair_aps, score_view
 from dckt_core.space.material import FittingMaterial
 from dckt_core.space.parts import ChosenPart
 from dckt_core.space.space import Space
@@ -61,6 +62,14 @@ def fit_space(
         return score_view(view, labels, pairs)
 
     if kind == "map":
-        among = {part.name: part.among for part in chosen}
-        space = space.choose(optional, margin, lambda view: score(view).mean, views, among)
+        among, pictures = {part.name: part.among for part in chosen}, contents_of(pairs).pictures
+        space = space.choose(optional, margin, lambda view: _picture_aps(view, labels, pictures), views, among)
     return space, score(space.represent(views["image"], views["text"]))
+
+
+def _picture_aps(view: Representation, labels: Tensor, pictures: Tensor) -> Tensor:
+    """The mean AP of each picture's pairs, both directions: pairs that share one are no independent witnesses."""
+    numbers, counts = pictures.unique(return_inverse=True, return_counts=True)[1:]
+    return (
+        torch.zeros(len(counts), dtype=torch.float64).index_add(0, numbers, pair_aps(view, labels).mean(dim=1)) / counts
+    )

@@ -25,11 +25,15 @@ from dckt_core.contract.formula import Formula, Value
 from dckt_core.contract.guards import GuardedPart
 from dckt_core.contract.pairs import MEDIA, Medium
 from dckt_core.contract.protocols import PartContext, Representation
+from dckt_core.evaluation.intervals import standard_errors
 from dckt_core.io.tensors import load_tensors, save_tensors
 from dckt_core.space.material import FittingMaterial
 from dckt_core.space.parts import ChosenPart, Rows
 
 KIND, FORMAT = "common space", 1
+
+CLEAR = 2.0
+"""Standard errors that a gain on validation must exceed."""
 
 Views = Mapping[Medium, Tensor]
 """Inputs of a split's images and texts [N, ...]."""
@@ -109,18 +113,19 @@ class Space:
         self,
         optional: Iterable[str],
         margin: float,
-        score: Callable[[Representation], float],
+        score: Callable[[Representation], Tensor],
         views: Views,
         among: Mapping[str, Sequence[float]] | None = None,
     ) -> Space:
         """The space without the parts that clearly harm, with those of `optional` that clearly help, and with weights
         out of `among` that are clearly better.
 
-        One change at a time, the best one first, as long as it gains more than `margin`.
+        One change at a time, the best one first, as long as it gains more than `margin`, and more than the luck of so
+        few pairs explains: `CLEAR` standard errors of the pairs' own gains.
 
         Args:
             optional: parts that are in only where they add.
-            score: of a split's representations, the higher the better.
+            score: of a split's representations, pair by pair [n], the higher the better.
             views: the split's inputs.
             among: further weights of some parts.
         """
@@ -129,7 +134,7 @@ class Space:
         kept = {name: weight for name, weight in start.items() if name not in unproven} or dict(start)
         rows = {medium: Rows(self.parts, medium, views[medium]) for medium in MEDIA}
 
-        def reached(weights: Mapping[str, float]) -> float:
+        def reached(weights: Mapping[str, float]) -> Tensor:
             joined = [_join([(weight, rows[medium][name]) for name, weight in weights.items()]) for medium in MEDIA]
             return score(Representation(*joined))
 
@@ -140,13 +145,16 @@ class Space:
                         weights = {**kept, name: other}
                         yield {name: weights[name] for name in start if weights.get(name)}
 
+        def gained(gains: Tensor) -> bool:
+            return float(gains.mean()) > margin and standard_errors(gains) > CLEAR
+
         best = reached(kept)
         while True:
             tried = [(reached(weights), weights) for weights in changed() if weights]
-            highest, weights = max(tried, key=lambda one: one[0], default=(best, kept))
-            if highest <= best + margin:
+            clear = [one for one in tried if gained(one[0] - best)]
+            if not clear:
                 break
-            kept, best = weights, highest
+            best, kept = max(clear, key=lambda one: float(one[0].mean()))
         said = self.description
         left_out = tuple(name for name in start if name not in kept)
         return Space(self.parts, Description(kept, said.widths, said.aside, (*said.left_out, *left_out), said.notes))

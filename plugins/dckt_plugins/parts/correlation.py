@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from dckt_core import Known, Material, Medium, PartContext, StepAsideError, advising, mean_reciprocal_rank
+from dckt_core import Known, Material, Medium, PartContext, StepAsideError, advising, reciprocal_ranks, standard_errors
 from dckt_plugins.parts.catalogue import CorrelationOptions
 from dckt_plugins.parts.cca import CorrelatedPart, Correlation
 
@@ -20,8 +20,8 @@ MOST_PAIRS = 4096
 FOLDS = 2
 FEWEST = 16
 """Target pairs; with fewer nothing can be held out."""
-CLEARLY = 1.02
-"""The source comes in where it multiplies the mean reciprocal rank of held-out pairs by more than this."""
+CLEARLY = 2.0
+"""The source comes in where held-out pairs find each other earlier with it by more standard errors than this."""
 
 
 class CorrelationPart(CorrelatedPart):
@@ -50,19 +50,22 @@ class CorrelationPart(CorrelatedPart):
             return weight
         of_source, of_target = pairs(source, target)
         order = torch.randperm(len(of_target[0]), generator=material.generator("held-out pairs"))
-        ranks = {0.0: 0.0, weight: 0.0}
+        ranks: dict[float, list[Tensor]] = {0.0: [], weight: []}
         for fold in range(FOLDS):
             held = order[fold::FOLDS]
             rest = torch.cat([order[other::FOLDS] for other in range(FOLDS) if other != fold])
             images, texts = of_target
             for tried in ranks:
                 maps = self._fit(of_source, (images[rest], texts[rest]), tried)
-                ranks[tried] += mean_reciprocal_rank(maps.place("image", images[held]), maps.place("text", texts[held]))
-        without, beside = (ranks[tried] / FOLDS for tried in (0.0, weight))
-        chosen = weight if beside > CLEARLY * without else 0.0
+                ranks[tried].append(
+                    reciprocal_ranks(maps.place("image", images[held]), maps.place("text", texts[held]))
+                )
+        without, beside = (torch.cat(ranks[tried]) for tried in (0.0, weight))
+        errors = standard_errors(beside - without)
+        chosen = weight if errors > CLEARLY else 0.0
         material.note(
             f"a source pair counts {chosen:g}: held-out target pairs find each other at a mean reciprocal rank of "
-            f"{beside:.3f} with the source, {without:.3f} without"
+            f"{beside.mean():.3f} with the source, {without.mean():.3f} without ({errors:+.1f} standard errors)"
         )
         return chosen
 

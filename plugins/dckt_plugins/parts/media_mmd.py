@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dckt_core import Material, PartContext, StepAsideError, advising, mean_reciprocal_rank
+from dckt_core import Material, PartContext, StepAsideError, advising, reciprocal_ranks
 from dckt_kernels import mean_distance_bandwidth, mk_mmd, sinkhorn_divergence
 from dckt_plugins.parts.catalogue import MediaMMDOptions
 from dckt_plugins.parts.cca import correlate
@@ -149,7 +149,8 @@ def _places(rows: Tensor, axes: Tensor) -> Tensor:
 
 def _found(met: Unpaired, held: Tensor, axes: tuple[Tensor, Tensor]) -> float:
     """The mean reciprocal rank of the source's pairs of these numbers."""
-    return mean_reciprocal_rank(_places(met.source_images[held], axes[0]), _places(met.source_texts[held], axes[1]))
+    found = reciprocal_ranks(_places(met.source_images[held], axes[0]), _places(met.source_texts[held], axes[1]))
+    return float(found.mean())
 
 
 def build(options: MediaMMDOptions, context: PartContext) -> MediaMMDPart:

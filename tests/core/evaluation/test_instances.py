@@ -16,7 +16,7 @@ from dckt_core.base.errors import DataError
 from dckt_core.contract.protocols import Representation
 from dckt_core.evaluation import cosines
 from dckt_core.evaluation.figures import FIGURES
-from dckt_core.evaluation.instances import Instances, Standings, by_instance, mean_reciprocal_rank, mrr_gain, summarise
+from dckt_core.evaluation.instances import Instances, Standings, by_instance, mrr_gain, reciprocal_ranks, summarise
 from tests.support.tolerance import SMALL, approx
 
 DIRECTIONS = ("image_to_text", "text_to_image")
@@ -313,20 +313,25 @@ def test_a_gain_is_paired() -> None:
 
 def test_the_mrr_of_pairs_row_by_row() -> None:
     rows = torch.eye(4)
-    assert mean_reciprocal_rank(rows, rows) == 1
-    assert mean_reciprocal_rank(rows, rows.roll(1, dims=0)) == pytest.approx((1 / 2 + 1 / 3 + 1 / 4) / 3)
+    assert reciprocal_ranks(rows, rows).tolist() == [1, 1, 1, 1]
+    turned = reciprocal_ranks(rows, rows.roll(1, dims=0))
+    assert float(turned.mean()) == pytest.approx((1 / 2 + 1 / 3 + 1 / 4) / 3)
+    lucky = reciprocal_ranks(rows, rows[[0, 1, 3, 2]])
+    assert lucky[:2].tolist() == [1, 1]
+    assert lucky[2:].max() < 1
     constant = torch.ones(4, 3)
-    assert mean_reciprocal_rank(constant, constant) == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
+    assert reciprocal_ranks(constant, constant).tolist() == pytest.approx(4 * [(1 + 1 / 2 + 1 / 3 + 1 / 4) / 4])
     view, pictures, texts = noisy(1, noise=1.0)
     found = summarise(by_instance(view, pictures, texts), drawn())["mean"].figures["mrr"]
-    assert mean_reciprocal_rank(view.image, view.text) == pytest.approx(found.value)
+    assert float(reciprocal_ranks(view.image, view.text).mean()) == pytest.approx(found.value)
 
 
 # --- the edges ------------------------------------------------------------------------------------------------
 
 
 def test_rows_without_a_value_score_chance() -> None:
-    assert mean_reciprocal_rank(torch.zeros(3, 0), torch.zeros(3, 0)) == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
+    ranks = reciprocal_ranks(torch.zeros(3, 0), torch.zeros(3, 0))
+    assert ranks.tolist() == pytest.approx(3 * [(1 + 1 / 2 + 1 / 3) / 3])
 
 
 def test_one_pair() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from scipy.stats import ttest_1samp
 
-from dckt_core.evaluation.intervals import bootstrap_interval, resampled_sums
+from dckt_core.evaluation.intervals import bootstrap_interval, resampled_sums, standard_errors
 from tests.support.tolerance import SMALL, approx, assert_same
 
 
@@ -93,3 +94,16 @@ def test_sums_are_those_of_the_rows_drawn() -> None:
     drawn = torch.randint(7, (50, 7), generator=torch.Generator().manual_seed(3))
     found = resampled_sums(table, torch.Generator().manual_seed(3), draws=50)
     assert_same(found, table[drawn].sum(dim=1), terms=7)
+
+
+def test_a_mean_in_its_own_standard_errors_is_students_t() -> None:
+    gains = torch.tensor([0.1, 0.3, -0.1, 0.5], dtype=torch.float64)
+    assert standard_errors(gains) == pytest.approx(float(ttest_1samp(gains.numpy(), 0).statistic))
+    assert standard_errors(-gains) == pytest.approx(-standard_errors(gains))
+
+
+def test_gains_that_do_not_vary_are_clear_and_one_alone_says_nothing() -> None:
+    assert standard_errors(torch.full((3,), 0.25)) == float("inf")
+    assert standard_errors(torch.full((3,), -0.25)) == -float("inf")
+    assert standard_errors(torch.zeros(3)) == 0
+    assert standard_errors(torch.ones(1)) == 0
