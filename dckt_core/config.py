@@ -98,8 +98,8 @@ class SpaceConfig(Section):
     """What the common space is made of, and how much each part weighs."""
 
     margin: Weight
-    """A part is left out where mAP on validation is higher without by more than this, and by more than 2 standard errors
-    of the pictures' differences, so that the luck of a small split changes nothing; 1 keeps them whatever it says."""
+    """A part is left out where mAP on validation is higher without by more than this, and by more than two standard
+    errors of the pictures' differences, so that a small split's luck changes nothing; 1 keeps them whatever it says."""
     parts: Annotated[dict[str, PartChoice], Field(min_length=1)]
     """By the name of their plugin, in the order in which they are fitted: a part may build on those before it."""
 
