@@ -69,7 +69,7 @@ def fit_space(
 
 def _picture_aps(view: Representation, labels: Tensor, pictures: Tensor) -> Tensor:
     """The mean AP of each picture's pairs, both directions: pairs that share one are no independent witnesses."""
-    numbers, counts = pictures.unique(return_inverse=True, return_counts=True)[1:]
-    return (
-        torch.zeros(len(counts), dtype=torch.float64).index_add(0, numbers, pair_aps(view, labels).mean(dim=1)) / counts
-    )
+    numbers: Tensor = torch.unique(pictures, return_inverse=True)[1]
+    counts = torch.bincount(numbers)
+    sums = torch.zeros(len(counts), dtype=torch.float64)
+    return sums.index_add(0, numbers, pair_aps(view, labels).mean(dim=1)) / counts
