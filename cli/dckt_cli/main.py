@@ -21,7 +21,7 @@ COMMANDS = {
     "train": ("dckt_cli.train:train", "Train a target network with the help of a source domain, and score it."),
     "evaluate": ("dckt_cli.evaluate:evaluate", "Score a run's networks: the mAP table."),
     "experiment": ("dckt_cli.experiment:experiment", "Compare ways of training over seeds, with intervals."),
-    "gap": ("dckt_cli.gap:gap", "Measure how far apart a run's domains lie, layer by layer."),
+    "gap": ("dckt_cli.gap:gap", "Measure how far apart a run's domains lie, or two data sets."),
     "import": ("dckt_cli.bring:import_", "Make a data set of your data, in whatever layout they are."),
     "extract": ("dckt_cli.extract:extract", "Write the features of images or texts into files."),
     "export": ("dckt_cli.export:export", "Write a common space or embeddings for use without dckt."),

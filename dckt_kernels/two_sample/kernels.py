@@ -43,7 +43,7 @@ class Kernel:
         if self.family == "polynomial":
             return (products / x.shape[1] + 1).pow(3)
         norms_x, norms_y = x.square().sum(1), y.square().sum(1)
-        squares = (norms_x[:, None] + norms_y - 2 * products).clamp_min(0)
+        squares = _squares(norms_x[:, None] + norms_y, products, x.shape[1])
         if self.family == "energy":
             return (norms_x.sqrt()[:, None] + norms_y.sqrt() - squares.sqrt()) / 2
         squares = squares / self.bandwidth
@@ -73,6 +73,16 @@ class Kernel:
         # Gamma(1/2) is half a squared normal number, Gamma(1) the half sum of two.
         normals = torch.randn(1 if self.family == "imq" else 2, count, generator=generator, dtype=torch.float64)
         return drawn * (normals.square().sum(dim=0) / self.bandwidth).sqrt()
+
+
+def _squares(norms: Tensor, products: Tensor, width: int) -> Tensor:
+    """Squared distances [n, m], of the sums of both squared norms and the products.
+
+    What is no more than rounding is 0: of rows that coincide a root would make 1e-16 to 1e-8, whose digits are those of
+    the processor.
+    """
+    squares = norms - 2 * products
+    return squares.where(squares > width * torch.finfo(norms.dtype).eps * norms, 0.0)
 
 
 def family(name: Family) -> tuple[Kernel, ...]:

@@ -7,10 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from dckt_apps.gap import LayerRows, layer_rows
+from dckt_apps.gap.layers import LayerRows, layer_rows
 from dckt_cli.main import main
 from dckt_core.base.errors import ExitCode
 from dckt_core.contract.discovery import load_registry
@@ -126,6 +128,75 @@ def test_a_network_that_is_gone(copied: Path, capsys: Capture) -> None:
     (copied / "checkpoints" / "source.safetensors").unlink()
     assert main(["gap", str(copied)]) == ExitCode.DATA
     assert "source.safetensors: no such file" in capsys.readouterr().err
+
+
+def test_a_picture_of_a_run(run: str, tmp_path: Path, capsys: Capture) -> None:
+    drawn = tmp_path / "gap.png"
+    said = gap(capsys, run, "--permutations", "19", "--picture", str(drawn))
+    with Image.open(drawn) as picture:
+        assert picture.width > 500
+    assert said["layers"]["after"]["image_fc6"]["by_chance"] > 0
+    assert main(["gap", run, "--picture", "gap.txt"]) == ExitCode.USAGE
+    assert "gap.txt: the suffix is none of .png, .svg, .pdf" in capsys.readouterr().err
+
+
+PLAIN = ("--encoder", "vgg19", "--encoder-opt", "weights=none", "--encoder-opt", "size=32")
+
+
+def test_two_data_sets(run: str, trained: Path, tmp_path: Path, capsys: Capture) -> None:
+    source, target = str(trained / "source"), str(trained / "target")
+    arguments = ("--permutations", "19", *PLAIN)
+    said = gap(capsys, source, target, *arguments, "--picture", str(tmp_path / "gap.svg"))
+    (one,) = said["gaps"]
+    assert (one["of"], one["dim"]) == ("image", 512)
+    assert one["p_value"] >= 0.05
+    assert len(set(one["denser_at"])) == 5
+    assert (tmp_path / "gap.svg").read_text().startswith("<?xml")
+    same = gap(capsys, source, source, *arguments)["gaps"][0]
+    assert same["p_value"] == 1, "nothing lies between a data set and itself"
+    assert_same(same["mmd"], 0.0, terms=2 * same["first"], scale=1)
+
+
+def test_features_in_files(tmp_path: Path, run: str, capsys: Capture) -> None:
+    generator = np.random.default_rng(0)
+    near, far = generator.normal(size=(40, 8)), generator.normal(size=(30, 8))
+    far[10:] += 2
+    np.savez(tmp_path / "near.npz", image=near, text=near)
+    np.savez(tmp_path / "far.npz", image=far, text=near[:20])
+    image, text = gap(capsys, str(tmp_path / "near.npz"), str(tmp_path / "far.npz"), "--permutations", "99")["gaps"]
+    assert (image["of"], image["first"], image["second"], image["p_value"]) == ("image", 40, 30, 0.01)
+    expected = mk_mmd(torch.from_numpy(near), torch.from_numpy(far))
+    assert_same(image["mmd"], expected, terms=8, scale=1, dtype=torch.float32)  # what features are kept in
+    assert image["mmd"] > image["by_chance"]
+    assert {int(item) for item in image["denser_at"]} <= set(range(10, 30)), "the others lie where the first lie"
+    assert (text["of"], text["p_value"]) == ("text", pytest.approx(1, abs=0.5))
+    assert main(["gap", str(tmp_path / "near.npz"), str(tmp_path / "far.npz"), "--permutations", "9"]) == 0
+    assert "40 + 30" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["one.npz", "."], "one.npz holds features, and . does not"),
+        (["one.npz", "wide.npz"], "wide.npz: rows of 9 values, and one.npz has rows of 8"),
+        (["one.npz", "one.npz", "--encoder", "vgg19"], "one.npz holds features already: leave out the encoder"),
+        (["sample-source", "sample-target"], "say what makes features"),
+        (["sample-source", "nowhere", "--text-encoder", "mean-vectors"], "nowhere"),
+        (["one.npz", "one.npz", "--statistics", "batch"], "--statistics goes with a run"),
+        (["runs/x", "--encoder", "vgg19"], "--encoder goes with two data sets"),
+        (["sample-source", "sample-target", "--encoder-opt", "size=32"], "--encoder-opt goes with --encoder"),
+    ],
+)
+def test_what_cannot_be_compared(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("one.npz", rows=np.zeros((3, 8)))
+    np.savez("wide.npz", rows=np.zeros((3, 9)))
+    assert main(["gap", *arguments]) in (ExitCode.USAGE, ExitCode.DATA)
+    told = capsys.readouterr().err
+    assert said in told
+    assert "Traceback" not in told
 
 
 def test_no_run(run: str, capsys: Capture) -> None:

@@ -110,6 +110,7 @@ def test_a_shift_is_found(method: Any) -> None:
         normal(60, 5, 1), normal(60, 5, 2, shift=0.7), method=method, permutations=199, generator=seeded()
     )
     assert found.p_value <= 2 / 200
+    assert found.mmd > found.by_chance > 0
     assert found.method == method
 
 
@@ -272,6 +273,16 @@ def test_the_mean_of_the_witness_is_the_mmd(name: Any) -> None:
     apart = witness(x, y, x, kernel=name).mean() - witness(x, y, y, kernel=name).mean()
     found = two_sample_test(x, y, kernel=name, permutations=1, generator=seeded())
     assert_same(apart, found.mmd, terms=2500, scale=1)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_rows_that_coincide_lie_at_no_distance(name: Any) -> None:
+    rows = normal(40, 100, 1) + 3
+    kernel = Kernel(name)
+    found = kernel.matrix(rows, rows).diagonal()
+    norms = rows.square().sum(dim=1)
+    expected = {"energy": norms.sqrt(), "polynomial": (norms / 100 + 1).pow(3)}.get(name, torch.ones(40).double())
+    assert_same(found, expected, terms=100 if name == "polynomial" else 1)
 
 
 def test_drift_names_the_column_and_the_rows_that_moved() -> None:

@@ -19,7 +19,7 @@ from dckt_apps.experiment.cells import Cell
 from dckt_apps.experiment.plan import read_plan
 from dckt_apps.experiment.runner import Standing, run_experiment
 from dckt_apps.experiment.statistics import Estimate, estimate, paired_difference
-from dckt_apps.gap import Statistics, layer_rows
+from dckt_apps.gap.layers import Statistics, layer_rows
 from dckt_core.base.progress import silent
 from dckt_core.contract.discovery import Registry, load_registry
 from dckt_core.contract.names import LAYERS
