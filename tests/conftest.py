@@ -1,5 +1,6 @@
 """What all tests share: no test leaves traces, and none is left out in silence."""
 
+import gc
 import os
 import random
 import sys
@@ -62,6 +63,12 @@ def leaves_no_traces() -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes a core for long begins first."""
     items.sort(key=lambda item: item.get_closest_marker("early") is None)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: no search for garbage goes over it again, nor has a forked process to copy it."""
+    gc.collect()
+    gc.freeze()
 
 
 LEFT_OUT: dict[str, int] = {}

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from tests.support.commands import DCKT
 
 LIMIT = 0.3
-"""Seconds that `dckt --help` and `dckt plugins` may take; the best of several runs, since others use the machine."""
+"""Seconds of a processor that `dckt --help` and `dckt plugins` may take, which on an idle machine is how long they do."""
 
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"], ["plugins"], ["plugins", "show", "mmd"], ["train", "-h"]])
@@ -29,12 +28,14 @@ def test_listings_import_nothing_heavy(args: list[str]) -> None:
 @pytest.mark.parametrize("args", [["--help"], ["plugins"]])
 def test_listings_take_less_than_the_limit(args: list[str]) -> None:
     times = []
-    for _ in range(10):
-        began = time.perf_counter()
+    for _ in range(5):  # others use the caches of the processor, too
+        before = os.times()
         subprocess.run([DCKT, *args], capture_output=True, check=True)
-        times.append(time.perf_counter() - began)
-        if times[-1] < LIMIT:
+        after = os.times()
+        spent = after.children_user + after.children_system - before.children_user - before.children_system
+        if spent < LIMIT:
             return
+        times.append(spent)
     pytest.fail(f"dckt {' '.join(args)} took {min(times):.2f} s at best; the limit is {LIMIT} s")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import random
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from dckt_kernels import mk_mmd
 from dckt_kernels import product as module
 from dckt_kernels.product import full_precision, product
+from tests.support.processes import ended, forked
 from tests.support.tolerance import assert_same
 from tests.support.yardstick import PROMISED, Rows, relative_errors
 
@@ -121,31 +122,28 @@ def test_the_probe_does_not_depend_on_what_surrounds_it(what: str) -> None:
 
 @needs_onednn
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
-def test_batches_of_many_sizes_do_not_fill_the_memory() -> None:
-    """Each new shape costs oneDNN a megabyte of code that it keeps: 300 of them would be 500 MB."""
-    code = """
-import random, re
-from pathlib import Path
-import torch
-from dckt_kernels import mk_mmd
+def test_batches_of_many_sizes_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """Each new shape costs oneDNN a megabyte of code that it keeps: 200 of them would be 300 MB."""
 
-def resident():
-    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+    def resident() -> float:
+        found = re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())
+        assert found is not None
+        return int(found[1]) / 1024
 
-torch.set_num_threads(1)
-draw = random.Random(0)
+    def call(n: int, m: int) -> None:
+        x, y = numbers(n, 256).requires_grad_(), numbers(m, 256, seed=1)
+        mk_mmd(x, y).backward()
 
-def call(n, m):
-    mk_mmd(torch.randn(n, 256, requires_grad=True), torch.randn(m, 256)).backward()
+    def many() -> None:
+        draw = random.Random(0)
+        call(500, 500)
+        before = resident()
+        for _ in range(200):
+            call(draw.randint(100, 500), draw.randint(100, 500))
+        (tmp_path / "grown").write_text(str(resident() - before))
 
-call(500, 500)
-before = resident()
-for _ in range(300):
-    call(draw.randint(100, 500), draw.randint(100, 500))
-print(resident() - before)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 150
+    assert ended(forked(many)) == 0
+    assert float((tmp_path / "grown").read_text()) < 100
 
 
 @pytest.mark.usefixtures("way", "library")

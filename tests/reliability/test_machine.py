@@ -256,7 +256,7 @@ def test_two_trainings_on_one_name(train: Train, expected: dict[str, bytes]) -> 
     assert sorted(folder.name for folder in Path("runs").iterdir()) == ["a"]
 
 
-@pytest.mark.parametrize("attempts", [5, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("attempts", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_many_at_once_on_one_name_leave_one_whole_folder(
     attempts: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
@@ -402,12 +402,9 @@ SHORTAGES = [
 ]
 
 
-@pytest.mark.parametrize("shortage", SHORTAGES)
-def test_out_of_memory_in_a_batch(
-    train: Train, monkeypatch: pytest.MonkeyPatch, capsys: Capture, shortage: Exception
-) -> None:
+def test_out_of_memory_in_a_batch(train: Train, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     def fail() -> None:
-        raise shortage
+        raise SHORTAGES[0]  # the others are told apart where less has to be trained for it: below
 
     at_update(monkeypatch, 28, fail)
     assert train("--quiet", **EVERY_UPDATE) == 1

@@ -210,7 +210,7 @@ def test_six_layers_take_three_launches(launches: list[str]) -> None:
 # --- transport ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", [(70, 130, 33), (1, 3, 40), (64, 64, 16)])
+@pytest.mark.parametrize("shape", [(70, 100, 33), (1, 3, 40), (64, 64, 16)])
 @pytest.mark.parametrize("rho", [None, 0.5])
 def test_transport(shape: Shape, rho: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several tiles of rows, several shares of the columns, several panels of what is applied."""

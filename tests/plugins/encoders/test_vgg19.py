@@ -74,15 +74,15 @@ def test_fc6_and_fc7_are_torchvisions_and_the_rest_is_the_head(build, pictures, 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", lambda *args, **kwargs: state)
     fc6, fc7 = torchvisions.classifier[0], torchvisions.classifier[3]
     one = pictures[:1]
-    pool5 = build("vgg19", size=SIZE)
-    rows = torchvisions.avgpool(features(pool5, one).view(1, 512, SIZE // 32, SIZE // 32)).flatten(1)
     for layer, linear, head in (("pool5", None, [fc6, fc7]), ("fc6", fc6, [fc7]), ("fc7", fc7, [])):
         encoder = build("vgg19", size=SIZE, layer=layer)
         assert [own.weight.shape for own in encoder.head] == [own.weight.shape for own in head]
         for own, theirs in zip(encoder.head, head, strict=True):
             assert torch.equal(own.weight, theirs.weight)
             assert torch.equal(own.bias, theirs.bias)
-        if linear is not None:
+        if linear is None:
+            rows = torchvisions.avgpool(features(encoder, one).view(1, 512, SIZE // 32, SIZE // 32)).flatten(1)
+        else:
             rows = linear(rows).relu()
             assert encoder.dim == 4096
             assert_same(features(encoder, one), rows, terms=path_terms(encoder.module))
