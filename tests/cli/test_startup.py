@@ -10,7 +10,7 @@ import pytest
 from tests.support.commands import DCKT
 
 LIMIT = 0.3
-"""Seconds of a processor that `dckt --help` and `dckt plugins` may take, which on an idle machine is how long they do."""
+"""Seconds of a processor that `dckt --help` and `dckt plugins` may take: on an idle machine, how long they do."""
 
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"], ["plugins"], ["plugins", "show", "mmd"], ["train", "-h"]])
