@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     from dckt_core.io.text import parse_json as parse_json
     from dckt_core.io.text import read_text as read_text
     from dckt_core.io.text import shown as shown
+    from dckt_core.io.unpacking import Unpacked as Unpacked
     from dckt_core.retrieval.extracting import extract as extract
     from dckt_core.retrieval.index import add_to_index as add_to_index
     from dckt_core.retrieval.index import build_index as build_index
@@ -185,6 +186,7 @@ _HOMES = {
     "io.tensors": ("load_tensors", "save_tensors", "tensors_digest"),
     "io.images": ("IMAGE_SUFFIXES",),
     "io.text": ("check_inside", "decode_line", "numbered_lines", "parse_json", "read_text", "shown"),
+    "io.unpacking": ("Unpacked",),
     "retrieval.extracting": ("extract",),
     "retrieval.index": ("add_to_index", "build_index", "open_index", "remove_from_index"),
     "retrieval.searcher": ("Searcher",),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +20,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dckt_core.base.errors import DataError, UsageError, one_line
-from dckt_core.io.feature_kinds import EXTRACT_ANEW, HEADER, KINDS, kind_of
-from dckt_core.io.files import content_digest, is_endless
+from dckt_core.base.errors import DataError
+from dckt_core.io.arrays import (
+    BLOCK,
+    CLASS_LABELS,
+    CLASS_NAMES,
+    Array,
+    Arrays,
+    Stored,
+    of_batches,
+    read_arrays,
+    why_unread,
+)
+from dckt_core.io.feature_kinds import EXTRACT_ANEW, HEADER
+from dckt_core.io.files import content_digest
 from dckt_core.io.json import read_json, read_lines
 from dckt_core.io.seal import Seal
 from dckt_core.io.tensors import load_tensors
@@ -36,18 +47,11 @@ FACTS: tuple[Fact, ...] = get_args(Fact)
 """What a file may tell of its rows besides: arrays [n] of texts or whole numbers by these names, or these with an s.
 `metadata` are objects of JSON."""
 
-CLASS_NAMES, CLASS_LABELS = "class_names", "class_labels"
-"""Arrays that are of no row: text features [k, d] of what classes are called, and whose names these are [k]."""
 NAME = "name:"
 """Begins the id of a name's features."""
 
 NAMED = 3
 """Missing ids that an error names."""
-BLOCK = 1 << 16
-"""Rows that are looked through at once."""
-
-Array = np.ndarray[Any, Any]
-Arrays = Mapping[str, Array]
 
 
 @dataclass(frozen=True)
@@ -195,14 +199,16 @@ def read_features(place: Any, *, key: str | None = None, medium: str | None = No
     """
     if hasattr(place, "with_format"):
         columns = place.with_format("arrow")[:]
-        place, arrays = Path("dataset"), _of_batches(columns.column_names, columns.to_batches())
+        place, arrays = Path("dataset"), of_batches(columns.column_names, columns.to_batches())
     else:
         place = Path(place)
         if place.is_dir() and key is None:
             return _of_extraction(place)
         arrays = read_arrays(place)
     if key is None and _are_single_rows(arrays):
-        table = FeatureTable(place, np.stack(list(arrays.values())), {"id": list(arrays)}, place.parent)
+        table = FeatureTable(
+            place, np.stack([np.asarray(array) for array in arrays.values()]), {"id": list(arrays)}, place.parent
+        )
     else:
         names = _names(place, arrays, key, medium)
         parts = [_checked(place, name, arrays[name]) for name in names]
@@ -230,142 +236,6 @@ def features_digest(place: Path) -> str:
     return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
-# --- arrays in files ------------------------------------------------------------------------------------------
-
-
-def read_arrays(file: Path) -> Arrays:
-    """All arrays of a file by name; that of a `.npy` file has the name ''.
-
-    Raises:
-        DataError: the file is missing, broken, of another kind, or holds Python objects, which may run code.
-    """
-    if is_endless(file) or not file.is_file():
-        raise DataError(f"{file}: no such file of features")
-    try:
-        kind = kind_of(file)
-        if kind in _READERS:
-            return _READERS[kind](file)
-    except UsageError:
-        raise
-    except Exception as error:
-        reason = one_line(str(error)) or type(error).__name__
-        if "allow_pickle" in reason or "Python objects" in reason:
-            reason = "it holds Python objects, which may run code when loaded; save numbers and texts"
-        elif isinstance(error, NotImplementedError):
-            reason = "it is of MATLAB's version 7.3; save it with -v7"
-        raise DataError(f"{file}: not a whole file of features: {reason}") from None
-    found = "HDF5" if kind == "hdf5" else "none of them"
-    known = ", ".join(f".{one}" for one in KINDS)
-    raise DataError(f"{file}: features are read from {known} files, and this is {found} by its first bytes")
-
-
-def _read_npy(file: Path) -> Arrays:
-    return {"": np.load(file, mmap_mode="r", allow_pickle=False)}
-
-
-def _read_npz(file: Path) -> Arrays:
-    # NumPy leaves a file open that it opened and could not read.
-    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
-
-
-def _read_safetensors(file: Path) -> Arrays:
-    from safetensors.torch import load_file
-
-    stored = load_file(file)  # as tensors, since NumPy knows no bfloat16; they are mapped
-    return {name: (value.float() if value.dtype == torch.bfloat16 else value).numpy() for name, value in stored.items()}
-
-
-def _read_parquet(file: Path) -> Arrays:
-    try:
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise UsageError(
-            f"{file}: Parquet needs pyarrow, which is not installed: pip install 'dckt[parquet]'"
-        ) from None
-    with pq.ParquetFile(file, memory_map=True) as stored:
-        return _of_batches(stored.schema_arrow.names, stored.iter_batches(batch_size=BLOCK))
-
-
-def _of_batches(names: Sequence[str], batches: Iterable[Any]) -> Arrays:
-    """The columns of Arrow's batches; what a table holds besides, such as pictures or boxes, is left `Unread`."""
-    parts: dict[str, list[Array]] = {name: [] for name in names}
-    for batch in batches:
-        for name in names:
-            parts[name].append(_column(name, batch.column(name)))
-    arrays: dict[str, Array] = {}
-    for name in names:
-        found = parts.pop(name) or [np.empty(0, dtype=object)]
-        found = [part for part in found if len(part)] or found[:1]
-        widths = {part.shape[1:] for part in found}
-        why = next((why for part in found if (why := _why_unread(part))), "")
-        if why or len(widths) > 1:
-            why = why or f"its rows are of {len(widths)} lengths"
-            arrays[name] = np.full(sum(map(len, found)), Unread(why), dtype=object)
-        else:
-            arrays[name] = found[0] if len(found) == 1 else np.concatenate(found)
-    return arrays
-
-
-@dataclass(frozen=True)
-class Unread:
-    """Stands in a column [n] for cells that are neither rows of numbers nor texts."""
-
-    why: str
-
-
-def _why_unread(array: Array) -> str:
-    """Why the cells of a column were not read; empty where they were."""
-    first = array.flat[0] if array.dtype == object and array.size else None
-    return first.why if isinstance(first, Unread) else ""
-
-
-def _column(name: str, column: Any) -> Array:
-    """A column of one batch: rows [n, d] where it is of lists, else values [n]."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    of = column.type
-    if name in (CLASS_NAMES, CLASS_LABELS):
-        column = column.drop_null()  # there are fewer classes than rows
-
-    def unread(why: str) -> Array:
-        return np.full(len(column), Unread(why), dtype=object)
-
-    if not (pa.types.is_list(of) or pa.types.is_large_list(of) or pa.types.is_fixed_size_list(of)):
-        if pa.types.is_nested(of) or pa.types.is_binary(of) or pa.types.is_large_binary(of):
-            return unread(f"it is of type {of}, not of numbers")
-        return np.array(column.to_pylist(), dtype=object)
-    if not (
-        pa.types.is_floating(of.value_type) or pa.types.is_integer(of.value_type) or pa.types.is_boolean(of.value_type)
-    ):
-        return unread(f"it is of type {of}, not of numbers")
-    if column.null_count:
-        return unread(f"it has {column.null_count} empty cells")
-    lengths = pc.unique(pc.list_value_length(column)).to_pylist()
-    if len(lengths) > 1:
-        return unread(f"its rows are of {len(lengths)} lengths, such as {min(lengths)} and {max(lengths)}")
-    values: Array = column.flatten().to_numpy(zero_copy_only=False)
-    return values.reshape(len(column), lengths[0] if lengths else 0)
-
-
-def _read_mat(file: Path) -> Arrays:
-    from scipy.io import loadmat
-    from scipy.sparse import issparse
-
-    stored = {name: value for name, value in loadmat(file).items() if not name.startswith("__")}
-    return {name: value.toarray() if issparse(value) else np.asarray(value) for name, value in stored.items()}
-
-
-_READERS: Mapping[str, Callable[[Path], Arrays]] = {
-    "npy": _read_npy,
-    "npz": _read_npz,
-    "parquet": _read_parquet,
-    "safetensors": _read_safetensors,
-    "mat": _read_mat,
-}
-
-
 # --- which of them are what -----------------------------------------------------------------------------------
 
 
@@ -379,7 +249,7 @@ def _are_single_rows(arrays: Arrays) -> bool:
     )
 
 
-def _is_numeric(array: Array) -> bool:
+def _is_numeric(array: Array | Stored) -> bool:
     return array.dtype.kind in "fiub"
 
 
@@ -397,13 +267,13 @@ def _names(file: Path, arrays: Arrays, key: str | None, medium: str | None) -> l
     if len(names) > 1 and medium is not None:
         names = [name for name in names if medium in name.lower()] or names
     if not names:  # the only one that might have been meant says why it is none
-        names = [name for name, array in arrays.items() if name not in FACTS and _why_unread(array)]
+        names = [name for name, array in arrays.items() if name not in FACTS and why_unread(array)]
     if len(names) != 1:
         raise DataError(f"{file}: which array holds the features? say key=NAME (it has {_listing(arrays)})")
     return names
 
 
-def _tells(fact: Fact, array: Array) -> bool:
+def _tells(fact: Fact, array: Array | Stored) -> bool:
     """Whether an array of a fact's name has one value a row: [n], or [n, 1] or [1, n] as MATLAB has it.
 
     MATLAB's numbers are floating-point unless somebody asks for others; arrays `image` and `text` of such are features.
@@ -413,22 +283,22 @@ def _tells(fact: Fact, array: Array) -> bool:
     return array.ndim == 1
 
 
-def _checked(file: Path, name: str, array: Array) -> Array:
+def _checked(file: Path, name: str, array: Array | Stored) -> Array:
     what = f"array '{name}'" if name else "its array"
-    if why := _why_unread(array):
+    if why := why_unread(array):
         raise DataError(f"{file}: {what}: {why}")
     if not _is_numeric(array):
         raise DataError(f"{file}: {what} is of type {array.dtype}, not of numbers")
     if array.ndim != 2 or 0 in array.shape:
         raise DataError(f"{file}: {what} is of shape {array.shape}, not a row of values for each item")
-    return array
+    return array if isinstance(array, np.ndarray) else np.asarray(array)
 
 
 def _facts(file: Path, arrays: Arrays, count: int) -> dict[Fact, Sequence[str | None]]:
     found: dict[Fact, Sequence[str | None]] = {}
     for fact in FACTS:
         for name in (fact, f"{fact}s"):
-            if fact == "image" and name in arrays and _why_unread(arrays[name]):
+            if fact == "image" and name in arrays and why_unread(arrays[name]):
                 continue  # pictures themselves, and not their names
             if fact == "metadata" and name in arrays and not _are_objects(arrays[name]):
                 continue  # somebody's own
@@ -440,9 +310,9 @@ def _facts(file: Path, arrays: Arrays, count: int) -> dict[Fact, Sequence[str | 
     return found
 
 
-def _are_objects(array: Array) -> bool:
+def _are_objects(array: Array | Stored) -> bool:
     """Whether all of an array's values are texts that look like objects of JSON, or nothing."""
-    return all(value is None or (isinstance(value, str) and value[:1] in ("", "{")) for value in array.flat)
+    return all(value is None or (isinstance(value, str) and value[:1] in ("", "{")) for value in np.asarray(array).flat)
 
 
 def _class_names(file: Path, arrays: Arrays) -> ClassNames | None:
@@ -467,10 +337,10 @@ def _class_names(file: Path, arrays: Arrays) -> ClassNames | None:
     return ClassNames(rows[[number for of in places.values() for number in of]], names)
 
 
-def _texts(file: Path, name: str, array: Array) -> list[str | None]:
+def _texts(file: Path, name: str, array: Array | Stored) -> list[str | None]:
     """An array as texts: numbers are spelled out, MATLAB's cells opened and its padding taken off."""
     texts: list[str | None] = []
-    for value in array.reshape(-1).tolist():
+    for value in np.asarray(array).reshape(-1).tolist():
         while isinstance(value, np.ndarray) and value.size == 1:
             value = value.reshape(-1).tolist()[0]
         if isinstance(value, bytes):

@@ -16,9 +16,16 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dckt_core.base.errors import DataError, UsageError
+from dckt_core.io.room import Room
 
 MAX_PIXELS = 178_956_970
 """Largest picture that is decoded, in pixels: where Pillow itself refuses. `DCKT_MAX_PIXELS` lowers it."""
+
+ROOM = 1 << 30
+"""Bytes that the pictures of all threads may take while they are decoded and scaled; a larger one waits until it is
+alone."""
+DECODED, KEPT = 12, 4
+"""Bytes a pixel: while a picture is decoded, turned and converted, and of the result."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """What is opened at all. Pillow knows more, among them formats that call other programs."""
@@ -42,7 +49,7 @@ def open_image(path: Path, side: int | None = None) -> Image.Image:
 
     16-bit grey keeps the upper 8 of the bits that it uses, which are 8, 10, 12, 14 or 16; what is transparent becomes
     white; of an animation the first frame is taken. The size is read from the header, and a picture of more than
-    `max_pixels()` is not decoded. Safe to call from several threads.
+    `max_pixels()` is not decoded. Safe to call from several threads, which together take no more than `ROOM`.
 
     Args:
         side: pixels of the shorter side that are wanted, where the picture will be scaled to them. A JPEG of more than
@@ -62,8 +69,12 @@ def open_image(path: Path, side: int | None = None) -> Image.Image:
                 raise DataError(f"{path}: {width} x {height} pixels are more than the {cap} that are opened")
             if side is not None and (share := SPARE * side / min(width, height)) < 1:
                 image.draft(image.mode, (math.ceil(share * width), math.ceil(share * height)))  # JPEG alone
-            image.load()
-            return _to_rgb(_upright(image))
+            pixels = image.width * image.height
+            with _room.taken(pixels * DECODED):
+                image.load()
+                picture = _to_rgb(_upright(image))
+                _room.keep(picture, pixels * KEPT)
+            return picture
     except DataError:
         raise
     except UnidentifiedImageError:
@@ -154,6 +165,9 @@ def _eight_bits(
         raise ValueError("its samples have more than 16 bits")
     used = next(bits for bits in GREY_BITS if samples.max() < 1 << bits)
     return (samples >> (used - 8)).astype(np.uint8)
+
+
+_room = Room(ROOM)
 
 
 class _PillowIsQuiet:

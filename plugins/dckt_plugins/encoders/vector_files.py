@@ -19,13 +19,13 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dckt_core import DataError, shown
+from dckt_core import DataError, Unpacked, shown
 from dckt_plugins.encoders.fasttext_model import MAGIC as FASTTEXT
 from dckt_plugins.encoders.fasttext_model import read_model
 from dckt_plugins.encoders.kept_vectors import BLOCK, MAX_SIZE, MAX_WORD_BYTES, Kept, Row, Wanted
@@ -124,6 +124,7 @@ def _unpacked(file: Path, member: str | None) -> Iterator[tuple[BinaryIO, list[s
     with ExitStack() as stack:
         stream: BinaryIO = stack.enter_context(file.open("rb"))
         packed: list[str] = []
+        unpacked = Unpacked(file)
         for _ in range(LAYERS):
             head = stream.read(6)
             stream.seek(0)
@@ -137,11 +138,35 @@ def _unpacked(file: Path, member: str | None) -> Iterator[tuple[BinaryIO, list[s
                     break
                 packing, unpack = _PACKED[known]
                 inner = unpack(stream)
-            stream = io.BufferedReader(cast(io.RawIOBase, inner), BLOCK)
+            stream = io.BufferedReader(_Counted(cast(io.RawIOBase, inner), unpacked), BLOCK)
             packed.insert(0, packing)
         if member is not None:
             raise DataError(f"{file}: no zip, so that nothing in it is called {shown(member)}")
         yield stream, packed
+
+
+class _Counted(io.RawIOBase):
+    """A stream of which what is read is counted; what is read again counts once more."""
+
+    def __init__(self, stream: io.RawIOBase, unpacked: Unpacked) -> None:
+        self._stream, self._unpacked = stream, unpacked
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        size = self._stream.readinto(buffer) or 0
+        self._unpacked.count(size)
+        return size
 
 
 def _member(file: Path, archive: zipfile.ZipFile, asked: str | None) -> str:
