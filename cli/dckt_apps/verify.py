@@ -12,7 +12,7 @@ from pathlib import Path
 from dckt_core.base.errors import DataError, UsageError, describe
 from dckt_core.base.progress import Progress, silent
 from dckt_core.data import cache, feature_cache
-from dckt_core.data.screening import check_verdict
+from dckt_core.data.sights import check_sights
 from dckt_core.engine.snapshot import load_snapshot
 from dckt_core.io.json import write_sealed
 from dckt_core.io.seal import Seal, digests
@@ -157,7 +157,7 @@ def _of_cache(place: Path) -> Iterator[Callable[[], Verified]]:
             load = partial(load_tensors, kind=feature_cache.KIND, format=feature_cache.FORMAT)
             yield partial(_each, part.paths[0], "features", segments, load, "it is computed anew when it is needed")
         elif part.kind == "images":
-            yield partial(_each, place / part.kind, "verdicts", files, check_verdict, "the pictures are looked at anew")
+            yield partial(_each, place / part.kind, "verdicts", files, check_sights, "the pictures are looked at anew")
 
 
 def _each(place: Path, kind: str, files: Iterable[Path], read: Callable[[Path], object], remedy: str) -> Verified:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,8 +98,7 @@ def _as_json(path: Path, layout: str, inspection: Inspection) -> dict[str, Any]:
             for problem in inspection.problems
         ],
         "unfit": inspection.unfit,
-        "doubts": inspection.doubts,
-        "repeats": inspection.repeats,
+        "findings": [finding.as_json() for finding in inspection.findings],
     }
 
 
@@ -123,10 +122,8 @@ def _show(path: Path, inspection: Inspection) -> None:
         few = "; the others are called by their labels" if others else ""
         none = f"; {nameless} have none" if nameless else ""
         say(f"{named} of {len(pair_set.classes)} classes have names of their own{none}{few}")
-    for line in _of_repeats(inspection):
-        say(line)
-    for doubt in inspection.doubts:
-        say(one_line(f"is that meant? {doubt}"))
+    for finding in sorted(inspection.findings, key=lambda one: one.grave):
+        say(f"is that meant? {finding}" if finding.grave else str(finding))
     for role, reason in inspection.unfit.items():
         say(one_line(f"cannot serve as a {role}: {reason}"))
     if "target" not in inspection.unfit:
@@ -140,22 +137,6 @@ def _show(path: Path, inspection: Inspection) -> None:
     count = f"{len(pair_set.pairs) - alone} pairs" + (f" and {alone} items alone" if alone else "")
     found = len(inspection.problems)
     say(f"{path}: {count} read, {len(labels)} labels, {found} problem{'s' * (found != 1)}")
-
-
-def _of_repeats(inspection: Inspection) -> Iterator[str]:
-    """What is empty or there more than once, where anything is."""
-    from dckt_core.contract.pairs import MEDIA
-
-    pairs, found = inspection.pair_set.pairs, inspection.repeats
-    texts, pictures = (sum(pair.has(medium) for pair in pairs) for medium in MEDIA[::-1])
-    told = (
-        ("empty texts", texts, "texts are empty"),
-        ("equal texts", texts, "texts are equal to an earlier one"),
-        ("equal pictures", pictures, "pictures are equal to an earlier one"),
-    )
-    for kind, total, what in told:
-        if found.get(kind):
-            yield f"{found[kind]} of {total} {what}"
 
 
 def _show_counts(title: str, rows: Mapping[str, Mapping[Split, int]]) -> None:

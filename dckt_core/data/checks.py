@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-
 from dckt_core.base.errors import DataError, NothingToLearnError
 from dckt_core.contract.pairs import MEDIA, PairSet
 
 MIN_PAIRS = 2
 """Of one pair there are no batch statistics and no ranking."""
 MIN_CLASSES = 2
-MOST = 0.9
-"""Share of the labelled items from which on a class leaves too little to the others."""
 
 
 def check_trainable(source: PairSet | None, target: PairSet, *, scored: bool = True) -> None:
@@ -79,21 +74,6 @@ def check_target(target: PairSet, *, scored: bool = True) -> None:
                 f"target data set {target.origin}: label '{pair.label}' is in split '{pair.split}' (pair '{pair.id}')"
                 " but not in split 'train'"
             )
-
-
-def doubts(pair_set: PairSet) -> list[str]:
-    """What may be, but is seldom meant: labels that differ in their spelling alone, a class that has nearly all."""
-    said = []
-    spelt: dict[str, str] = {}
-    for label in pair_set.label_space:
-        twin = spelt.setdefault(re.sub(r"[\s_-]+", "", label.casefold()), label)
-        if twin != label:
-            said.append(f"labels '{twin}' and '{label}' differ by case, blanks or hyphens alone, and are two classes")
-    counts = Counter(pair.label for pair in pair_set.training if pair.label is not None)
-    for label, count in counts.most_common(1):
-        if len(counts) > 1 and count >= MOST * counts.total():
-            said.append(f"class '{label}' has {count} of {counts.total()} labelled training items")
-    return said
 
 
 def check_networks(source: PairSet, target: PairSet) -> None:

@@ -51,7 +51,9 @@ class PairCollector:
     longest_line: ClassVar[int] = MAX_LINE_BYTES
     """Bytes that a line of a list may have; a longer one belongs to no list."""
 
-    def __init__(self, location: Path | None, layout: str, *, pictures: bool = True, roots: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, location: Path | None, layout: str, *, pictures: bool = True, roots: Sequence[Path] = ()
+    ) -> None:
         if location is None:
             raise UsageError(f"data set '{layout}' needs a path: of a folder of that name say ./{layout}")
         if not location.is_dir():

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, silent
-from dckt_core.contract.pairs import Pair, PairSet, Split
-from dckt_core.data.checks import check_source, check_target, doubts
-from dckt_core.data.leaks import leaks, shared_texts
+from dckt_core.contract.pairs import SPLITS, Pair, PairSet, Split
+from dckt_core.data.checks import check_source, check_target
+from dckt_core.data.findings import Finding
+from dckt_core.data.health import examine
 from dckt_core.data.manifest import ManifestError, Problem
-from dckt_core.data.sameness import picture_names, text_name
-from dckt_core.io.images import open_image
-
-THREADS = 4
+from dckt_core.data.sights import look_at, of_pictures
 
 
 @dataclass(frozen=True)
@@ -28,15 +25,13 @@ class Inspection:
         pair_set: the pairs that could be read.
         problems: each bad line, then each bad image file, with the reason.
         unfit: why it cannot serve in a role, by role (`source`, `target`); a role that it fits is not there.
-        doubts: what is no error, but seldom meant.
-        repeats: how many are empty, or equal to an earlier one: see `repeats`.
+        findings: what is no error, but seldom meant; see `health.py`.
     """
 
     pair_set: PairSet
     problems: list[Problem]
     unfit: dict[str, str] = field(default_factory=dict)
-    doubts: list[str] = field(default_factory=list)
-    repeats: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
 
     @property
     def labels(self) -> dict[str, dict[Split, int]]:
@@ -63,60 +58,23 @@ def inspect_dataset(
         pair_set, problems = error.good, list(error.problems)
     except DataError as error:
         return Inspection(PairSet(location.name, str(location), []), [_problem(location, error)])
+    findings = examine(pair_set, pictures=pictures)
     if pictures:
-        problems += bad_images(images_of(pair_set.pairs), progress)
+        seen = look_at(images_of(pair_set.pairs), progress)
+        problems += seen.problems
+        findings += of_pictures(seen, pair_set, SPLITS)
     unfit = {}
     for role, check in (("source", check_source), ("target", check_target)):
         try:
             check(pair_set)
         except DataError as error:
             unfit[role] = str(error).removeprefix(f"{role} data set {pair_set.origin}: ")
-    return Inspection(
-        pair_set,
-        problems,
-        unfit,
-        [*doubts(pair_set), *leaks(pair_set), *shared_texts(pair_set)],
-        repeats(pair_set.pairs),
-    )
-
-
-def repeats(pairs: Sequence[Pair]) -> dict[str, int]:
-    """How many texts are `empty texts`; `equal texts` and `equal pictures`, those that an earlier item has, too.
-
-    Texts are equal but for white space and Unicode's ways to write a letter, pictures by file or by bytes.
-    """
-    texts = [text_name(pair.text) for pair in pairs if pair.text is not None]
-    images = [pair.image for pair in pairs if pair.image is not None]
-    names, words = picture_names(images), [text for text in texts if text]
-    return {
-        "empty texts": len(texts) - len(words),
-        "equal texts": len(words) - len(set(words)),
-        "equal pictures": len(images) - len({names[path] for path in images}),
-    }
+    return Inspection(pair_set, problems, unfit, findings)
 
 
 def images_of(pairs: Iterable[Pair]) -> list[Path]:
     """The image files of some pairs, each once, in their order."""
     return list(dict.fromkeys(pair.image for pair in pairs if pair.image is not None))
-
-
-def bad_images(paths: Sequence[Path], progress: Progress = silent) -> list[Problem]:
-    """Decodes every image once, in threads; the problems of those that cannot be used, in the order of the paths."""
-    problems = []
-    with ThreadPoolExecutor(THREADS) as pool:
-        for done, problem in enumerate(pool.map(_bad_image, paths), start=1):
-            if problem:
-                problems.append(problem)
-            progress(done, len(paths), "decoding images")
-    return problems
-
-
-def _bad_image(path: Path) -> Problem | None:
-    try:
-        open_image(path)
-    except DataError as error:
-        return _problem(path, error)
-    return None
 
 
 def _problem(file: Path, error: DataError) -> Problem:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dckt_core.contract.pairs import Pair, PairSet, Split
+from dckt_core.data.findings import Finding, first
 from dckt_core.data.sameness import text_name
 from dckt_core.io.files import content_digest
 
@@ -13,43 +14,50 @@ HELD: tuple[Split, ...] = ("val", "test")
 """Splits that nothing is learnt from."""
 
 
-def leaks(pair_set: PairSet) -> list[str]:
-    """A line for each of val and test some of whose pictures are among the training items', as a file or a copy of it.
+def leaks(pair_set: PairSet) -> list[Finding]:
+    """A finding for each of val and test some of whose pictures are among the training items', as a file or a copy of
+    it.
 
     A figure on such pairs tells what was memorised.
     """
-    said = []
-    for split in HELD:
-        held = pair_set.split(split)
-        if count := len(seen(held, pair_set.training)):
-            said.append(f"{count} of {len(held)} {split} pairs have a picture that is in split 'train', too")
-    return said
+    return [
+        _shared("shared pictures", split, found, pair_set, "picture that is in split 'train', too")
+        for split in HELD
+        if (found := seen(pair_set.split(split), pair_set.training))
+    ]
 
 
-def shared_texts(pair_set: PairSet) -> list[str]:
-    """A line for each of val and test some of whose texts are among the training items', word for word.
+def shared_texts(pair_set: PairSet) -> list[Finding]:
+    """A finding for each of val and test some of whose texts are among the training items', word for word.
 
     Short texts are so by chance; where they are long, a figure tells what was memorised.
     """
-    said = []
-    for split in HELD:
-        held = pair_set.split(split)
-        if count := len(read(held, pair_set.training)):
-            said.append(f"{count} of {len(held)} {split} pairs have a text that is in split 'train', too")
-    return said
+    return [
+        _shared("shared texts", split, found, pair_set, "text that is in split 'train', too", grave=False)
+        for split in HELD
+        if (found := read(pair_set.split(split), pair_set.training))
+    ]
 
 
-def leaks_from(source: PairSet, target: PairSet) -> list[str]:
-    """A line for each of the target's val and test some of whose pictures or texts the source is learnt from, too."""
+def leaks_from(source: PairSet, target: PairSet) -> list[Finding]:
+    """A finding for each of the target's val and test some of whose pictures or texts the source is learnt from."""
     said = []
     for split in HELD:
         held = target.split(split)
         for what, found in (("picture", seen(held, source.training)), ("text", read(held, source.training))):
             if found:
-                said.append(
-                    f"{len(found)} of {len(held)} {split} pairs have a {what} that is learnt from in the source"
-                )
+                kind, rest = f"{what}s of the source", f"{what} that is learnt from in the source"
+                said.append(_shared(kind, split, found, target, rest))
     return said
+
+
+def _shared(
+    kind: str, split: Split, found: Sequence[Pair], pair_set: PairSet, rest: str, *, grave: bool = True
+) -> Finding:
+    held = len(pair_set.split(split))
+    advice = "figures on them tell what was memorised: leave them out on one side" if grave else ""
+    what = f"{len(found)} of {held} {split} pairs have a {rest}"
+    return Finding(kind, what, len(found), held, first(repr(pair.id) for pair in found), advice, grave)
 
 
 def read(held: Sequence[Pair], training: Iterable[Pair]) -> list[Pair]:

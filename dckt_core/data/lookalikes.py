@@ -71,9 +71,7 @@ def alike(looks: Array) -> Array:
 
 
 def families(pairs: Array, count: int) -> list[list[int]]:
-    """Groups of two and more pictures out of `count`, each connected by pairs, int64 [m, 2]; in the order in which their
-    first ones come.
-    """
+    """Groups of pictures out of `count`, each connected by pairs, int64 [m, 2]; in the order of their first ones."""
     first = list(range(count))
 
     def root(number: int) -> int:

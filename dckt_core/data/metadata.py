@@ -35,9 +35,7 @@ def check_metadata(value: Any) -> None:
         check_line(key, "a field of 'metadata'")
         for one in [key, *said] if isinstance(said, list) else [key, said]:
             if not isinstance(one, str | int | float):  # a bool is an int
-                raise ValueError(
-                    f"metadata {shown(key)} must be a text, a number, a truth value or a list of such"
-                )
+                raise ValueError(f"metadata {shown(key)} must be a text, a number, a truth value or a list of such")
             if isinstance(one, float) and not math.isfinite(one):
                 raise ValueError(f"metadata {shown(key)} is no finite number")
             if isinstance(one, str) and not is_unicode(one):

@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import PIL
-
 from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.pairs import Pair, PairSet, Split
-from dckt_core.data.inspection import THREADS, bad_images, images_of
+from dckt_core.data.findings import Finding
+from dckt_core.data.inspection import images_of
 from dckt_core.data.manifest import ManifestError, Problem
-from dckt_core.io.files import content_digest
-from dckt_core.io.images import max_pixels
-from dckt_core.io.json import read_json, write_sealed
+from dckt_core.data.sights import digests, sights
 
 OnError = Literal["fail", "skip"]
-FORMAT = 2
-"""Part of every key of the cache of verdicts."""
 PERCENT = 100
 
 
@@ -45,10 +39,13 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Screened:
-    """The good pairs of a data set, and what was dropped: bad lines, then pairs with bad images, in manifest order."""
+    """The good pairs of a data set, what was found of them, and what was dropped: bad lines, then pairs with bad
+    images, in manifest order.
+    """
 
     pair_set: PairSet
     dropped: tuple[Dropped, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def screen(
@@ -120,16 +117,8 @@ def image_problems(pairs: Sequence[Pair], *, cache_dir: Path, progress: Progress
 
     The verdict is kept in the cache under the content of all images, so the next run reads the files and decodes none.
     """
-    paths = images_of(pairs)
-    content = [digest.hex() for digest in _digests(paths)]
-    key = hashlib.sha256(json.dumps([FORMAT, PIL.__version__, max_pixels(), content]).encode()).hexdigest()
-    file = cache_dir / "images" / f"{key}.json"
-    verdict = _read_verdict(file, len(paths))
-    if verdict is None:
-        reasons = {problem.file: problem.reason for problem in bad_images(paths, progress)}
-        verdict = {number: reasons[path] for number, path in enumerate(paths) if path in reasons}
-        _write_verdict(file, verdict)
-    return {paths[number]: Problem(paths[number], None, reason) for number, reason in sorted(verdict.items())}
+    seen = sights(images_of(pairs), cache_dir=cache_dir, progress=progress)
+    return {problem.file: problem for problem in seen.problems}
 
 
 def pairs_digest(pair_set: PairSet) -> str:
@@ -144,44 +133,4 @@ def pairs_digest(pair_set: PairSet) -> str:
 
 def images_digest(pairs: Sequence[Pair]) -> str:
     """Names the content of the images of some pairs; 64 hexadecimal digits. A resumed run must find the same."""
-    return hashlib.sha256(b"".join(_digests(images_of(pairs)))).hexdigest()
-
-
-def _digests(paths: Iterable[Path]) -> list[bytes]:
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(_file_digest, paths))
-
-
-def _file_digest(path: Path) -> bytes:
-    try:
-        return content_digest(path)
-    except OSError as error:
-        return f"{error.errno}".encode()
-
-
-def check_verdict(file: Path) -> dict[str, Any]:
-    """What a file of the cache says of pictures.
-
-    Raises:
-        DataError: it is missing, broken or altered.
-    """
-    return read_json(file, "a verdict on images", remedy="the pictures are looked at anew")
-
-
-def _read_verdict(file: Path, count: int) -> dict[int, str] | None:
-    """Reasons by the image's number; None where nothing that can be used is there."""
-    try:
-        verdict = dict(check_verdict(file)["bad"])
-        if all(type(n) is int and 0 <= n < count and isinstance(reason, str) for n, reason in verdict.items()):
-            return verdict
-    except (DataError, ValueError, KeyError, TypeError):
-        pass
-    return None
-
-
-def _write_verdict(file: Path, verdict: dict[int, str]) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_sealed(file, {"format": FORMAT, "bad": sorted(map(list, verdict.items()))})
-    except (OSError, ValueError) as error:
-        logger.info("the verdict on images cannot be kept in the cache: %s", getattr(error, "strerror", None) or error)
+    return hashlib.sha256(b"".join(digests(images_of(pairs)))).hexdigest()

@@ -9,14 +9,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from dckt_core.base.errors import DataError, PluginError
-from dckt_core.base.progress import logger
 from dckt_core.config import Config, DataChoice
 from dckt_core.contract.discovery import Registered, Registry, blame
 from dckt_core.contract.options import parse_options
 from dckt_core.contract.pairs import SPLITS, PairSet, Role, Split
-from dckt_core.data.checks import doubts
 from dckt_core.data.context import Context
-from dckt_core.data.leaks import leaks, shared_texts
+from dckt_core.data.health import of_contents, of_labels, tell
 from dckt_core.data.offer import offered, offered_source
 from dckt_core.data.screening import Screened, screen
 from dckt_core.io.text import shown
@@ -148,13 +146,8 @@ def load_screened(config: Config, role: Role, context: Context, *, pictures: boo
         pictures=pictures,
     )
     pair_set = screened.pair_set.of_role(role)
-    for doubt in doubts(pair_set):
-        logger.warning("%s: %s", pair_set.origin, doubt)
-    if role == "source":
-        return replace(screened, pair_set=offered_source(pair_set, config))
-    known = offered(pair_set, config)
-    for leak in leaks(known):
-        logger.warning("%s: %s", pair_set.origin, leak)
-    for shared in shared_texts(known):
-        logger.info("%s: %s", pair_set.origin, shared)
-    return replace(screened, pair_set=known)
+    known = offered_source(pair_set, config) if role == "source" else offered(pair_set, config)
+    used = replace(known, pairs=[pair for pair in known.pairs if pair.split in splits_used(role)])
+    findings = (*of_labels(pair_set), *of_contents(used, pictures=pictures))
+    tell(pair_set.origin, findings)
+    return replace(screened, pair_set=known, findings=findings)

@@ -40,6 +40,9 @@ IMAGE_SUFFIXES = (
 )
 """What files of pictures are called, in lower case."""
 
+RESCALED = "dckt:rescaled"
+"""In the `info` of a picture that had more than 8 bits a sample."""
+
 GREY_BITS = (8, 10, 12, 14, 16)
 """Bits of a sample that devices measure, of those that a 16-bit picture has room for."""
 
@@ -142,7 +145,9 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+        picture = Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+        picture.info[RESCALED] = True
+        return picture
     if image.mode == "F":
         raise ValueError("its samples are floating-point numbers of an unknown range")
     if image.has_transparency_data:

@@ -20,12 +20,16 @@ from dckt_core.base.allocator import memory_kept
 from dckt_core.base.errors import AlteredError, DataError, UsageError
 from dckt_core.base.memory import advising
 from dckt_core.base.progress import Progress, logger, silent
-from dckt_core.contract.pairs import ImageItem, TextItem
+from dckt_core.contract.pairs import ImageItem, Pair, TextItem
 from dckt_core.data.coverage import cover, tell
 from dckt_core.data.cut_texts import count_cut, tell_cut
 from dckt_core.data.faults import Faults, Problem
 from dckt_core.data.features import check_finite
+from dckt_core.data.findings import Finding
+from dckt_core.data.health import repeats
+from dckt_core.data.health import tell as tell_findings
 from dckt_core.data.prepare import Preparer, prepare
+from dckt_core.data.sameness import picture_names
 from dckt_core.data.screening import Dropped, OnError
 from dckt_core.io.files import held, make_folder
 from dckt_core.io.json import write_lines
@@ -89,6 +93,7 @@ def extract(
         if task.words is not None:
             tell(listing.origin, {"": task.words})
         tell_cut(listing.origin, task.cut_texts or 0, len(listing.entries))
+        tell_findings(listing.origin, repeated(listing.entries))
         there = task.whole_shards(out)
         task.refuse_dropped(there.values())
         if header is not None and header.complete and len(there) == task.shards and _is_whole(out, header):
@@ -335,6 +340,17 @@ class _Task:
                 f"{self.listing.origin}: {bad} of {self.total} items are bad so far, more than "
                 f"max_bad_fraction = {self.max_bad_fraction:g} allows; such as {example}"
             )
+
+
+def repeated(entries: Sequence[Entry]) -> Iterator[Finding]:
+    """What is empty among some items, and what is equal to an earlier one."""
+    pairs = [
+        Pair(entry.id, item.path, None, None, "train")
+        if isinstance(item := entry.item, ImageItem)
+        else Pair(entry.id, None, item.text, None, "train")
+        for entry in entries
+    ]
+    return repeats(pairs, picture_names(pair.image for pair in pairs if pair.image is not None))
 
 
 def _one_ahead(preparer: Preparer, batches: Iterator[_Batch]) -> Iterator[tuple[_Batch, Callable[[], Tensor]]]:

@@ -6,7 +6,7 @@ experiments all begin here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -29,9 +29,14 @@ from dckt_core.data.context import Context
 from dckt_core.data.coverage import Coverage, Words, cover, tell
 from dckt_core.data.cut_texts import count_cut, tell_cut
 from dckt_core.data.domain import Domain, make_domain
+from dckt_core.data.findings import Finding
+from dckt_core.data.health import tell as tell_findings
 from dckt_core.data.inference import Inference
+from dckt_core.data.inspection import images_of
 from dckt_core.data.leaks import leaks_from
+from dckt_core.data.row_health import examine_rows
 from dckt_core.data.screening import Screened, refuse_bad_images
+from dckt_core.data.sights import of_both, of_pictures, sights
 from dckt_core.data.sources import find_dataset, load_screened, places_of, splits_used, training_texts
 from dckt_core.evaluation.scoring import MIN_RANKED, Score
 from dckt_core.io.tensors import load_weights
@@ -73,6 +78,10 @@ def moved(config: Config, **locations: str | None) -> Config:
     return config.model_copy(update=choices)
 
 
+LOOKED_AT = 20_000
+"""Pictures that a run looks through at most, to find those that are nearly equal."""
+
+
 class Setup:
     """Everything that a configuration names. What cannot be had raises UsageError, DataError or PluginError.
 
@@ -85,6 +94,7 @@ class Setup:
     Attributes:
         config: the configuration with every option of every chosen plugin spelled out.
         at_hand: whether the domains were given, which have no files then, and maybe nothing to be scored on.
+        findings: what was found of the data so far, beside what `screened` has.
     """
 
     def __init__(
@@ -105,6 +115,7 @@ class Setup:
         self._domains: dict[Role, Domain] = dict(domains or {})
         self._screened = {role: Screened(domain.pair_set) for role, domain in self._domains.items()}
         self.at_hand = domains is not None
+        self.findings: dict[Role, list[Finding]] = {role: [] for role in ROLES}
 
     # --- data -----------------------------------------------------------------------------------------------
 
@@ -243,9 +254,7 @@ class Setup:
         for role, pair_set in self.pair_sets.items():
             counts = ", ".join(f"{len(pair_set.split(split))} {split}" for split in SPLITS)
             logger.info("%s: %s, %d classes, pairs: %s", role, pair_set.origin, len(pair_set.classes), counts)
-        if not self.at_hand:
-            for leak in leaks_from(self.pairs("source"), self.pairs("target")):
-                logger.warning("%s: %s", self.pairs("target").origin, leak)
+        self._check_both()
         self._check_widths()
         self._check_words()
         for role, count in self.cut_texts.items():
@@ -267,6 +276,32 @@ class Setup:
                 raise NothingToLearnError(
                     f"{self.without_networks}; preset = 'tuned' does without the method's networks"
                 )
+
+    def _check_both(self) -> None:
+        """Looks for pictures and texts of the target that the source is learnt from, and through the pictures."""
+        if self.at_hand:
+            return
+        source, target = self.pairs("source"), self.pairs("target")
+        self._find("target", leaks_from(source, target))
+        paths = images_of([*target.pairs, *source.training])
+        if self.plugins.by_id("image") or not paths:
+            return
+        if len(paths) > LOOKED_AT:
+            logger.info("%d pictures are more than are compared by their look; dckt datasets check does", len(paths))
+            return
+        seen = sights(paths, cache_dir=self.context.cache_dir, progress=self.context.progress)
+        self._find("source", of_pictures(seen, source, splits_used("source")))
+        self._find("target", [*of_pictures(seen, target, SPLITS), *of_both(seen, source, target)])
+
+    def check_rows(self) -> None:
+        """Looks through the features of both domains, which are computed or read for it."""
+        for role, found in examine_rows({role: self.domain(role) for role in ROLES}).items():
+            self._find(role, found)
+
+    def _find(self, role: Role, found: Iterable[Finding]) -> None:
+        found = list(found)
+        tell_findings(self.pairs(role).origin, found)
+        self.findings[role] += found
 
     def require_frozen(self, who: str) -> None:
         """Raises UsageError where an encoder trains along, and `who` needs features."""

@@ -66,6 +66,9 @@ def summarise(
             role: {split: one.as_json() for split, one in found.items()} for role, found in setup.coverages.items()
         },
         "cut_texts": setup.cut_texts,
+        "health": {
+            role: [one.as_json() for one in (*setup.screened(role).findings, *setup.findings[role])] for role in ROLES
+        },
         "dropped": {role: len(setup.screened(role).dropped) for role in ROLES},
         "seconds": seconds,
     }

@@ -142,8 +142,7 @@ class _Job:
         self.earlier = 0.0  # seconds that a resumed run was at work before
         self.setup, self.engine, self.signals = setup, engine, signals
         setup.check()
-        for role in ROLES:
-            setup.domain(role)
+        setup.check_rows()
         self.trains_networks = setup.trains_networks and not setup.without_networks
         if self.trains_networks:
             self.networks: dict[str, DomainNetwork] = {str(role): one for role, one in setup.networks().items()}

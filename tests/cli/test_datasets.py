@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,7 +20,8 @@ def folder(tmp_path: Path) -> Path:
     folder.mkdir()
     rows = []
     for number, (label, split) in enumerate([("dog", "train"), ("cat", "train"), ("dog", "val"), ("dog", "test")]):
-        Image.new("RGB", (4, 4), (number, 0, 0)).save(folder / f"{number}.png")
+        pixels = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
         rows.append({"image": f"{number}.png", "text": "words", "label": label, "split": split})
     (folder / "pairs.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
     return folder
@@ -53,9 +55,11 @@ def test_a_good_data_set(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
         "all        2    1     1",
         "holds           train  val  test",
         "labelled pairs      2    1     1",
-        "3 of 4 texts are equal to an earlier one",
-        "is that meant? 1 of 1 val pairs have a text that is in split 'train', too",
-        "is that meant? 1 of 1 test pairs have a text that is in split 'train', too",
+        "3 of 4 texts are equal to an earlier one ('1.png', '2.png', '3.png')",
+        "1 of 1 val pairs have a text that is in split 'train', too ('2.png')",
+        "1 of 1 test pairs have a text that is in split 'train', too ('3.png')",
+        "is that meant? 2 of 2 classes have a single labelled training item ('cat', 'dog'); nothing tells what its "
+        "items have in common: join it to another class, or find more of it",
         "as a target it offers all labels: rung 5 of 5",
         f"{folder}: 4 pairs read, 2 labels, 0 problems",
     ]
@@ -80,10 +84,13 @@ def test_json_stands_alone_on_stdout(folder: Path, capsys: pytest.CaptureFixture
     assert told["pairs"] == 4
     assert told["labels"] == {"cat": {"train": 1}, "dog": {"train": 1, "val": 1, "test": 1}}
     assert (told["unfit"], told["named"]) == ({}, [])
-    assert told["doubts"] == [
-        f"1 of 1 {split} pairs have a text that is in split 'train', too" for split in ("val", "test")
+    assert [(one["kind"], one["count"], one["of"], one["grave"]) for one in told["findings"]] == [
+        ("classes of one", 2, 2, True),
+        ("equal texts", 3, 4, False),
+        ("shared texts", 1, 1, False),
+        ("shared texts", 1, 1, False),
     ]
-    assert told["repeats"] == {"empty texts": 0, "equal texts": 3, "equal pictures": 0}
+    assert told["findings"][1]["places"] == ["'1.png'", "'2.png'", "'3.png'"]
     assert told["holds"]["labelled pairs"] == {"train": 2, "val": 1, "test": 1}
     assert told["holds"]["texts alone"] == {}
     assert told["classes"] == {"cat": ["cat"], "dog": ["dog"]}
@@ -119,11 +126,14 @@ def test_how_much_there_is_of_each_and_what_it_allows(folder: Path, capsys: pyte
         "images alone          1    0     0",
         "texts alone           2    0     0",
         "2 of 4 classes have names of their own; the others are called by their labels",
-        "5 of 7 texts are equal to an earlier one",
-        "2 of 6 pictures are equal to an earlier one",
-        "is that meant? labels 'Dog' and 'dog' differ by case, blanks or hyphens alone, and are two classes",
-        "is that meant? 1 of 1 val pairs have a text that is in split 'train', too",
-        "is that meant? 1 of 1 test pairs have a text that is in split 'train', too",
+        "5 of 7 texts are equal to an earlier one ('1.png', '2.png', '3.png', ...)",
+        "2 of 6 pictures are equal to an earlier one ('0.png#5', '1.png#6')",
+        "1 of 1 val pairs have a text that is in split 'train', too ('2.png')",
+        "1 of 1 test pairs have a text that is in split 'train', too ('3.png')",
+        "is that meant? labels 'Dog' and 'dog' differ by case, blanks or hyphens alone, and are two classes; write "
+        "them alike where they mean one class",
+        "is that meant? 3 of 3 classes have a single labelled training item ('Dog', 'cat', 'dog'); nothing tells "
+        "what its items have in common: join it to another class, or find more of it",
         "as a target it offers some labels, the rest without: rung 4 of 5",
         f"{folder}: 5 pairs and 3 items alone read, 3 labels, 0 problems",
     ]

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from dckt_core.base.errors import DataError, NothingToLearnError
-from dckt_core.data.checks import check_networks, check_trainable, doubts
+from dckt_core.data.checks import check_networks, check_trainable
 from tests.support.pair_sets import pair_set
 
 SOURCE = pair_set("S", train="xy")
@@ -100,21 +100,6 @@ def test_the_networks_need_labels(source: dict[str, str], target: dict[str, str]
     )
     with pytest.raises(DataError, match=f"^{lack}$"):
         check_networks(*made)
-
-
-def test_what_is_seldom_meant_is_asked_about() -> None:
-    assert doubts(TARGET) == []
-    twins = replace(TARGET, names={"B": ("x",), "sea cow": ("y",), "Sea-cow": ("z",)})
-    assert doubts(twins) == [
-        "labels 'B' and 'b' differ by case, blanks or hyphens alone, and are two classes",
-        "labels 'Sea-cow' and 'sea cow' differ by case, blanks or hyphens alone, and are two classes",
-    ]
-    assert doubts(pair_set("T", train="a" * 9 + "b--", test="A")) == [
-        "labels 'a' and 'A' differ by case, blanks or hyphens alone, and are two classes",
-        "class 'a' has 9 of 10 labelled training items",
-    ]
-    assert doubts(pair_set("T", train="a" * 8 + "bb---------")) == []
-    assert doubts(pair_set("T", train="aaaa--")) == []
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,7 @@ def test_faults_of_different_kinds_stay_apart(one: str, other: str) -> None:
 
 def test_files_with_one_fault_are_counted_together() -> None:
     pictures = [(Path(f"{n}.png"), None, f"cannot be decoded: cut off after {n} bytes") for n in range(5)]
-    assert told(*pictures) == [
-        "5 files (0.png, 1.png, 2.png, ...): such as cannot be decoded: cut off after 0 bytes"
-    ]
+    assert told(*pictures) == ["5 files (0.png, 1.png, 2.png, ...): such as cannot be decoded: cut off after 0 bytes"]
 
 
 @pytest.mark.parametrize(("name", "word"), [("a.json", "entries"), ("a.parquet", "rows"), ("a.csv", "lines")])

@@ -1,7 +1,19 @@
 from pathlib import Path
 
 from dckt_core.contract.pairs import Pair, PairSet
-from dckt_core.data.leaks import leaks, leaks_from, shared_texts
+from dckt_core.data import leaks as finders
+
+
+def leaks(pair_set: PairSet) -> list[str]:
+    return [found.what for found in finders.leaks(pair_set)]
+
+
+def shared_texts(pair_set: PairSet) -> list[str]:
+    return [found.what for found in finders.shared_texts(pair_set)]
+
+
+def leaks_from(source: PairSet, target: PairSet) -> list[str]:
+    return [found.what for found in finders.leaks_from(source, target)]
 
 
 def test_a_held_out_picture_that_is_learnt_from_is_counted_as_a_file_and_as_a_copy(tmp_path: Path) -> None:

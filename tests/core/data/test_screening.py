@@ -12,7 +12,7 @@ from PIL import Image
 
 from dckt_core.base.errors import DataError
 from dckt_core.contract.pairs import SPLITS
-from dckt_core.data import screening
+from dckt_core.data import sights
 from dckt_core.data.manifest import load_manifest
 from dckt_core.data.screening import Screened, images_digest, pairs_digest, refuse_bad_images, screen
 
@@ -132,14 +132,14 @@ def test_pairs_that_share_a_bad_image_are_all_dropped(folder: Path) -> None:
 def counting(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """How many images were opened since."""
     opened = 0
-    real = screening.bad_images
+    real = sights.look_at
 
-    def bad_images(paths: Any, progress: Any) -> Any:
+    def look_at(paths: Any, progress: Any) -> Any:
         nonlocal opened
         opened += len(paths)
         return real(paths, progress)
 
-    monkeypatch.setattr(screening, "bad_images", bad_images)
+    monkeypatch.setattr(sights, "look_at", look_at)
     return lambda: opened
 
 

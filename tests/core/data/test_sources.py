@@ -83,4 +83,5 @@ def test_less_of_the_target_is_known_and_all_of_the_source(tmp_path: Path, caplo
     assert [pair.label for pair in target.pairs] == [None] * 4 + ["dog", None]
     assert (target.classes, {pair.role for pair in target.pairs}) == (("Dog", "cat", "dog"), {"target"})
     doubt = "made up: labels 'Dog' and 'dog' differ by case, blanks or hyphens alone, and are two classes"
-    assert [record.getMessage() for record in caplog.records] == [doubt, doubt]
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert sum(line.startswith(doubt) for line in said) == 2
