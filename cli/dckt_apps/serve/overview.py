@@ -16,7 +16,7 @@ EXAMPLES = 3
 SHOWN = 60
 """Classes that have examples, the largest; of more, all are named."""
 QUERIES = 6
-SENTENCE = 70
+SENTENCE = 50
 """Letters of a query to try, at most."""
 
 

@@ -6,8 +6,6 @@ import warnings
 from collections.abc import Mapping
 
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from dckt_core import Formula, Value
@@ -36,6 +34,10 @@ class Logistic:
 
         c: inverse strength of the L2 penalty.
         """
+        # A second that a run which is only read back need not wait.
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
         model = LogisticRegression(C=c, max_iter=ITERATIONS, tol=TOLERANCE)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a classifier that has nearly converged is as good

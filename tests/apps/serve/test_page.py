@@ -87,7 +87,7 @@ def test_from_the_start_to_an_item_and_back(server: Server, browser: Browser) ->
         page = visit.page
         page.wait_for_selector("#classes img")
         assert page.title() == "Search squares – dckt"
-        assert page.inner_text("#about") == "30 images and 30 texts; the run knows 85 % of the words of the texts"
+        assert page.inner_text("#about") == "30 images and 30 texts; the run knows 85\u00a0% of the words of the texts"
         assert "red\n12 images, 12 texts" in page.inner_text("#classes")
         assert "tel\\u202Eger" in page.inner_text("#classes"), "what cannot be seen is written out"
         page.press("#text", "Enter")

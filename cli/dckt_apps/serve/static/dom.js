@@ -35,8 +35,8 @@ export const number = (count) => count.toLocaleString("en");
 export const counted = (count, kind) => `${number(count)} ${kind}${count === 1 ? "" : "s"}`;
 
 export function percent(share) {
-  if (share < 0.01) return "less than 1 %";
-  return share > 0.99 ? "more than 99 %" : `${Math.round(100 * share)} %`;
+  if (share < 0.01) return "less than 1\u00a0%";
+  return share > 0.99 ? "more than 99\u00a0%" : `${Math.round(100 * share)}\u00a0%`;
 }
 
 /** Whether a click asks for what a link does by itself: another tab, another window, a download. */

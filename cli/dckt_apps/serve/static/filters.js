@@ -87,8 +87,8 @@ export function startForm(runs) {
 }
 
 /** How much there is, for the head of the page. */
-export function sizes(run) {
+export function sizes(run, words = true) {
   const counts = Object.entries(run.sizes).map(([kind, count]) => counted(count, kind));
-  const share = run.words?.words ? Math.floor((100 * run.words.known) / run.words.words) : null;
-  return counts.join(" and ") + (share === null ? "" : `; the run knows ${share} % of the words of the texts`);
+  const share = words && run.words?.words ? Math.floor((100 * run.words.known) / run.words.words) : null;
+  return counts.join(" and ") + (share === null ? "" : `; the run knows ${share}\u00a0% of the words of the texts`);
 }

@@ -21,7 +21,10 @@ export async function showItem(state, runs) {
   }
   const run = runs.find((one) => one.name === state.from) ?? runs[0];
   const key = `${run.name}/${keyOf(state.item)}`;
-  if (key === shown && dialog.open) return;
+  if (key === shown && dialog.open) {
+    arrows(state, run);
+    return;
+  }
   if (!dialog.open) opener = document.activeElement;
   shown = key;
   arrows(state, run);

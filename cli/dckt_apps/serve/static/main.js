@@ -8,7 +8,7 @@ import { startKeys } from "./keys.js";
 import { hideMap, showMap } from "./map.js";
 import { clear, loadMore, showResults, tell } from "./results.js";
 import { showStart } from "./start.js";
-import { afresh, asks, go, start } from "./state.js";
+import { afresh, asks, go, read, start } from "./state.js";
 import { startUploads } from "./uploads.js";
 
 let runs = [];
@@ -26,7 +26,8 @@ function show(state) {
   }
   at("start").hidden = looks || map;
   at("map").hidden = !map;
-  if (looks) showResults(state, asked);
+  document.body.classList.toggle("mapping", map);
+  if (looks) showResults(state, asked).then(() => showItem(read(), runs));
   else {
     clear();
     tell("");
@@ -55,7 +56,7 @@ async function begin() {
   }
   runs = about.runs;
   put(at("name"), runs.map((run) => run.name).join(" and "));
-  put(at("about"), runs.length === 1 ? sizes(runs[0]) : `${runs.length} runs side by side: ${runs.map((run) => `${run.name}, ${sizes(run)}`).join("; ")}`);
+  put(at("about"), runs.length === 1 ? sizes(runs[0]) : runs.map((run) => `${run.name}: ${sizes(run, false)}`).join("; "));
   for (const [id, change] of [["home", {}], ["to-all", { view: "all" }], ["to-map", { view: "map" }]]) {
     at(id).addEventListener("click", (event) => {
       if (elsewhere(event)) return;
