@@ -1,4 +1,4 @@
-"""`make pictures`: trains on the sample data and takes docs/pictures/*.png of the search page and of the report.
+"""`make pictures`: trains on the sample data and takes docs/pictures/*.png of the page, its map and the report.
 
 Needs Chromium and the extra `serve`; about five minutes on two cores. architecture.svg is drawn by hand.
 """
@@ -60,7 +60,7 @@ def save(page: Any, name: str, height: int) -> None:
 
 
 def take(run: Path) -> None:
-    """Both pictures of a finished run."""
+    """All pictures of a finished run."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         sys.exit(f"no Chromium on this machine (looked for {', '.join(NAMES)})")
@@ -76,7 +76,11 @@ def take(run: Path) -> None:
             page.click("button[type=submit]")
             page.locator("#results img").first.wait_for()
             page.wait_for_load_state("networkidle")
-            save(page, "search.png", 590)
+            save(page, "search.png", 720)
+            page.goto(f"{address}/?view=map")
+            page.locator("#near img").first.wait_for()
+            page.wait_for_load_state("networkidle")
+            save(page, "map.png", 980)
         browser.close()
 
 

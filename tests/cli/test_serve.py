@@ -326,9 +326,12 @@ def test_no_answer_tells_a_path_of_the_server(server: Server, home: Path) -> Non
         server.json("/api/search/text", {"text": "red", "k": 50}),
         server.json("/api/search/text", {"text": "red", "k": 50, "medium": "text"}),
         server.json("/api/search/image", b"no picture"),
+        server.json("/api/search?like=gone"),
+        server.json("/api/search?q=red&medium=text&threshold=0.5"),
         server.json("/api/search/image", (home / "target/red-test-1.png").read_bytes()[:200]),
     ]
     told = json.dumps(answers)
+    assert {status for status, _ in answers} == {200, 422}
     assert str(home) not in told and "/tmp" not in told and ".png" not in told
 
 

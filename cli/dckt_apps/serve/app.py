@@ -18,7 +18,7 @@ from dckt_apps.serve.place import Place, Places
 from dckt_apps.serve.reference import reference
 from dckt_apps.serve.searching import search_routes
 from dckt_core import __version__
-from dckt_core.base.errors import DataError, NothingKnownError, UsageError
+from dckt_core.base.errors import DataError, DcktError, NothingKnownError, UsageError
 from dckt_core.io.complaint import complaint
 from dckt_core.retrieval.searcher import Searcher
 
@@ -44,7 +44,7 @@ def make_app(
     places = Places([Place(name, number, one) for number, (name, one) in enumerate(searchers.items())])
     app = FastAPI(title="dckt serve", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(Guard, hosts=tuple(hosts), max_body=limits.upload)
-    _tell_errors(app)
+    _tell_errors(app, places)
     files = _files()
 
     @app.get("/healthz")
@@ -71,7 +71,7 @@ def make_app(
     return app
 
 
-def _tell_errors(app: FastAPI) -> None:
+def _tell_errors(app: FastAPI, places: Places) -> None:
     """Every refusal is `{"error": reason}`."""
 
     @app.exception_handler(RequestValidationError)
@@ -85,14 +85,11 @@ def _tell_errors(app: FastAPI) -> None:
     async def refused(request: Request, error: AnyHTTPException) -> JSONResponse:
         return JSONResponse({"error": error.detail}, error.status_code)
 
-    @app.exception_handler(DataError)
-    @app.exception_handler(UsageError)
-    async def unusable(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, 422)
-
-    @app.exception_handler(NothingKnownError)
-    async def nothing_known(request: Request, error: NothingKnownError) -> JSONResponse:
-        return JSONResponse({"error": str(error), "insist": True}, 422)
+    @app.exception_handler(DcktError)
+    async def refused_by_the_core(request: Request, error: DcktError) -> JSONResponse:
+        again = {"insist": True} if isinstance(error, NothingKnownError) else {}
+        status = 422 if isinstance(error, DataError | UsageError) else 500
+        return JSONResponse({"error": places.told(error)} | again, status)
 
 
 def _files() -> dict[str, tuple[str, str]]:

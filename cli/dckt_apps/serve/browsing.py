@@ -64,7 +64,7 @@ def browse_routes(places: Places, limits: Limits) -> APIRouter:
         except IndexError:
             raise HTTPException(404, "no such picture") from None
         except DataError:
-            raise HTTPException(404, "the picture is gone or broken") from None
+            raise HTTPException(404, "its file is gone or cannot be read") from None
         return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=600"})
 
     return router

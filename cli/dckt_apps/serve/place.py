@@ -106,6 +106,14 @@ class Places:
         async with self.turn:
             return await run_in_threadpool(what)
 
+    def told(self, error: Exception) -> str:
+        """What an answer tells of an error: not where on this machine something lies."""
+        said = str(error)
+        for place in self.all:
+            run = place.searcher.model.run_dir
+            said = said.replace(f"{place.searcher.origin}: ", "").replace(str(run), run.name)
+        return said
+
 
 def names_of(paths: Sequence[Path]) -> list[str]:
     """The shortest ends of paths that tell them apart; a path that comes again is numbered."""
@@ -113,9 +121,13 @@ def names_of(paths: Sequence[Path]) -> list[str]:
     longest = max(len(path.parts) for path in whole)
     names: list[str] = []
     for path in whole:
-        ends = ["/".join(path.parts[-parts:]) for parts in range(1, longest + 1)]
-        alike = [{"/".join(other.parts[-parts:]) for other in {*whole} - {path}} for parts in range(1, longest + 1)]
+        ends = [_end(path, parts) for parts in range(1, longest + 1)]
+        alike = [{_end(other, parts) for other in {*whole} - {path}} for parts in range(1, longest + 1)]
         name = next(end for end, others in zip(ends, alike, strict=True) if end not in others)
         again = whole[: len(names)].count(path)
         names.append(f"{name} ({again + 1})" if again else name)
     return names
+
+
+def _end(path: Path, parts: int) -> str:
+    return Path(*path.parts[-parts:]).as_posix()

@@ -226,7 +226,7 @@ def test_the_map_shows_all_and_opens_what_is_clicked(server: Server, browser: Br
         page.click("#to-map")
         page.wait_for_selector("#near .card")
         assert "30 images (discs) and 30 texts (triangles)" in page.inner_text("#map-about")
-        assert re.search(r"carry .*\d+ % and .*\d+ % of the variance", page.inner_text("#map-about"))
+        assert re.search(r"carry .*\d+\s% and .*\d+\s% of the variance", page.inner_text("#map-about"))
         painted = """() => {
           const { width, height } = document.getElementById('canvas');
           const data = document.getElementById('canvas').getContext('2d').getImageData(0, 0, width, height).data;
