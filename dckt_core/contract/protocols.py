@@ -85,6 +85,8 @@ class Encoder:
         words: each word of a text, and whether the encoder has a vector for it; None where it does not go by words.
             How many of the texts' words are known is told, and a training or a query whose words are all unknown
             refused.
+        learns_words: whether it learns what words mean from the training texts alone. Where these are few, pretrained
+            vectors are recommended.
         cut: whether a text is longer than what the encoder reads, so that the rest is left out; None where nothing is,
             or nobody knows. How many texts are cut is told.
         space: names the space that the rows lie in, where images and texts can be compared in it by their cosine: two
@@ -102,6 +104,7 @@ class Encoder:
     cached: bool = True
     check: Callable[[Sequence[Any]], None] | None = None
     words: Callable[[str], Sequence[tuple[str, bool]]] | None = None
+    learns_words: bool = False
     cut: Callable[[str], bool] | None = None
     space: str | None = None
     plugin: str = ""

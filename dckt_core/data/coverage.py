@@ -10,6 +10,9 @@ from dckt_core.base.progress import logger
 FEW = 0.6
 """Share of known words below which a warning is due."""
 
+ENOUGH = 50_000
+"""Words of texts from which the meaning of words can be learnt."""
+
 ADVICE = "of the others nothing is learnt: do texts and vectors share their language?"
 
 Words = Callable[[str], Sequence[tuple[str, bool]]]
@@ -70,3 +73,18 @@ def tell(what: str, parts: Mapping[str, Coverage]) -> None:
         logger.warning("%s", line)
     else:
         logger.info("%s", line)
+
+
+def recommend_vectors(what: str, words: int) -> None:
+    """Says that words learnt from so few are worth little, where they are fewer than `ENOUGH`.
+
+    Args:
+        what: whose texts they are.
+    """
+    if words < ENOUGH:
+        logger.info(
+            "%s: its training texts have %s words, few to learn what words mean: pretrained vectors do better "
+            "(--text-encoder-opt vectors=FILE; docs/encoders.md says which)",
+            what,
+            f"{words:,}",
+        )

@@ -37,7 +37,7 @@ def score_test(
     comparison = Comparison(data.labels, generator, contents_of(data.pairs))
 
     rows = {name: comparison.look(represent(network(), data, device)) for name, network in networks.items()}
-    seen = None if space is None else _Seen(space, data, device)
+    seen = None if space is None else SeenByParts(space, data, device)
     if space is not None and seen is not None:
         rows["space"] = comparison.look(seen.through(space))
     result = "space" if space is not None else "after"
@@ -55,7 +55,7 @@ def score_test(
     return {"result": result, **comparison.tables(rows), "gain": gain, "parts": parts}
 
 
-class _Seen:
+class SeenByParts:
     """A split as every part of a space sees it, computed once for the space and for all that are made of its parts."""
 
     def __init__(self, space: Space, data: SplitData, device: torch.device) -> None:

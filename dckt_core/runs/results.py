@@ -198,12 +198,12 @@ class Results:
     @property
     def calibration(self) -> str | None:
         """How far the probabilities of hits are from the truth, in a clause; None where that was not measured."""
-        by, error, first = (lookup(self.summary, "calibration", key) for key in ("by", "error", "first"))
+        by, error, first, bins = (lookup(self.summary, "calibration", key) for key in ("by", "error", "first", "bins"))
         if not isinstance(error, int | float):
             return None
         return (
             f"probabilities of hits, by {by}, are off by {error:.3f} on average among the first {first} of each test "
-            "query (expected calibration error)"
+            f"query (expected calibration error in {bins} bins of equal width)"
         )
 
     # --- data -----------------------------------------------------------------------------------------------

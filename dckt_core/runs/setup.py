@@ -26,7 +26,7 @@ from dckt_core.contract.pairs import MEDIA, ROLES, SPLITS, Medium, PairSet, Role
 from dckt_core.contract.protocols import Encoder, EncoderContext, PartContext
 from dckt_core.data.checks import check_networks, check_trainable
 from dckt_core.data.context import Context
-from dckt_core.data.coverage import Coverage, Words, cover, tell
+from dckt_core.data.coverage import Coverage, Words, cover, recommend_vectors, tell
 from dckt_core.data.cut_texts import count_cut, tell_cut
 from dckt_core.data.domain import Domain, make_domain
 from dckt_core.data.findings import Finding
@@ -232,6 +232,8 @@ class Setup:
                     f"{self.pairs(role).origin}: none of the {train.words:,} words of its training texts has a vector: "
                     "give text_encoder.vectors a file of their language, or take another text_encoder"
                 )
+            if role == "target" and train and self.encoders["text"].learns_words:
+                recommend_vectors(role, train.words)
 
     @cached_property
     def cut_texts(self) -> dict[Role, int]:

@@ -28,7 +28,7 @@ from dckt_core.data.context import Context
 from dckt_core.data.domain import Domain
 from dckt_core.engine.processes import Engine
 from dckt_core.engine.snapshot import Snapshot, SnapshotFolder
-from dckt_core.evaluation.calibration import SHOWN, calibration_error, learn
+from dckt_core.evaluation.calibration import BINS, SHOWN, calibration_error, learn
 from dckt_core.evaluation.scoring import MIN_RANKED
 from dckt_core.evaluation.views import represent
 from dckt_core.io.files import write_text
@@ -282,7 +282,7 @@ class _Job:
             return {}
         write_json(Layout(run_dir).calibration, asdict(learnt))
         error = calibration_error(learnt, *look("test")) if len(splits["test"]) else None
-        return {"by": learnt.by, "error": error, "first": SHOWN}
+        return {"by": learnt.by, "error": error, "first": SHOWN, "bins": BINS}
 
     def _seconds(self) -> float:
         """How long this run has been at work, up to now or up to the checkpoint that a killed one goes on from."""

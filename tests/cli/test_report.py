@@ -161,13 +161,22 @@ def test_figures_are_the_summary_s(reported: Path) -> None:
 
 def test_hits_and_misses_are_said_in_words(reported: Path) -> None:
     queries = section(reported.read_text(), "queries")
-    results = re.findall(r'<li class="(hit|miss)">.*?<p class="label">(.*?)</p>\s*<p class="verdict">(.*?)</p>', queries, re.S)  # fmt: skip # noqa: E501
-    asked = re.findall(r'<div class="asked">.*?<p class="label">(.*?)</p>', queries, re.S)
-    assert len(asked) == 12 and len(results) == 12 * 5
-    for number, (looks, label, verdict) in enumerate(results):
-        hit = label == asked[number // 5]
-        assert (looks, verdict.removesuffix(", partner")) == (("hit", "✓ hit") if hit else ("miss", "✗ miss"))
-    assert {looks for looks, _, _ in results} == {"hit", "miss"}, "a network this small errs"
+    articles = re.findall(r'<article class="query">.*?</article>', queries, re.DOTALL)
+    whys = [re.findall(r'<p class="why">(.*?)</p>', article) for article in articles]
+    assert [why for (why,) in whys if "beside" not in why] == 2 * ["The best", "The median", "The worst"]
+    looks = set()
+    for article in articles:
+        (asked,) = re.findall(r'<div class="asked">.*?<p class="label">(.*?)</p>', article, re.DOTALL)
+        ours, control = article.split("The target-only control found")
+        found = r'<li class="(hit|miss)">.*?<p class="label">(.*?)</p>\s*<p class="verdict">(.*?)</p>'
+        for part, count in ((ours, 5), (control, 3)):
+            results = re.findall(found, part, re.DOTALL)
+            assert len(results) == count
+            for look, label, verdict in results:
+                hit = label == asked
+                assert (look, verdict.removesuffix(", partner")) == (("hit", "✓ hit") if hit else ("miss", "✗ miss"))
+                looks.add(look)
+    assert looks == {"hit", "miss"}, "a network this small errs"
 
 
 def test_data_that_changed_are_named(reported: Path) -> None:
@@ -295,7 +304,7 @@ def test_in_a_browser_nothing_is_asked_of_the_network_and_every_picture_loads(re
         assert visit.complaints == []
         assert visit.requests == [reported.as_uri()]
         pictures = visit.page.evaluate("[...document.images].map(it => [it.naturalWidth, it.alt])")
-        assert len(pictures) >= 10 + 6 + 30
+        assert len(pictures) >= 10 + 3 + 3 * (5 + 3)
         assert all(width > 0 and alt for width, alt in pictures)
         for name in SECTIONS:
             content = visit.page.evaluate(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dckt_apps.report.curves import Series, selected
@@ -77,7 +77,7 @@ def curriculum(record: RunRecord, material: Material) -> Curriculum:
     except DcktError as error:
         return Curriculum(share, values, measure, missing=str(error))
     rated = [(choice.details.get(measure, float(kept[choice.id])), choice.id) for choice in last if choice.id in pairs]
-    easy, hard = highest_and_lowest(rated)
+    easy, hard = highest_and_lowest(rated, {key: pairs[key].label or "" for _, key in rated})
     if MEASURES.get(measure, 1) < 0:
         easy, hard = hard, easy
 
@@ -88,17 +88,33 @@ def curriculum(record: RunRecord, material: Material) -> Curriculum:
 
 
 def highest_and_lowest(
-    rated: Sequence[tuple[float, str]], count: int = EXAMPLES
+    rated: Sequence[tuple[float, str]], classes: Mapping[str, str], count: int = EXAMPLES
 ) -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
-    """The pairs of highest value, highest first, and those of lowest, lowest first; no pair is in both.
+    """Pairs of the upper half, highest first, and of the lower half, lowest first, of as many classes as there are: a
+    class comes again when every other of its half has come as often.
 
     Of equal values, the first in the data set comes first.
+
+    Args:
+        classes: of each pair.
     """
-    count = min(count, len(rated) // 2)
-    order = sorted(range(len(rated)), key=lambda row: -rated[row][0])
-    high = order[:count]
-    low = sorted(set(range(len(rated))) - set(high), key=lambda row: rated[row][0])[:count]
-    return [rated[row] for row in high], [rated[row] for row in low]
+    half = len(rated) // 2
+    count = min(count, half)
+    order = sorted(rated, key=lambda one: -one[0])
+    upper = {key for _, key in order[:half]}
+    low_first = sorted((one for one in rated if one[1] not in upper), key=lambda one: one[0])
+    high, low = _spread(order[:half], classes)[:count], _spread(low_first[:half], classes)[:count]
+    return sorted(high, key=lambda one: -one[0]), sorted(low, key=lambda one: one[0])
+
+
+def _spread(rated: Sequence[tuple[float, str]], classes: Mapping[str, str]) -> list[tuple[float, str]]:
+    """The first of each class, then the second of each, and so on."""
+    come: dict[str, int] = defaultdict(int)
+    rounds: list[int] = []
+    for _, key in rated:
+        rounds.append(come[classes[key]])
+        come[classes[key]] += 1
+    return [rated[row] for row in sorted(range(len(rated)), key=lambda row: rounds[row])]
 
 
 def _example(pair: Pair, value: float, kept: int, iterations: int) -> Example:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import count
@@ -15,10 +15,11 @@ from torch import Tensor
 from dckt_apps.report.confusions import largest_confusions
 from dckt_apps.report.curriculum import Curriculum, curriculum
 from dckt_apps.report.curves import Series, discrepancies, losses, validation
+from dckt_apps.report.division import Division, division
 from dckt_apps.report.material import Material, Missing, Seen, attempt, unwrap
 from dckt_apps.report.outcome import NAMES_OF_DIRECTIONS, Outcome, outcome
 from dckt_apps.report.projection import Projection, evenly_spaced, principal_components
-from dckt_apps.report.queries import RESULTS, Query, example_queries
+from dckt_apps.report.queries import RESULTS, Answered, Query, example_queries
 from dckt_apps.report.setup import Setup, setup
 from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, silent
@@ -29,6 +30,7 @@ from dckt_core.evaluation.ranking import Ranking, rank
 from dckt_core.evaluation.tasks import LEVELS
 from dckt_core.runs.model import Checkpoint
 from dckt_core.runs.record import RunRecord
+from dckt_core.runs.results import REPRESENTATIONS
 
 T = TypeVar("T")
 
@@ -89,11 +91,13 @@ class Queries:
     """Example queries of the result, by direction.
 
     labelled: whether results are judged by class; by partner otherwise.
+    other: what the queries are asked of besides, such as the control; empty where there is nothing.
     """
 
     by_direction: Mapping[str, list[Query]]
     asked: int
     labelled: bool
+    other: str
 
 
 @dataclass(frozen=True)
@@ -135,9 +139,10 @@ class Report:
     confusion: Confusion | Missing
     queries: Queries | Missing
     domain_map: DomainMap | Missing
+    division: Division | Missing
 
 
-SECTIONS = 11
+SECTIONS = 12
 """Steps of `gather` beside a look at each checkpoint, each of which may take a while."""
 
 
@@ -169,8 +174,9 @@ def gather(record: RunRecord, material: Material, progress: Progress = silent) -
         curriculum=step(lambda: _curriculum(record, material)),
         precision_recall=step(lambda: _precision_recall(ranked)),
         confusion=step(lambda: _confusion(material, unwrap(result))),
-        queries=step(lambda: _queries(unwrap(result))),
+        queries=step(lambda: _queries(ranked)),
         domain_map=step(lambda: _domain_map(material)),
+        division=step(lambda: _division(record, unwrap(result))),
     )
 
 
@@ -223,14 +229,17 @@ class _Asked:
     rankings: Mapping[str, Ranking]
 
 
-def _rankings(material: Material, checkpoint: Checkpoint) -> _Asked:
-    seen = material.seen(checkpoint)
+def _asked(seen: Seen) -> _Asked:
     rows = evenly_spaced(len(seen.pairs), MAX_QUERIES)
     rankings = {}
     for direction in DIRECTIONS:
         relevant = _relevant(seen, direction)
         rankings[direction] = rank(*_sides(seen, rows, direction), relevant[rows], relevant, levels=LEVELS)
     return _Asked(seen, rows, rankings)
+
+
+def _rankings(material: Material, checkpoint: Checkpoint) -> _Asked:
+    return _asked(material.seen(checkpoint))
 
 
 def _relevant(seen: Seen, direction: str) -> Tensor:
@@ -292,20 +301,49 @@ def _confusion(material: Material, asked: _Asked) -> Confusion:
     return Confusion(classes, _titled(shares), _titled(largest))
 
 
-def _queries(asked: _Asked) -> Queries:
+def _queries(ranked: Mapping[Checkpoint, _Asked | Missing]) -> Queries:
+    *_, final = ranked.values()
+    asked = unwrap(final)
+    other, name = _beside(ranked, asked)
     examples = {}
     for direction in DIRECTIONS:
-        top = first_results(*_sides(asked.seen, asked.rows, direction), RESULTS)
         examples[direction] = example_queries(
             TASKS[direction].query,
             asked.seen.pairs,
             asked.rows,
-            asked.rankings[direction].ap,
-            top,
+            _answered(asked, direction),
+            None if other is None else _answered(other, direction),
             relevant=_relevant(asked.seen, direction),
             partners=_partners(asked.seen, direction),
         )
-    return Queries(_titled(examples), len(asked.rows), asked.seen.labelled)
+    return Queries(_titled(examples), len(asked.rows), asked.seen.labelled, name)
+
+
+def _answered(asked: _Asked, direction: str) -> Answered:
+    top = first_results(*_sides(asked.seen, asked.rows, direction), RESULTS)
+    return Answered(asked.rankings[direction].ap, top)
+
+
+def _beside(ranked: Mapping[Checkpoint, _Asked | Missing], result: _Asked) -> tuple[_Asked | None, str]:
+    """What the result's queries are compared with, and its name: the control, where there is one, else the network
+    before transfer, else the first part of the common space by itself.
+    """
+    names: tuple[Checkpoint, ...] = ("control", "before")
+    for checkpoint in names:
+        found = ranked.get(checkpoint)
+        if isinstance(found, _Asked) and found is not result:
+            return found, f"the {REPRESENTATIONS[checkpoint]}"
+    if result.seen.of_parts is not None and len(result.seen.parts) > 1:
+        first = result.seen.parts[0]
+        return _asked(replace(result.seen, view=result.seen.of_parts([first]))), f"the part {first} by itself"
+    return None, ""
+
+
+def _division(record: RunRecord, asked: _Asked) -> Division:
+    chance = outcome(record).chance
+    if chance is None:
+        raise DataError(f"{record.files.summary}: does not tell what chance is")
+    return division(asked.seen, chance)
 
 
 def _domain_map(material: Material) -> DomainMap:

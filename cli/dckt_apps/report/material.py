@@ -23,9 +23,11 @@ from dckt_core.data.inputs import inputs_for
 from dckt_core.data.screening import pairs_digest
 from dckt_core.evaluation.views import layer_outputs, represent
 from dckt_core.runs.model import Checkpoint, TrainedModel, load_run
+from dckt_core.runs.outcome import SeenByParts
 from dckt_core.runs.record import RunRecord
 from dckt_core.runs.results import lookup
 from dckt_core.runs.setup import Setup, moved
+from dckt_core.space.space import Space
 
 COMMON_LAYER = LAYERS[-1]
 """The last layer that means the same in both domains: behind it each has its own classes."""
@@ -68,6 +70,8 @@ class Seen:
         contents: which pairs share a picture or a text.
         common: outputs of the common layer for some of the pairs [2n, d]: image rows, then text rows; None where there
             is no network.
+        parts: names of the parts of a common space, in their order; none of a network.
+        of_parts: the view through some of them alone [N, D]; None for a network.
     """
 
     view: Representation
@@ -75,6 +79,8 @@ class Seen:
     pairs: Sequence[Pair]
     contents: Contents
     common: Tensor | None
+    parts: tuple[str, ...] = ()
+    of_parts: Callable[[Sequence[str]], Representation] | None = None
 
     @property
     def labelled(self) -> bool:
@@ -178,14 +184,20 @@ class Material:
         if model.classes != data.classes:
             raise DataError(f"{data.origin}: its classes are not those that {self.record.path} was trained on")
         split = self._split(model, pairs, labels)
-        view = represent(model.space, split, model.device)
+        space, through = model.space, None
+        if isinstance(space, Space):
+            through = _through(space, SeenByParts(space, split, model.device))
+            view = through(list(space.description.weights))
+        else:
+            view = represent(space, split, model.device)
         rows = evenly_spaced(len(pairs), MAP_PAIRS)
         some = SplitData([pairs[row] for row in rows.tolist()], split.image[rows], split.text[rows], labels[rows])
         if checkpoint == "after":
             self._source_common = attempt(lambda: self._look_at_source(model))
         network = model.networks.get("target")
         common = None if network is None else layer_outputs(network, some, COMMON_LAYER, model.device)
-        return Seen(view, labels, pairs, contents_of(pairs), common)
+        parts = tuple(space.description.weights) if isinstance(space, Space) else ()
+        return Seen(view, labels, pairs, contents_of(pairs), common, parts, through)
 
     def _look_at_source(self, model: TrainedModel) -> Tensor:
         train = self._load_pairs("source").labelled("train")
@@ -206,3 +218,12 @@ class Material:
         return SplitData(
             pairs, images, inputs_for(model.encoder("text"), [pair.text_item for pair in pairs], **how), labels
         )
+
+
+def _through(space: Space, seen: SeenByParts) -> Callable[[Sequence[str]], Representation]:
+    """The view of some of a space's parts, by their names."""
+
+    def view(names: Sequence[str]) -> Representation:
+        return seen.through(space.without([name for name in space.description.weights if name not in names]))
+
+    return view

@@ -49,7 +49,13 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.tests["missing"] = lambda part: isinstance(part, Missing)
-    environment.filters |= {"estimate": _estimate, "shorten": _shorten, "spoken": _spoken, "table": _table}
+    environment.filters |= {
+        "estimate": _estimate,
+        "shorten": _shorten,
+        "signed": signed,
+        "spoken": _spoken,
+        "table": _table,
+    }
     apps = resources.files("dckt_apps")
     sheets = (apps / "theme.css", apps / "report" / "templates" / "report.css")
     style = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)

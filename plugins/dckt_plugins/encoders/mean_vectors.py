@@ -81,5 +81,6 @@ def build(options: MeanVectorsOptions, context: EncoderContext) -> Encoder:
         fingerprint=f"mean-vectors/{READING}/{options.max_words}/{options.normalize}/{state['digest']}",
         state=state,
         words=lambda text: [(word, bool(vocabulary.numbers(word))) for word in vocabulary.words(text)],
+        learns_words=options.vectors is None,
         cut=cut,
     )

@@ -98,6 +98,7 @@ def build(options: WordCNNOptions, context: EncoderContext) -> Encoder:
         trainable=options.trainable,
         state=state,
         words=lambda text: [(word, vocabulary.knows(word)) for word in vocabulary.words(text)],
+        learns_words=options.vectors is None,
         cut=lambda text: vocabulary.longer(text, options.max_words),
     )
 

@@ -81,8 +81,20 @@ def test_no_choices(tmp_path: Path) -> None:
 @given(st.lists(st.floats(0, 1), max_size=30))
 def test_no_pair_is_both_high_and_low(values: list[float]) -> None:
     rated = [(value, str(row)) for row, value in enumerate(values)]
-    high, low = highest_and_lowest(rated, 5)
+    high, low = highest_and_lowest(rated, {name: "c" for _, name in rated}, 5)
     assert len(high) == len(low) == min(5, len(values) // 2)
     assert not {name for _, name in high} & {name for _, name in low}
     assert [value for value, _ in high] == sorted(values, reverse=True)[: len(high)]
     assert [value for value, _ in low] == sorted(values)[: len(low)]
+
+
+def test_examples_are_of_different_classes_as_far_as_there_are() -> None:
+    rated = [(n / 100, str(n)) for n in range(100)]
+    classes = {str(n): "cow" if n >= 80 else "dog" if n >= 70 else "cat" if n >= 50 else "bus" for n in range(100)}
+    high, low = highest_and_lowest(rated, classes, 5)
+    assert [name for _, name in high] == ["99", "98", "79", "78", "69"]
+    assert [name for _, name in low] == ["0", "1", "2", "3", "4"], "of the lower half all are of one class"
+    few, hard = highest_and_lowest(
+        [(0.9, "a"), (0.8, "b"), (0.2, "c"), (0.1, "d")], dict(zip("abcd", "AABB", strict=True))
+    )
+    assert min(few) > max(hard), "no hard pair is easier than an easy one"

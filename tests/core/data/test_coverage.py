@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dckt_core.data.coverage import ADVICE, Coverage, cover, tell, unknown_words
+from dckt_core.data.coverage import ADVICE, Coverage, cover, recommend_vectors, tell, unknown_words
 
 
 def test_words_are_counted_as_often_as_they_occur() -> None:
@@ -40,3 +40,13 @@ def test_a_line_tells_of_all_parts(
     (record,) = caplog.records
     assert record.levelname == level
     assert record.getMessage() == f"target: words of the texts that have vectors: {told}"
+
+
+def test_vectors_are_recommended_where_words_are_few(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="dckt"):
+        recommend_vectors("target", 50_000)
+        assert caplog.messages == []
+        recommend_vectors("target", 49_999)
+    (said,) = caplog.messages
+    assert said.startswith("target: its training texts have 49,999 words, few to learn what words mean: pretrained")
+    assert "--text-encoder-opt vectors=FILE" in said

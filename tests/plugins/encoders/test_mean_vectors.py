@@ -103,6 +103,12 @@ def test_words_that_have_vectors_are_told_from_others(build, file):
         assert made.words("") == []
 
 
+@pytest.mark.parametrize("name", ["mean-vectors", "wordcnn"])
+def test_words_are_learnt_where_there_is_no_file(build, file, name):
+    assert build(name, texts=TEXTS).learns_words
+    assert not build(name, texts=TEXTS, vectors=file).learns_words
+
+
 def test_texts_are_cut_at_max_words(build, file):
     encoder = build("mean-vectors", texts=TEXTS, vectors=file, max_words=2)
     assert torch.equal(encode(encoder, "dogs run"), encode(encoder, "dogs run cat cat"))
