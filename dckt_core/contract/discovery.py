@@ -6,6 +6,7 @@ distribution in one line, it is left out, and the rest goes on. The environment 
     DCKT_LOAD_PLUGINS=a,b    of the installed distributions only these, besides the built-ins
     DCKT_STRICT_PLUGINS=1    a plugin that has to be left out is an error
     DCKT_TRACE_PLUGINS=1     every import and hook call with its plugin and time, on stderr
+    DCKT_PLUGIN_TIMEOUT=60   seconds that each may take for its import, and for each hook; 0 for no limit
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import pluggy
 from dckt_core.base.errors import PluginError, describe, did_you_mean, one_line, place_of
 from dckt_core.base.progress import logger
 from dckt_core.contract import hookspecs
+from dckt_core.contract.patience import LateError, limit_of, patience
 from dckt_core.contract.registry import BUILTIN_DISTRIBUTION, Failure, Registered, Registry, blame, canonical
 from dckt_core.contract.specs import (
     API_VERSION,
@@ -82,14 +84,14 @@ def load_registry(*, plugins: bool = True, environ: Mapping[str, str] = os.envir
 
 def discover(*, plugins: bool = True, environ: Mapping[str, str] = os.environ) -> Registry:
     """`load_registry` that neither warns nor raises: what fails is in `Registry.failures` only."""
-    trace = _is_set(environ, "DCKT_TRACE_PLUGINS")
+    trace, seconds = _is_set(environ, "DCKT_TRACE_PLUGINS"), limit_of(environ)
     registered: dict[tuple[str, str, str], Registered] = {}
     failures: list[Failure] = []
     for found in _chosen(plugins, environ, failures):
         try:
             # Standard output belongs to the command: with --json it must hold JSON alone.
             with contextlib.redirect_stdout(sys.stderr):
-                specs = _load(found, trace=trace)
+                specs = _load(found, trace=trace, seconds=seconds)
         except _UnfitError as error:
             failures.append(found.failure(str(error), cause=error.__cause__))
             continue
@@ -180,13 +182,15 @@ class _UnfitError(Exception):
     """Why an entry point is left out."""
 
 
-def _load(found: _Found, *, trace: bool) -> list[Spec[Any]]:
+def _load(found: _Found, *, trace: bool, seconds: float) -> list[Spec[Any]]:
     """All specs of an entry point. It gets a plugin manager of its own, so nothing of it is left if it fails."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
-        with _timed(found, "import", trace):
+        with _timed(found, "import", trace), _at_work(found, "its import", seconds):
             plugin = found.entry_point.load()
+    except _UnfitError:
+        raise
     except (Exception, SystemExit) as error:
         raise _UnfitError(f"its import raised {describe(error)}{place_of(error)}") from error
     try:
@@ -206,16 +210,18 @@ def _load(found: _Found, *, trace: bool) -> list[Spec[Any]]:
             raise _UnfitError(f"{name} is not marked @hookimpl")
     if not hooks:
         raise _UnfitError(f"it implements no hook (known: {', '.join(HOOKS)})")
-    return [spec for hook in hooks for spec in _call(hook, found, trace=trace)]
+    return [spec for hook in hooks for spec in _call(hook, found, trace=trace, seconds=seconds)]
 
 
-def _call(hook: pluggy.HookCaller, found: _Found, *, trace: bool) -> list[Spec[Any]]:
+def _call(hook: pluggy.HookCaller, found: _Found, *, trace: bool, seconds: float) -> list[Spec[Any]]:
     """What the only implementation of a hook returns."""
     wanted = HOOKS[hook.name]
     try:
-        with _timed(found, hook.name, trace):
+        with _timed(found, hook.name, trace), _at_work(found, hook.name, seconds):
             answers = hook()  # pluggy drops None, and a wrapper answers nothing
             specs = list(answers[0]) if len(answers) == 1 else None
+    except _UnfitError:
+        raise
     except (Exception, SystemExit) as error:
         raise _UnfitError(f"{hook.name} raised {describe(error)}{place_of(error)}") from error
     if specs is None:
@@ -231,6 +237,26 @@ def _signature_fault(message: str) -> str:
     lines = message.splitlines()
     definition, reason = (lines[1], lines[-1]) if len(lines) >= 3 else ("a hook", message)
     return one_line(f"{definition.removeprefix('hookimpl definition: ')} does not fit the hook: {reason}")
+
+
+@contextlib.contextmanager
+def _at_work(found: _Found, what: str, seconds: float) -> Iterator[None]:
+    """A block in which a plugin has the word: for no longer than it may, and who interrupts it is told what it was.
+
+    Raises:
+        _UnfitError: it took longer.
+    """
+    who = f"{found.distribution} {found.version}: {what}"
+    try:
+        with patience(who, seconds):
+            yield
+    except LateError:
+        raise _UnfitError(f"{what} takes more than {seconds:g} s (DCKT_PLUGIN_TIMEOUT)") from None
+    except (Exception, SystemExit):
+        raise
+    except BaseException:  # Ctrl-C, or a signal that asks to stop
+        logger.warning("dckt: warning: interrupted in the plugin %s", who)
+        raise
 
 
 @contextlib.contextmanager

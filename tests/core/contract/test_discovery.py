@@ -1,7 +1,10 @@
 """Discovery in this process: distributions are written as pip leaves them, a module and a dist-info folder."""
 
+import logging
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 from dckt_core import DatasetSpec, DiscrepancySpec, SamplerSpec
 from dckt_core.base.errors import DataError, PluginError, UsageError
 from dckt_core.contract.discovery import HOOKS, Failure, Registered, Registry, blame, discover, load_registry
+from dckt_core.contract.patience import limit_of
 
 Install = Callable[..., None]
 
@@ -445,3 +449,71 @@ def test_kinds_are_kept_apart() -> None:
     registry = Registry([registered(), other])
     assert registry.find("discrepancy", "s") is other
     assert registry.find("sampler", "s") is not other
+
+
+# --- plugins that hang ------------------------------------------------------------------------------------------
+
+HANGS = """
+import time
+try:
+    time.sleep(600)
+except Exception:
+    pass
+"""
+SPINS = """
+while True:
+    pass
+"""
+IN_HOOK = """
+from dckt_core import hookimpl
+
+@hookimpl
+def dckt_discrepancies():
+    import time
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(("source", "what"), [(HANGS, "its import"), (SPINS, "its import"), (IN_HOOK, "dckt_disc")])
+def test_a_plugin_that_hangs_is_named_and_left_out(install: Install, source: str, what: str) -> None:
+    install("hanging-one", source)
+    install("patient-one", spec("distance"))
+    before = signal.getsignal(signal.SIGALRM)
+    registry = discover(environ={"DCKT_PLUGIN_TIMEOUT": "0.5"})
+    (failure,) = failures_of(registry, "hanging-one")
+    assert "of hanging-one 3.2 is left out: " in failure
+    assert what in failure
+    assert "takes more than 0.5 s (DCKT_PLUGIN_TIMEOUT)" in failure
+    assert registry.find("discrepancy", "patient-one:distance")
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_off_the_main_thread_the_one_that_hangs_is_named(install: Install, caplog: pytest.LogCaptureFixture) -> None:
+    install("slow-one", "import time\ntime.sleep(0.6)\n" + spec("distance"))
+    caplog.set_level(logging.WARNING, logger="dckt")
+    found: list[Registry] = []
+    thread = threading.Thread(target=lambda: found.append(discover(environ={"DCKT_PLUGIN_TIMEOUT": "0.1"})))
+    thread.start()
+    thread.join()
+    assert found[0].find("discrepancy", "slow-one:distance"), "it is waited for"
+    assert "slow-one 3.2: its import takes more than 0.1 s" in caplog.text
+
+
+@pytest.mark.parametrize("said", ["-1", "soon", "nan", "inf"])
+def test_a_limit_that_is_none_is_refused(said: str) -> None:
+    with pytest.raises(UsageError, match=f"DCKT_PLUGIN_TIMEOUT: '{said}' is no number of seconds"):
+        discover(environ={"DCKT_PLUGIN_TIMEOUT": said})
+
+
+def test_no_limit_is_none() -> None:
+    assert limit_of({"DCKT_PLUGIN_TIMEOUT": "0"}) == 0
+    assert limit_of({}) == 60
+
+
+def test_an_interrupt_names_the_plugin_that_had_the_word(install: Install, caplog: pytest.LogCaptureFixture) -> None:
+    install("rude-one", "raise KeyboardInterrupt")
+    caplog.set_level(logging.WARNING, logger="dckt")
+    with pytest.raises(KeyboardInterrupt):
+        discover(environ={})
+    assert "interrupted in the plugin rude-one 3.2: its import" in caplog.text
