@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 OF_RUNS = ("split", "checkpoint", "target")
 """Flags that make sense for a run alone: an index has it all settled."""
 
-WAITING = 32
-"""Requests at once; those beyond are told to come back later."""
-
 
 @click.command()
 @click.argument("places", metavar="INDEX|RUN...", type=options.Place(), nargs=-1, required=True)
@@ -121,6 +118,7 @@ def _run(places: tuple[Path, ...], searchers: list[Searcher], listening: socket.
 
     from dckt_apps.serve.app import make_app
     from dckt_apps.serve.asking import Limits
+    from dckt_apps.serve.connections import Patience, protocol
     from dckt_apps.serve.guard import LOOPBACK
     from dckt_apps.serve.place import names_of
     from dckt_core.base.allocator import memory_kept
@@ -134,7 +132,7 @@ def _run(places: tuple[Path, ...], searchers: list[Searcher], listening: socket.
         limits=limits,
     )
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, limit_concurrency=WAITING, ws="none"
+        app, log_level="error", access_log=False, server_header=False, http=protocol(Patience()), ws="none"
     )
     try:
         with at_once(), memory_kept:

@@ -7,12 +7,15 @@ rebinding). So a request must name this server as it is known here, and must not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_ADDRESS = re.compile(r"(?:(?P<host>[a-z0-9._-]+)|\[(?P<six>[0-9a-f:.]+)\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -36,10 +39,12 @@ class Guard:
     Args:
         hosts: names and addresses that this server is known by, without ports.
         max_body: bytes; a request with more is refused as soon as that is known.
+        at_work: requests at once; those beyond are told to come back later.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], max_body: int) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], max_body: int, at_work: int = 256) -> None:
         self._app = app
+        self._free = at_work
         self._hosts = frozenset(host.lower() for host in hosts)
         self._max_body = max_body
 
@@ -53,21 +58,32 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
+        if self._free <= 0:
+            busy = _refuse(503, "too many requests at once; come back later")
+            busy.headers["Retry-After"] = "1"
+            await busy(scope, receive, send)
+            return
         counted = _Counted(receive, self._max_body)
+        self._free -= 1
         try:
             await self._app(scope, counted, send)
         except _TooLargeError:
             await self._too_large()(scope, receive, send)
+        except ClientDisconnect:  # whoever sent the body is gone, or was ended: nobody is left to answer
+            return
+        finally:
+            self._free += 1
 
     def _refusal(self, path: str, headers: Headers) -> JSONResponse | None:
         host = headers.get("host", "")
         if _host(host) not in self._hosts:
             return _refuse(421, "this server is not known by that name; --allow-host adds one")
         origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2].lower() != host.lower():
+        if origin is not None and origin.lower() not in (f"http://{host.lower()}", f"https://{host.lower()}"):
             return _refuse(403, "requests of other sites' pages are not answered")
         # Pictures and scripts of another site's page name no origin. A link to the page itself may be followed.
-        if path.startswith("/api/") and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        site, mode = (headers.get(f"sec-fetch-{name}", "none").lower() for name in ("site", "mode"))
+        if site not in ("none", "same-origin") and not (mode == "navigate" and path == "/"):
             return _refuse(403, "requests of other sites' pages are not answered")
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit():
@@ -98,11 +114,9 @@ class _Counted:
 
 
 def _host(address: str) -> str:
-    """The host of `host:port`, in lower case; empty where there is none."""
-    try:
-        return urlsplit(f"//{address}").hostname or ""
-    except ValueError:
-        return ""
+    """The host of `host:port`, in lower case; empty where it is anything else (RFC 9110, 7.2): no user, no path."""
+    found = _ADDRESS.fullmatch(address)
+    return (found["host"] or found["six"]).lower() if found else ""
 
 
 def _refuse(status: int, reason: str) -> JSONResponse:

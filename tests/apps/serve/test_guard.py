@@ -24,7 +24,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": str(size).encode()})
 
 
-def asked(headers: dict[str, str], parts: Sequence[bytes] = (b"",), hosts: Sequence[str] = LOOPBACK) -> tuple[int, Any]:
+def asked(
+    headers: dict[str, str], parts: Sequence[bytes] = (b"",), hosts: Sequence[str] = LOOPBACK, path: str = "/"
+) -> tuple[int, Any]:
     """Status and headers of the answer."""
     said: list[Any] = []
     bodies = [
@@ -41,7 +43,7 @@ def asked(headers: dict[str, str], parts: Sequence[bytes] = (b"",), hosts: Seque
     scope = {
         "type": "http",
         "method": "POST",
-        "path": "/",
+        "path": path,
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }
     asyncio.run(Guard(application, hosts=hosts, max_body=10)(scope, receive, send))  # type: ignore[arg-type]
@@ -56,7 +58,28 @@ def test_known_names_are_answered(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["", "evil.example", "127.0.0.1.evil.example", "localhost.evil:80", "evil@x", "[::1", "localhost@evil", "::1"],
+    [
+        "",
+        "evil.example",
+        "evil.com@127.0.0.1",
+        "a:b@localhost:80",
+        "localhost/evil",
+        "localhost:80:80",
+        "localhost#x",
+        "localhost?",
+        " localhost",
+        "localhost:",
+        "localhost:x",
+        "[localhost]",
+        "[127.0.0.1]:x",
+        "127.0.0.1:8000\\@evil",
+        "127.0.0.1.evil.example",
+        "localhost.evil:80",
+        "evil@x",
+        "[::1",
+        "localhost@evil",
+        "::1",
+    ],
 )
 def test_other_names_are_not(host: str) -> None:
     assert asked({"host": host})[0] == 421
@@ -79,6 +102,8 @@ def test_a_name_may_be_added() -> None:
         ("http://localhost:3000", 403),
         ("https://evil.example", 403),
         ("http://localhost:8000.evil.example", 403),
+        ("ftp://localhost:8000", 403),
+        ("evil@localhost:8000", 403),
         ("null", 403),
         ("", 403),
     ],
@@ -109,3 +134,57 @@ def test_every_answer_says_what_a_browser_may_do_with_it(headers: dict[str, str]
     assert {name.lower(): value for name, value in HEADERS.items()}.items() <= found.items()
     assert "default-src 'none'" in found["content-security-policy"]
     assert "unsafe" not in found["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "path", "status"),
+    [
+        ("same-origin", "cors", "/api/search", 200),
+        ("none", "navigate", "/", 200),
+        ("cross-site", "navigate", "/", 200),
+        ("cross-site", "no-cors", "/", 403),
+        ("cross-site", "no-cors", "/pictures/1", 403),
+        ("cross-site", "navigate", "/pictures/1", 403),
+        ("same-site", "cors", "/api/search", 403),
+        ("cross-site", "cors", "/api/about", 403),
+        ("CROSS-SITE", "cors", "/api/about", 403),
+    ],
+)
+def test_what_another_site_s_page_asks_for_is_refused_but_for_a_link(
+    site: str, mode: str, path: str, status: int
+) -> None:
+    headers = {"host": "localhost", "sec-fetch-site": site, "sec-fetch-mode": mode}
+    assert asked(headers, path=path)[0] == status
+
+
+def test_of_too_many_requests_the_others_come_back_later() -> None:
+    async def all_at_once() -> list[int]:
+        waiting, statuses = asyncio.Event(), []
+
+        async def slow(scope: Any, receive: Any, send: Any) -> None:
+            await waiting.wait()
+            await application(scope, receive, send)
+
+        guard = Guard(slow, hosts=LOOPBACK, max_body=10, at_work=2)  # type: ignore[arg-type]
+
+        async def one() -> None:
+            said: list[Any] = []
+
+            async def receive() -> Any:
+                return {"type": "http.request", "body": b"", "more_body": False}
+
+            async def send(message: Any) -> None:
+                said.append(message)
+
+            headers = [(b"host", b"localhost")]
+            await guard({"type": "http", "method": "GET", "path": "/", "headers": headers}, receive, send)
+            statuses.append(said[0]["status"])
+
+        tasks = [asyncio.create_task(one()) for _ in range(4)]
+        await asyncio.sleep(0)
+        waiting.set()
+        await asyncio.gather(*tasks)
+        await one()
+        return statuses
+
+    assert sorted(asyncio.run(all_at_once())) == [200, 200, 200, 503, 503]

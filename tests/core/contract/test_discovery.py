@@ -349,18 +349,19 @@ def test_each_failure_is_one_warning_and_strict_makes_it_an_error(
     load_registry(plugins=False, environ={"DCKT_STRICT_PLUGINS": "1"})
 
 
-def test_trace_names_each_call_on_stderr(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+def test_trace_names_each_call(install: Install, caplog: pytest.LogCaptureFixture) -> None:
+    """As warnings of the logger, which the command shows on stderr."""
     install("good-one", spec("distance"))
     discover(environ={"DCKT_TRACE_PLUGINS": "1"})
-    captured = capsys.readouterr()
-    lines = [line.split() for line in captured.err.splitlines() if "good-one" in line]
+    lines = [line.split() for line in caplog.messages if "good-one" in line]
     assert [line[2:4] for line in lines] == [
         ["good-one:good-one-point", "import"],
         ["good-one:good-one-point", "dckt_discrepancies"],
     ]
     assert all(float(line[4]) >= 0 and line[5] == "ms" for line in lines)
+    caplog.clear()
     discover(environ={})
-    assert not capsys.readouterr().err
+    assert not caplog.messages
 
 
 def test_what_a_plugin_prints_does_not_reach_stdout(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
