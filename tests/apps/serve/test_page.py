@@ -136,12 +136,24 @@ def test_from_the_start_to_an_item_and_back(server: Server, browser: Browser) ->
         assert asked(page) == "?q=a green square&n=30"
         assert page.evaluate("document.activeElement.matches('#results .card')"), "the focus is back"
 
+        page.evaluate("scrollTo(0, 300)")
+        until(page, "history.state.scroll === 300")
         page.go_forward()
         page.wait_for_selector("dialog .large")
         page.reload()
         page.wait_for_selector("dialog .large")
         found(page, 30)
         page.keyboard.press("Escape")
+        until(page, "!document.querySelector('dialog').open")
+        page.reload()
+        found(page, 30)
+        until(page, "scrollY === 300")
+        page.click("summary")
+        page.check("#csls")
+        until(page, "document.querySelector('#results .place')?.textContent.includes('CSLS')")
+        assert asked(page) == "?q=a green square&csls=10"
+        page.go_back()
+        found(page, 30)
         page.go_back()
         until(page, "document.getElementById('text').value === 'a red square with mark number 0'")
         page.goto(server.address + "/?q=xyzzy")
@@ -234,8 +246,10 @@ def test_the_map_shows_all_and_opens_what_is_clicked(server: Server, browser: Br
         }"""
         assert page.evaluate(painted) > 200
         page.focus("#canvas")
-        for key in ("ArrowLeft", "ArrowUp", "+", "+"):
+        for key in ("ArrowLeft", "ArrowUp", "+"):
             page.keyboard.press(key)
+        page.click("#map-tools button >> text=→")
+        page.click("#map-tools button >> text=+")
         until(page, "new URLSearchParams(location.search).get('at')?.endsWith(',2.25')")
         place = asked(page)
         page.reload()
@@ -297,6 +311,9 @@ def test_two_runs_answer_side_by_side(searcher: Searcher, browser: Browser) -> N
         page.check("[name=run][value=two]")
         found(page, 24)
         assert asked(page) == "?q=a red square&run=two"
+        page.check("[name=run][value='']")
+        found(page, 48)
+        assert violations(page) == []
         assert visit.complaints == []
 
 

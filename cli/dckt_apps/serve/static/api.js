@@ -19,7 +19,7 @@ export async function ask(path, parameters = {}, request = {}) {
   }
   let response;
   try {
-    response = await fetch(said.size ? `${path}?${said}` : path, request);
+    response = await fetch(`${path}?${said}`, request);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refused("The server cannot be reached. Is dckt serve still running?");
@@ -39,7 +39,7 @@ const body = (file, signal) => ({
 /** Hits `start` to `start + k` of what a state looks for, in one run. */
 export function search(run, state, file, start, k, signal) {
   const narrowed = { run, start, k, medium: state.find, class: state.classes, where: state.where.map((one) => one.join("=")) };
-  const how = { ...narrowed, q: state.q, like: state.like?.id, threshold: state.least, insist: state.insist };
+  const how = { ...narrowed, q: state.q, like: state.like?.id, threshold: state.least, insist: state.insist, csls: state.csls, expand: state.expand };
   if (file && state.kind === "features") return json("/api/search/features", { ...how, of: state.of }, body(file, signal));
   if (file) return json("/api/search/image", { ...how, of: state.like?.medium }, body(file, signal));
   if (state.q || state.like) return json("/api/search", { ...how, of: state.like?.medium }, { signal });

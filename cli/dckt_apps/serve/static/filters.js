@@ -23,7 +23,9 @@ export function reflect(state, runs) {
   for (const one of document.getElementsByName("run")) one.checked = one.value === state.run;
   at("class").value = state.classes.length === 1 ? state.classes[0] : "";
   at("least").value = state.least;
-  if (state.least || state.kind === "features") at("more-options").open = true;
+  at("csls").checked = Boolean(state.csls);
+  at("expand").checked = Boolean(state.expand);
+  if (state.least || state.csls || state.expand || state.kind === "features") at("more-options").open = true;
   put(at("query"), query(state));
   at("query").hidden = !at("query").children.length;
   put(at("text-label"), at("query").hidden ? "Words to look for" : "Words to look for together with it, or none");
@@ -84,6 +86,9 @@ export function startForm(runs) {
   at("runs").addEventListener("change", (event) => go({ run: event.target.value }));
   at("class").addEventListener("change", (event) => go({ classes: event.target.value ? [event.target.value] : [] }));
   at("least").addEventListener("change", (event) => go({ least: event.target.value }));
+  for (const [id, neighbours] of [["csls", "10"], ["expand", "5"]]) {
+    at(id).addEventListener("change", (event) => go({ [id]: event.target.checked ? neighbours : "" }));
+  }
 }
 
 /** How much there is, for the head of the page. */

@@ -32,7 +32,7 @@ function show(state) {
     clear();
     tell("");
   }
-  if (map) showMap(state, asked[0]);
+  if (map) showMap(state, asked[0], runs.length === 1);
   else hideMap();
   showItem(state, runs);
 }

@@ -22,7 +22,7 @@ export function hideMap() {
   open = false;
 }
 
-export async function showMap(state, wanted) {
+export async function showMap(state, wanted, alone) {
   run = wanted;
   open = true;
   if (mapped === run.name) {
@@ -40,7 +40,7 @@ export async function showMap(state, wanted) {
     points ??= watched();
     points.set({ across, up, classes, images: about.images, side: STEPS, marked: -1, only: -1 }, colours());
     tell("");
-    describe();
+    describe(alone);
     legend(NAMED);
     settle(state.at);
   } catch (error) {
@@ -73,7 +73,10 @@ function watched() {
     moves[event.key]();
   });
   at("map-tools").addEventListener("click", ({ target }) => {
-    const ways = { in: () => made.nearer(1.5), out: () => made.nearer(1 / 1.5), fit: () => made.fit() };
+    const ways = {
+      in: () => made.nearer(1.5), out: () => made.nearer(1 / 1.5), fit: () => made.fit(),
+      left: () => made.pan(STEP, 0), right: () => made.pan(-STEP, 0), up: () => made.pan(0, STEP), down: () => made.pan(0, -STEP),
+    };
     ways[target.dataset.move]?.();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
@@ -83,12 +86,12 @@ function watched() {
   return made;
 }
 
-function describe() {
+function describe(alone) {
   const what = [about.images && `${counted(about.images, "image")} (discs)`, about.texts && `${counted(about.texts, "text")} (triangles)`];
   const all = about.images + about.texts;
   const some = all < about.total ? `, evenly spaced among ${number(about.total)}` : "";
   const [first, second] = about.explained;
-  put(at("map-about"), `${what.filter(Boolean).join(" and ")}${some}, at their places in the common space, flattened to its two`
+  put(at("map-about"), `${alone ? "" : `${run.name}: `}${what.filter(Boolean).join(" and ")}${some}, at their places in the common space, flattened to its two`
     + ` widest directions. These carry ${percent(first)} and ${percent(second)} of the variance: `
     + (first + second < 0.5 ? "most of what tells items apart cannot be seen here." : "most of what tells items apart."));
   at("legend-title").hidden = !about.classes.length;

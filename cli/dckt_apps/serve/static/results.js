@@ -17,6 +17,7 @@ export function clear() {
   asked = "";
   columns = [];
   put(at("results"));
+  put(at("said"));
   at("more").hidden = true;
 }
 
@@ -33,6 +34,7 @@ export async function showResults(state, runs) {
     return;
   }
   const side = runs.length > 1;
+  const place = scrolled(); // now, before a page that is short for a moment is taken to be scrolled
   columns = runs.map((run) => column(run, side));
   at("results").className = side ? "side" : "";
   tell("Searching …");
@@ -44,12 +46,12 @@ export async function showResults(state, runs) {
   if (mine.signal.aborted) return;
   put(at("results"), columns.map((one) => one.element));
   finish();
-  requestAnimationFrame(() => window.scrollTo(0, scrolled()));
+  requestAnimationFrame(() => window.scrollTo(0, place));
 }
 
 function column(run, side) {
   const heading = side ? make("h2", { className: "run" }, run.name) : null;
-  const status = make("p", { className: "status", role: "status" });
+  const status = make("p", { className: "status" });
   const list = make("ol", { className: "hits" });
   list.setAttribute("aria-label", side ? `Found in ${visible(run.name)}` : "Found");
   return { run, side, status, list, rows: [], more: false, told: [], element: make("section", {}, heading, status, list) };
@@ -121,6 +123,7 @@ export async function loadMore() {
 function finish() {
   at("more").hidden = !columns.some((one) => one.more);
   tell(columns.length === 1 ? "" : `${columns.length} runs side by side`);
+  put(at("said"), columns.map((one) => `${one.side ? `${one.run.name}: ` : ""}${one.status.textContent}`).join(" "));
   if (columns.length > 1) compare();
 }
 

@@ -23,6 +23,8 @@ export function read(search = location.search) {
     where: said.getAll("where").filter((one) => one.includes("=")).map(divided),
     least: said.get("least") ?? "",
     insist: said.has("insist"),
+    csls: whole(said.get("csls")),
+    expand: whole(said.get("expand")),
     run: said.get("run") ?? "",
     view: ["all", "map"].includes(view) ? view : "",
     n: Math.min(Math.max(loaded || PAGE, PAGE), MOST),
@@ -31,6 +33,9 @@ export function read(search = location.search) {
     at: said.get("at") ?? "",
   };
 }
+
+/** A whole number from 1; empty where there is none. */
+const whole = (text) => (/^[1-9]\d{0,3}$/.test(text ?? "") ? text : "");
 
 function half(text) {
   const [medium, ...rest] = (text ?? "").split(":");
@@ -60,6 +65,8 @@ export function address(state) {
   for (const [field, value] of state.where) said.append("where", `${field}=${value}`);
   say("least", state.least);
   say("insist", state.insist && "yes");
+  say("csls", state.csls);
+  say("expand", state.expand);
   say("run", state.run);
   say("view", state.view);
   say("n", state.n > PAGE && String(state.n));
