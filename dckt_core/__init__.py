@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from dckt_core.contract.pairs import SPLITS as SPLITS
     from dckt_core.contract.pairs import ImageItem as ImageItem
     from dckt_core.contract.pairs import Medium as Medium
+    from dckt_core.contract.pairs import Metadata as Metadata
     from dckt_core.contract.pairs import Pair as Pair
     from dckt_core.contract.pairs import PairSet as PairSet
     from dckt_core.contract.pairs import Role as Role
@@ -138,6 +139,7 @@ _HOMES = {
         "SPLITS",
         "ImageItem",
         "Medium",
+        "Metadata",
         "Pair",
         "PairSet",
         "Role",

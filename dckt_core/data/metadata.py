@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from dckt_core.base.errors import one_line
@@ -40,6 +41,11 @@ def check_metadata(value: Any) -> None:
                 raise ValueError(f"metadata {shown(key)} is no finite number")
             if isinstance(one, str) and not is_unicode(one):
                 raise ValueError(f"metadata {shown(key)} holds half of a surrogate pair, which is no character")
+
+
+def with_captions(metadata: Metadata, captions: Sequence[str]) -> Metadata:
+    """What comes back with a picture: its metadata, and the sentences that its text was put together from."""
+    return {"captions": list(captions), **metadata} if captions else metadata
 
 
 def as_words(metadata: Metadata) -> str:

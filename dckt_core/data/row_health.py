@@ -40,29 +40,40 @@ def of_rows(domain: Domain, medium: Medium) -> Iterator[Finding]:
             yield Finding("constant features", what, len(constant), len(low), named, "", len(constant) == len(low))
 
 
-def shared_rows(source: Domain, target: Domain) -> Iterator[Finding]:
-    """Image rows of the target's val and test that are equal to one that is learnt from, bit by bit.
+def shared_rows(source: Domain, target: Domain, medium: Medium) -> Iterator[Finding]:
+    """Rows of one medium of the target's val and test that are equal to one that is learnt from, bit by bit.
 
     Of pictures `leaks` tells the same and more; of files of features this is all that can be told.
     """
     for whose, domain in (("", target), (" of the source", source)):
-        learnt = {row for split, _, rows in parts_of(domain, "image") if split == "train" for row in _names(rows)}
+        learnt = {row for split, _, rows in parts_of(domain, medium) if split == "train" for row in _names(rows)}
         learnt.discard(b"")
-        for split, pairs, rows in parts_of(target, "image"):
+        for split, pairs, rows in parts_of(target, medium):
             if split == "train":
                 continue
             found = [pair.id for pair, name in zip(pairs, _names(rows), strict=True) if name in learnt]
             if found:
-                what = f"{len(found)} of {len(pairs)} {split} pairs have the image features of a training item{whose}"
-                advice = "figures on them tell what was memorised: leave them out on one side"
-                yield Finding("shared features", what, len(found), len(pairs), first(map(repr, found)), advice)
+                what = (
+                    f"{len(found)} of {len(pairs)} {split} pairs have the {medium} features of a training item{whose}"
+                )
+                counts = len(found), len(pairs), first(map(repr, found))
+                if medium == "image":
+                    advice = "figures on them tell what was memorised: leave them out on one side"
+                    yield Finding("shared features", what, *counts, advice)
+                else:  # short texts are equal by chance
+                    yield Finding("shared features", what, *counts, grave=False)
 
 
-def examine_rows(domains: Mapping[Role, Domain], media: Sequence[Medium] = MEDIA) -> dict[Role, list[Finding]]:
-    """What the features of a run's domains tell, by role; of inputs of an encoder that trains along nothing."""
-    found = {role: [one for medium in media for one in of_rows(domain, medium)] for role, domain in domains.items()}
-    if "image" in media:
-        found["target"] += shared_rows(domains["source"], domains["target"])
+def examine_rows(domains: Mapping[Role, Domain], by_id: Sequence[Medium] = ()) -> dict[Role, list[Finding]]:
+    """What the features of a run's domains tell, by role; of inputs of an encoder that trains along nothing.
+
+    Args:
+        by_id: media whose features were read from files, so that nothing else tells what is equal.
+    """
+    found = {role: [one for medium in MEDIA for one in of_rows(domain, medium)] for role, domain in domains.items()}
+    for medium in MEDIA:
+        if medium == "image" or medium in by_id:
+            found["target"] += shared_rows(domains["source"], domains["target"], medium)
     return found
 
 

@@ -20,7 +20,7 @@ from dckt_core.data.context import Context
 from dckt_core.data.faults import Problem
 from dckt_core.data.inspection import images_of
 from dckt_core.data.manifest import ManifestError, check_fields, inspect_entries, manifest_file
-from dckt_core.data.metadata import of_cell
+from dckt_core.data.metadata import of_cell, with_captions
 from dckt_core.data.records import Reading, data_folder, opened
 from dckt_core.data.sources import find_dataset, load_pair_set
 from dckt_core.io.feature_files import FeatureTable
@@ -138,7 +138,7 @@ def of_pairs(origin: str, root: Path, pairs: Iterable[Pair], medium: Medium, *, 
         return pictures or medium == "text" or (pair.image is not None and pair.image.is_file())
 
     entries = [
-        Entry(pair.item(medium), pair.label, pair.split, seen(pair), pair.metadata)
+        Entry(pair.item(medium), pair.label, pair.split, seen(pair), _besides(medium, pair.metadata, pair.captions))
         for pair in pairs
         if pair.has(medium)
     ]
@@ -209,7 +209,7 @@ def _of_manifest(location: str, medium: Medium, roots: Sequence[Path]) -> Listin
             _item(entry, medium),
             entry.get("label"),
             entry.get("split"),
-            metadata=entry.get("metadata") or nothing_else(),
+            metadata=_besides(medium, entry.get("metadata"), entry.get("captions", ())),
         )
         for entry in found
         if medium in entry
@@ -217,6 +217,11 @@ def _of_manifest(location: str, medium: Medium, roots: Sequence[Path]) -> Listin
     if len(entries) < len(found):
         logger.info("%s: %d lines have no %s and are left alone", file, len(found) - len(entries), medium)
     return Listing(location, file.parent, entries, problems)
+
+
+def _besides(medium: Medium, metadata: Metadata | None, captions: Sequence[str]) -> Metadata:
+    """What comes back with an item: its metadata, and with a picture its captions, of which a text consists anyway."""
+    return with_captions(metadata or nothing_else(), captions if medium == "image" else ())
 
 
 def _item(entry: dict[str, Any], medium: Medium) -> ImageItem | TextItem:
@@ -277,7 +282,8 @@ def _of_records(registered: Registered, path: Path, medium: Medium, context: Con
                 picture = one.picture or folder / entry.get("image", "")
                 item = _item({**entry, "image": picture}, medium)
                 known = entry.get("label"), entry.get("split")
-                entries.append(Entry(item, *known, metadata=entry.get("metadata") or nothing_else()))
+                besides = _besides(medium, entry.get("metadata"), entry.get("captions", ()))
+                entries.append(Entry(item, *known, metadata=besides))
     reading.tell(str(path))
     if others:
         logger.info("%s: %d records have no %s and are left alone", path, others, medium)

@@ -35,9 +35,11 @@ def evaluate(
         self_hit: count a query as its own hit in a gallery that holds it, and leave nothing out.
 
     Raises:
-        DataError: the split is empty, or the data set is not where it was.
+        DataError: the split is empty, the data set is not where it was, or its pairs are not those that the run has
+            seen and no target was named.
     """
     model = run if isinstance(run, TrainedModel) else load(run)
+    model.check_unchanged(split)
     data = model.target()
     pairs = data.split(split)
     if not pairs:

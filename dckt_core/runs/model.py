@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from dckt_core.base.errors import DataError, NothingKnownError
-from dckt_core.base.progress import Progress, silent
+from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.config import Config, read_config
 from dckt_core.contract.discovery import Registry, load_registry
-from dckt_core.contract.pairs import MEDIA, ROLES, Medium, Pair, PairSet, Role, TextItem
+from dckt_core.contract.pairs import MEDIA, ROLES, Medium, Pair, PairSet, Role, Split, TextItem
 from dckt_core.contract.protocols import Encoder, Item, PartContext, Represents
 from dckt_core.data.cache import default_cache_dir
 from dckt_core.data.context import Context
@@ -138,6 +138,7 @@ class TrainedModel:
         classes: the target's label space.
         space: what encodes: the common space, or with another checkpoint a network of the method.
         networks: those of the method that it has part in.
+        target_named: whether whoever loaded it said where the target lies.
     """
 
     run_dir: Path
@@ -146,6 +147,7 @@ class TrainedModel:
     classes: tuple[str, ...]
     space: Represents
     networks: Mapping[Role, DomainNetwork]
+    target_named: bool = False
 
     def __repr__(self) -> str:
         said = ", ".join(f"{name}={getattr(self, name)!r}" for name in ("checkpoint", "dim", "classes"))
@@ -311,7 +313,44 @@ class TrainedModel:
         pair_set = self.setup.pairs("target")
         if pair_set.classes and pair_set.classes != self.classes:  # what is there to be scored alone has none
             raise DataError(f"{pair_set.origin}: its classes are not those that {self.run_dir} was trained on")
+        if what := self._changed:
+            logger.warning("%s: its %s not those that %s has seen", pair_set.origin, what, self.run_dir)
+            self.__dict__["_changed"] = ""  # said once
         return pair_set
+
+    @cached_property
+    def _changed(self) -> str:
+        return self._changed_of(None)
+
+    def _changed_of(self, split: Split | None) -> str:
+        """What of the target, or of a split of it, is not as the run has seen it, by the digests in `model.json`; empty
+        where all is.
+        """
+        described, pair_set = _read_model(self.run_dir), self.setup.pairs("target")
+        test = replace(pair_set, pairs=pair_set.split("test"), names={})
+        if split in (None, "test") and pairs_digest(test) != described.test:
+            return "test pairs are"
+        if split != "test" and pairs_digest(pair_set) != described.pairs["target"]:
+            return "pairs are"
+        if "target" in described.images and images_digest(_used("target", pair_set)) != described.images["target"]:
+            return "pictures are"
+        return ""
+
+    def check_unchanged(self, split: Split) -> None:
+        """Passes where the pairs of a split, which figures will be of, are those that the run has seen; or where the
+        target was named anew, so that others are meant.
+
+        Raises:
+            DataError: they are others: whether the run has learnt from them, nobody knows.
+        """
+        if self.target_named:
+            return
+        if what := self._changed_of(split):
+            raise DataError(
+                f"{self.setup.pairs('target').origin}: its {what} not those that {self.run_dir} has seen, so that it "
+                f"may have learnt from what it would be scored on; --target {self.config.target.location} scores them "
+                "all the same"
+            )
 
     def _batches(
         self,
@@ -397,7 +436,8 @@ def load_run(
     classes = {role: len(names) for role, names in described.classes.items()}
     setup = Setup(config, context, device=torch.device(device), states=states, classes=classes)
     _load_encoders(run_dir, setup, described, seal)
-    return _model_at(run_dir, setup, described.classes["target"], checkpoint)
+    model = _model_at(run_dir, setup, described.classes["target"], checkpoint)
+    return replace(model, target_named=target is not None)
 
 
 def _model_at(run_dir: Path, setup: Setup, classes: tuple[str, ...], checkpoint: Checkpoint) -> TrainedModel:

@@ -297,7 +297,8 @@ class Setup:
 
     def check_rows(self) -> None:
         """Looks through the features of both domains, which are computed or read for it."""
-        for role, found in examine_rows({role: self.domain(role) for role in ROLES}).items():
+        by_id = [medium for medium in MEDIA if self.plugins.by_id(medium)]
+        for role, found in examine_rows({role: self.domain(role) for role in ROLES}, by_id).items():
             self._find(role, found)
 
     def _find(self, role: Role, found: Iterable[Finding]) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dckt_apps.report.pictures import Picture, embed
 from dckt_core.contract.pairs import Medium, Pair
-from dckt_core.data.metadata import as_words
+from dckt_core.data.metadata import as_words, with_captions
 
 RESULTS = 5
 FEWER = 3
@@ -133,5 +133,11 @@ def example_queries(
 
 def _item(medium: Medium, pair: Pair) -> Item:
     if medium == "image":
-        return Item(pair.id, pair.label or "", embed(pair.image_item.path), None, as_words(pair.metadata))
+        return Item(
+            pair.id,
+            pair.label or "",
+            embed(pair.image_item.path),
+            None,
+            as_words(with_captions(pair.metadata, pair.captions)),
+        )
     return Item(pair.id, pair.label or "", None, pair.text, as_words(pair.metadata))

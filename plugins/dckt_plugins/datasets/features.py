@@ -16,6 +16,7 @@ from dckt_core import (
     DataError,
     DatasetContext,
     Medium,
+    Metadata,
     Pair,
     PairSet,
     Split,
@@ -59,9 +60,11 @@ def load(location: Path | None, options: FeaturesOptions, context: DatasetContex
     told = images.facts.get("text")
     spoken = told or [f"features {_digest(row)}" for row in texts.rows]
     labels: Sequence[str | None] = images.facts.get("label", [None] * len(images))
+    # A digest says nothing to people: where there is no text, the row is told of, too.
+    rows: Iterable[Metadata] = [{} if told else {"file": location.name, "row": number} for number in range(len(images))]
     pairs = [
-        Pair(key, path, text or "", None if label in UNKNOWN else label, split)
-        for key, path, text, label, split in zip(images.ids, paths, spoken, labels, splits, strict=True)
+        Pair(key, path, text or "", None if label in UNKNOWN else label, split, metadata=row)
+        for key, path, text, label, split, row in zip(images.ids, paths, spoken, labels, splits, rows, strict=True)
     ]
     names = {} if told else _nobody_knows(pairs)
     return PairSet(location.stem, str(location), pairs, {**names, **(texts.classes.names if texts.classes else {})})

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from dckt_core.contract.pairs import Pair
+from dckt_core.data.context import Context
 from dckt_core.data.manifest import inspect_manifest, load_manifest
 from dckt_core.data.metadata import as_cell, as_words, of_cell
 from dckt_core.io.feature_files import read_features
-from dckt_core.retrieval.listing import of_pairs, of_table
+from dckt_core.retrieval.listing import list_items, of_pairs, of_table
 
 KNOWN: dict[str, Any] = {"by": "Ann", "year": 2019, "score": 0.5, "free": True, "tags": ["a dog", "beach", 3]}
 
@@ -97,3 +98,14 @@ def test_an_array_called_metadata_that_is_somebodys_own_is_left_alone(tmp_path: 
     file = tmp_path / "features.npz"
     np.savez(file, image=np.eye(2, dtype=np.float32), metadata=np.array([3, 4]))
     assert "metadata" not in read_features(file).facts
+
+
+def test_captions_come_back_with_a_picture_and_not_with_a_text(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    row = {"image": "a.png", "text": "one. two.", "captions": ["one.", "two."], "metadata": {"year": 2019}}
+    (tmp_path / "pairs.jsonl").write_text(json.dumps({**row, "split": "train"}))
+    pairs = load_manifest(tmp_path).pairs
+    both = {"captions": ["one.", "two."], "year": 2019}
+    assert of_pairs("x", tmp_path, pairs, "image").entries[0].metadata == both
+    assert list_items(str(tmp_path), "image", Context()).entries[0].metadata == both
+    assert of_pairs("x", tmp_path, pairs, "text").entries[0].metadata == {"year": 2019}

@@ -41,20 +41,22 @@ def rows() -> dict[str, dict[str, Tensor]]:
     }
 
 
-def kinds(rows: dict[str, dict[str, Tensor]], media: tuple[str, ...] = ("image",)) -> list[tuple[str, Finding]]:
-    found = examine_rows({role: domain(role, splits) for role, splits in rows.items()}, media)
+def kinds(rows: dict[str, dict[str, Tensor]], by_id: tuple[str, ...] = ()) -> list[tuple[str, Finding]]:
+    found = examine_rows({role: domain(role, splits) for role, splits in rows.items()}, by_id)
     return [(role, finding) for role, findings in found.items() for finding in findings]
 
 
 def test_of_good_rows_there_is_nothing_to_say(rows):
     assert kinds(rows, ("image", "text")) == []
+    assert kinds(rows) == []
 
 
 def test_rows_that_are_all_zero(rows):
     rows["target"]["test"][2] = 0
     rows["target"]["train"][1] = -0.0
-    ((role, one),) = kinds(rows)
+    (role, one), (_, texts) = kinds(rows)
     assert (role, one.kind, one.count, one.of) == ("target", "zero rows", 2, 21)
+    assert texts.what == "2 of 21 rows of text features are all zero"
     assert one.places == ("'target-train-1'", "'target-test-2'")
 
 
@@ -62,7 +64,7 @@ def test_features_that_are_constant(rows):
     rows["target"]["train"] = torch.randn(100, 4, generator=torch.Generator().manual_seed(1))
     for block in rows["target"].values():
         block[:, 3] = 0.5
-    ((role, one),) = kinds(rows)
+    (role, one), _ = kinds(rows)
     assert (role, one.kind, one.count, one.of, one.grave) == ("target", "constant features", 1, 4, False)
 
 
@@ -73,3 +75,5 @@ def test_equal_image_rows_of_two_splits_are_a_leak(rows, role):
     assert (where, one.kind, one.count, one.of, one.grave) == ("target", "shared features", 1, 6, True)
     assert one.places == ("'target-test-4'",)
     assert one.what.endswith("training item of the source" if role == "source" else "training item")
+    (_, again), (_, texts) = kinds(rows, ("text",))
+    assert (again.what, texts.grave) == (one.what, False)
