@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -442,7 +441,7 @@ def test_two_processes_do_not_change_it_at_once(index: Path, run: str, capsys: C
     assert (code, "another process is changing it" in said) == (2, True)
 
 
-def test_metadata_come_back_in_search_exports_and_pages(run: str, capsys: Capture, tmp_path: Path) -> None:
+def test_metadata_come_back_in_search_and_exports(run: str, capsys: Capture, tmp_path: Path) -> None:
     known = {"by": "Ann", "year": 2019}
     pictures = sorted(Path("target").glob("red-*.png"))[:3]
     folder = tmp_path / "more"
@@ -467,14 +466,6 @@ def test_metadata_come_back_in_search_exports_and_pages(run: str, capsys: Captur
     assert main(["export", str(index), "--to", "parquet", "-o", str(rows_file)]) == 0
     table = read_features(rows_file)
     assert [json.loads(cell) for cell in table.facts["metadata"] if cell] == [known]
-
-    part("fastapi")
-    from dckt_apps.serve.app import make_app
-    from dckt_core.retrieval.index import open_index
-
-    routes = {getattr(route, "path", ""): route for route in make_app(open_index(index)).routes}
-    found = asyncio.run(routes["/api/search"].endpoint(q="a red square", k=3))  # type: ignore[attr-defined]
-    assert [row["metadata"] for row in found["results"] if "metadata" in row] == [known]
 
 
 def test_an_index_whose_items_have_no_such_metadata_is_refused(index: Path, capsys: Capture) -> None:
