@@ -187,8 +187,8 @@ class DatasetSpec(Spec[OptionsT]):
         records: `(location, options, context)` to an iterable of `Record`, read one by one: what the layout states, in
             its own spelling and without a split where it has none. `dckt import` and listings of items of one medium
             read it where there is one, and else what `load` gives.
-        marks: names of files and folders that it is recognised by, for whoever asks why it was not; `*` stands for
-            anything.
+        marks: names of files and folders that it is recognised by, all of them, for whoever asks why it was not; `|`
+            stands between names of which one is enough, `*` for anything.
     """
 
     kind: ClassVar[str] = "dataset"

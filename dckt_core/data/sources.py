@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -21,6 +22,11 @@ from dckt_core.io.text import shown
 
 MANY = 1000
 """Names in a folder that are looked at to tell what it might be."""
+_BEGINNINGS = {
+    b"\x1f\x8b": "it is packed with gzip; unpack it first",
+    b"\xff\xd8": "it is a picture",
+    b"\x89PNG": "it is a picture",
+}
 CLOSE = 0.8
 """How alike names are, in [0, 1], of which one may be meant for the other."""
 
@@ -55,18 +61,43 @@ def nearest(path: Path, registry: Registry) -> str:
     names = [spec.name for spec in specs if spec.records is not None or spec.marks]
     listing = f"known: {', '.join(names)}; --layout names one, docs/data.md tells of them"
     there = sorted(one.name for one in path.iterdir())[:MANY] if path.is_dir() else [path.name]
-    marks = {mark: spec.name for spec in specs for mark in spec.marks if "*" not in mark}
+    marks = {one: spec.name for spec in specs for mark in spec.marks for one in mark.split("|") if "*" not in one}
     for name in there:
         close = difflib.get_close_matches(name, marks, n=1, cutoff=CLOSE)
         if close and close[0] != name:
             return f": did you mean {close[0]} (of {marks[close[0]]}) for {shown(name)}? ({listing})"
-    best, said = 0.0, ""
+    best, said = 0.0, what_it_is(path)
     for spec in specs:
-        having = [mark for mark in spec.marks if any(fnmatch(name, mark) for name in there)]
-        if having and len(having) / len(spec.marks) > best:
-            best, lacking = len(having) / len(spec.marks), [mark for mark in spec.marks if mark not in having]
-            said = f"{', '.join(having)} would be of {spec.name}" + (f", without {', '.join(lacking)}" if lacking else "")
+        found = [next((name for name in there if _fits(name, mark)), None) for mark in spec.marks]
+        having = [name for name in found if name is not None]
+        if having and len(having) / len(found) > best:
+            best = len(having) / len(found)
+            lacking = [mark.split("|")[0] for name, mark in zip(found, spec.marks, strict=True) if name is None]
+            without = f", without {', '.join(lacking)}" if lacking else " if it were whole"
+            said = f"{', '.join(map(shown, having))} would be of {spec.name}{without}"
     return f": {said} ({listing})" if said else f" ({listing})"
+
+
+def _fits(name: str, mark: str) -> bool:
+    return any(fnmatch(name, one) for one in mark.split("|"))
+
+
+def what_it_is(path: Path) -> str:
+    """What a file seems to be by its first bytes, whatever it is called; '' where that says nothing."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as stream:
+        start = stream.read(512)
+    for begin, what in _BEGINNINGS.items():
+        if start.startswith(begin):
+            return what
+    if not start:
+        return "it is empty"
+    with suppress(UnicodeDecodeError):
+        text = start.decode("utf-8") if len(start) < 512 else start[:-4].decode("utf-8", "ignore")
+        if text and not any(letter < " " and letter not in "\t\r\n" for letter in text):
+            return f"it is a text that begins {shown(text.splitlines()[0])}; --layout table reads one with columns"
+    return ""
 
 
 def find_dataset(choice: DataChoice, registry: Registry) -> tuple[Registered, Path | None]:

@@ -246,7 +246,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
             load="dckt_plugins.datasets.table:load",
             detect="dckt_plugins.datasets.table:detect",
             records="dckt_plugins.datasets.table:records",
-            marks=("captions.csv", "captions.tsv", "captions.jsonl", "captions.parquet", "*.csv", "*.tsv"),
+            marks=("captions.csv|captions.tsv|captions.jsonl|captions.parquet",),
             api="1.0",
         ),
         DatasetSpec(
@@ -256,7 +256,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
             load="dckt_plugins.datasets.text_files:load",
             detect="dckt_plugins.datasets.text_files:detect",
             records="dckt_plugins.datasets.text_files:records",
-            marks=("*.txt",),
+            marks=(),
             api="1.0",
         ),
         DatasetSpec(
@@ -276,7 +276,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
             load="dckt_plugins.datasets.karpathy:load",
             detect="dckt_plugins.datasets.karpathy:detect",
             records="dckt_plugins.datasets.karpathy:records",
-            marks=("dataset_coco.json", "dataset_flickr30k.json", "dataset_flickr8k.json", "dataset.json"),
+            marks=("dataset_coco.json|dataset_flickr30k.json|dataset_flickr8k.json|dataset.json",),
             api="1.0",
         ),
         DatasetSpec(
@@ -286,7 +286,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
             load="dckt_plugins.datasets.coco_captions:load",
             detect="dckt_plugins.datasets.coco_captions:detect",
             records="dckt_plugins.datasets.coco_captions:records",
-            marks=("annotations", "captions_*.json"),
+            marks=("annotations|captions_*.json",),
             api="1.0",
         ),
         DatasetSpec(
@@ -296,7 +296,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
             load="dckt_plugins.datasets.flickr_token:load",
             detect="dckt_plugins.datasets.flickr_token:detect",
             records="dckt_plugins.datasets.flickr_token:records",
-            marks=("results_20130124.token", "Flickr8k.token.txt", "*.token"),
+            marks=("results_20130124.token|Flickr8k.token.txt|*.token",),
             api="1.0",
         ),
         DatasetSpec(
@@ -326,7 +326,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
             load="dckt_plugins.datasets.hf_imagefolder:load",
             detect="dckt_plugins.datasets.hf_imagefolder:detect",
             records="dckt_plugins.datasets.hf_imagefolder:records",
-            marks=("metadata.jsonl", "metadata.csv", "metadata.parquet"),
+            marks=("metadata.jsonl|metadata.csv|metadata.parquet",),
             api="1.0",
         ),
         DatasetSpec(
@@ -336,7 +336,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
             load="dckt_plugins.datasets.hf_dataset:load",
             detect="dckt_plugins.datasets.hf_dataset:detect",
             records="dckt_plugins.datasets.hf_dataset:records",
-            marks=("dataset_info.json", "state.json", "dataset_dict.json"),
+            marks=("dataset_info.json", "state.json"),
             api="1.0",
         ),
         DatasetSpec(

@@ -18,6 +18,7 @@ BATCH = 64
 """Rows of Parquet that are in memory at once, since a row may hold a picture."""
 
 _WHOLE, _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})"), re.compile(r"-?\d{1,15}\.\d{1,15}")
+_HALF = re.compile("[\udc80-\udcff]")
 _WIDE = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 Row = Mapping[str, Any] | str
@@ -139,7 +140,7 @@ def _text_rows(file: Path, separator: str) -> Iterator[tuple[int, Row]]:
 def _row(cells: list[str], header: list[str]) -> Row:
     if len(cells) != len(header):
         return f"{len(cells)} cells, and the header has {len(header)}"
-    if any("\udc80" <= letter <= "\udcff" for cell in cells for letter in cell):
+    if any(map(_HALF.search, cells)):
         return "not UTF-8"
     return {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
 

@@ -17,6 +17,7 @@ from dckt_plugins.datasets.columns import KNOWN
 from dckt_plugins.datasets.pictures import is_picture
 
 NAME = "webdataset"
+ARCHIVES = (".tar", ".tar.gz", ".tgz")
 LARGEST = 1 << 28
 """Bytes of a member that are read into memory."""
 LARGEST_TEXT = 1 << 20
@@ -28,9 +29,9 @@ _SPLIT = re.compile(r"(train|training|val|valid|validation|dev|test)(?![a-z])", 
 
 
 def detect(path: Path) -> bool:
-    """True for a `.tar` archive, and for a folder of such and nothing that another layout goes by."""
+    """True for an archive, and for a folder of such and nothing that another layout goes by."""
     if path.is_file():
-        return path.suffix.lower() == ".tar"
+        return path.name.lower().endswith(ARCHIVES)
     return path.is_dir() and bool(_archives(path))
 
 
@@ -95,7 +96,8 @@ def _record(
 ) -> Record:
     if faults:
         return Record(archive, number, fault=faults[0])
-    fields: dict[str, Any] = {"id": f"{archive.stem}/{key}", "split": split}
+    own = archive.name.partition(".")[0]
+    fields: dict[str, Any] = {"id": f"{own}/{key}", "split": split}
     try:
         said = parse_json(_text(parts[".json"])) if ".json" in parts else {}
         for suffix in TEXTS:
@@ -121,7 +123,7 @@ def _record(
     picture = next((suffix for suffix in parts if is_picture(f"a{suffix}")), None)
     if picture is None:
         return Record(archive, number, fields)
-    return Record(archive, number, {**fields, "image": f"{archive.stem}/{key}{picture}"}, picture=parts[picture])
+    return Record(archive, number, {**fields, "image": f"{own}/{key}{picture}"}, picture=parts[picture])
 
 
 def _text(content: bytes) -> str:
@@ -141,4 +143,6 @@ def _lacks_its_end(archive: Path) -> bool:
 
 
 def _archives(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() == ".tar" and not file.name.startswith("."))
+    return sorted(
+        file for file in folder.iterdir() if file.name.lower().endswith(ARCHIVES) and not file.name.startswith(".")
+    )

@@ -5,7 +5,7 @@ import pytest
 
 from dckt_core.base.errors import DataError, PluginError, UsageError
 from dckt_core.config import Config
-from dckt_core.contract.discovery import Registered, Registry
+from dckt_core.contract.discovery import Registered, Registry, discover
 from dckt_core.contract.pairs import Pair, PairSet
 from dckt_core.contract.specs import DatasetSpec
 from dckt_core.data.context import Context
@@ -85,3 +85,34 @@ def test_less_of_the_target_is_known_and_all_of_the_source(tmp_path: Path, caplo
     doubt = "made up: labels 'Dog' and 'dog' differ by case, blanks or hyphens alone, and are two classes"
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert sum(line.startswith(doubt) for line in said) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("mine.bin", b"image\ttext\na.png\ta dog\n", r"it is a text that begins 'image\\ttext'; --layout table reads"),
+        ("mine.dat", b"", "it is empty"),
+        ("a.jpg", b"\xff\xd8\xff\xe0", "it is a picture"),
+        ("pair.jsonl", b"", None),
+        ("mine.xyz", bytes(range(256)), r"no known layout \(known: "),
+    ],
+)
+def test_what_no_layout_knows_is_told_by_its_first_bytes(
+    name: str, content: bytes, said: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    if said is None:
+        assert find_layout(tmp_path / name, discover(plugins=False)).name == "jsonl"
+        return
+    with pytest.raises(DataError, match=said):
+        find_layout(tmp_path / name, discover(plugins=False))
+
+
+def test_a_folder_that_nearly_fits_is_told_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "trainset_txt_img_cat.list").write_text("")
+    said = "'trainset_txt_img_cat.list' would be of wikipedia, without testset_txt_img_cat.list"
+    with pytest.raises(DataError, match=said):
+        find_layout(tmp_path, discover(plugins=False))
+    (tmp_path / "trainset_txt_img_cat.list").rename(tmp_path / "pair.jsonl")
+    with pytest.raises(DataError, match=r"did you mean pairs\.jsonl \(of jsonl\) for 'pair\.jsonl'\?"):
+        find_layout(tmp_path, discover(plugins=False))
