@@ -11,6 +11,8 @@ from dckt_core.base.errors import one_line
 FIRST = 3
 """Places that are named."""
 
+_COUNTS = ("count", "of", "grave")
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -53,14 +55,13 @@ class Finding:
 
 def of_json(said: object) -> list[Finding]:
     """Findings that were written down; none where that is something else."""
-    if not isinstance(said, list):
-        return []
     found = []
-    for one in said:
-        try:
-            found.append(Finding(**{**one, "places": tuple(one["places"])}))
-        except (TypeError, KeyError, ValueError):
+    for one in said if isinstance(said, list) else []:
+        if not isinstance(one, dict) or one.keys() != Finding.__dataclass_fields__.keys():
             continue
+        texts = [one["kind"], one["what"], one["advice"], *(one["places"] if isinstance(one["places"], list) else [0])]
+        if all(isinstance(text, str) for text in texts) and all(isinstance(one[name], int) for name in _COUNTS):
+            found.append(Finding(**{**one, "places": tuple(one["places"])}))
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dckt_core.contract.pairs import ROLES
+from dckt_core.data.findings import Finding, of_json
 from dckt_core.runs.record import RunRecord, flatten
 from dckt_core.runs.results import lookup
 
@@ -43,12 +44,14 @@ class Setup:
     Attributes:
         facts: what matters most, by name.
         settings: every setting, by table and key.
+        health: what was found of the data, with the side that it is of, what figures suffer from first.
     """
 
     data: list[DataRow]
     facts: Mapping[str, str]
     settings: Mapping[str, Mapping[str, str]]
     versions: Mapping[str, str]
+    health: list[tuple[str, Finding]]
 
 
 def setup(record: RunRecord) -> Setup:
@@ -67,7 +70,11 @@ def setup(record: RunRecord) -> Setup:
         facts[name.replace("_", " ")] = lookup(config, name, "name")
     facts |= {"seed": config.get("seed"), "training time": _duration(lookup(summary, "seconds"))}
     machine = {name: environment.get(name) for name in ("python", "platform", "cpus", "threads", "accelerator")}
-    return Setup(data, _spelled_out(facts), _tables(config), record.packages | _spelled_out(machine))
+    found: list[tuple[str, Finding]] = [
+        (role, one) for role in ROLES for one in of_json(lookup(summary, "health", role))
+    ]
+    health: list[tuple[str, Finding]] = sorted(found, key=lambda finding: not finding[1].grave)
+    return Setup(data, _spelled_out(facts), _tables(config), record.packages | _spelled_out(machine), health)
 
 
 def _spelled_out(values: Mapping[str, Any]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dckt_apps.report.material import Missing, attempt
 from dckt_apps.report.outcome import outcome
 from dckt_apps.report.setup import setup
+from dckt_core.data.findings import Finding
 from dckt_core.runs.record import read_run
 from dckt_core.runs.seal import seal_run
 
@@ -23,6 +24,10 @@ def test_it_tells_what_was_run(tmp_path: Path) -> None:
         "target": {"origin": "small", "classes": 3, "train": 9, "val": 4, "test": 5},
         "dropped": {"source": 0, "target": 2},
         "seconds": 4000,
+        "health": {
+            "source": [Finding("a", "told", 1, 2, grave=False).as_json()],
+            "target": [Finding("b", "<i>grave</i>", 1, 2, ("'x'",)).as_json(), {"kind": 3}, 7],
+        },
     }
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     (tmp_path / "model.json").write_text(json.dumps({"classes": {"source": ["a", "b"], "target": ["c"]}}))
@@ -40,6 +45,7 @@ def test_it_tells_what_was_run(tmp_path: Path) -> None:
         "encoder": {"name": "vgg19", "size": "48"},
     }
     assert found.versions == {"torch": "2.9", "cpus": "2"}
+    assert [(role, str(one)) for role, one in found.health] == [("target", "<i>grave</i> ('x')"), ("source", "told")]
 
 
 NAMES = (
