@@ -64,7 +64,7 @@ def nearest(path: Path, registry: Registry) -> str:
     marks = {one: spec.name for spec in specs for mark in spec.marks for one in mark.split("|") if "*" not in one}
     for name in there:
         close = difflib.get_close_matches(name, marks, n=1, cutoff=CLOSE)
-        if close and close[0] != name:
+        if close and name not in marks:
             return f": did you mean {close[0]} (of {marks[close[0]]}) for {shown(name)}? ({listing})"
     best, said = 0.0, what_it_is(path)
     for spec in specs:
