@@ -21,7 +21,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("dckt")
 
-pytest_plugins = ["tests.support.commands", "tests.support.squares"]
+pytest_plugins = ["tests.support.commands", "tests.support.sample", "tests.support.squares"]
 
 SET_BY_LIBRARIES = {
     "KMP_DUPLICATE_LIB_OK",
@@ -65,10 +65,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("early") is None)
 
 
+def pytest_collection() -> None:
+    """Imports leave hardly any garbage, and the search for it takes a second of them."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """What is imported by now stays: no search for garbage goes over it again, nor has a forked process to copy it."""
+    """What is imported by now stays: no search goes over it again, nor has a forked process to copy it."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 LEFT_OUT: dict[str, int] = {}

@@ -98,9 +98,9 @@ def part_of(pair_set: PairSet, folder: Path) -> list[Pair]:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+def sample(sample_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Sample:
     home = tmp_path_factory.mktemp("matrix")
-    context = DatasetContext(cache_dir=home / "cache")
+    context = DatasetContext(cache_dir=sample_cache)
     parts = {}
     for role in ("source", "target"):
         spec = REGISTRY.find("dataset", f"sample-{role}").spec

@@ -43,7 +43,7 @@ def test_every_step_is_the_same_under_onnx(tmp_path: Path) -> None:
         return torch.randn(*shape, generator=generator)
 
     note = Formula()
-    values = [note.standardise(note.features, drawn(6), drawn(6).abs())]
+    values = [note.standardise(note.features, drawn(6), 1 + drawn(6).abs())]
     values.append(note.linear(values[-1], drawn(6, 4), drawn(4)))
     values.append(note.unit(values[-1]))
     values.append(note.nearest(values[-1], drawn(20, 4), drawn(20, 3), count=5, power=4))

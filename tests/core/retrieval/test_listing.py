@@ -126,14 +126,14 @@ def test_a_name_that_is_not_utf8_is_a_problem(tmp_path: Path) -> None:
     assert [problem.reason for problem in listed(tmp_path, "image").problems] == ["its name is not UTF-8"]
 
 
-def test_a_data_set_of_the_box(tmp_path: Path) -> None:
-    found = listed("sample-target", "image", tmp_path)
+def test_a_data_set_of_the_box(sample_cache: Path) -> None:
+    found = listed("sample-target", "image", sample_cache)
     entry = found.entries[0]
     assert isinstance(entry.item, ImageItem)
     assert entry.item.path.is_relative_to(found.root) and entry.item.path.is_file()
     assert entry.label is not None and entry.split == "train"
     assert entry.as_json(found.root)["image"] == entry.item.path.name
-    assert len(found.entries) == len(listed("sample-target", "text", tmp_path).entries)
+    assert len(found.entries) == len(listed("sample-target", "text", sample_cache).entries)
 
 
 def test_an_entry_as_json(tmp_path: Path) -> None:
