@@ -61,7 +61,8 @@ def new_plugin(app: App, /, *, name: str, kind: str, path: Path) -> None:
     module = module_name(name)
     refuse_clash(name, module, kind, app.registry)
     folder = write(name, module, kind, path)
-    say(f"{folder}: {kind} '{name}', works as it is; make {folder / module}.py your own. Next:\n")
+    say(f"{folder}: {kind} '{name}', works as it is; make {folder / module}.py your own. Next:")
+    say()
     shown = shlex.quote(str(folder))
     for line in (f"pip install -e {shown}", f"python -m pytest {shown}", f"dckt plugins show {name}", use(kind, name)):
         say(f"  {line}")

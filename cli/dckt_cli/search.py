@@ -1,4 +1,4 @@
-"""`dckt search`: what lies near a text or an image, in the other medium or in the same."""
+"""`dckt search`: which images and texts lie near to what is looked for."""
 
 from __future__ import annotations
 

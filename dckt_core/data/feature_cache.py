@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from dckt_core.base.errors import DataError
+from dckt_core.base.progress import logger
 from dckt_core.contract.protocols import Encoder
 from dckt_core.data.inference import PLAIN, Inference
 from dckt_core.io.files import write_text
@@ -121,7 +122,9 @@ class FeatureCache:
         """
         self._sizes.pop(file, None)
         if file.exists():
-            self._log(f"{error}; what it held is computed anew")
+            why = str(error).removeprefix(f"{file}: ")
+            self._log(f"cached features: {why}; what it held is computed anew")
+            logger.debug("it was %s", file)
             with suppress(OSError):  # a cache that may be read alone
                 file.open("rb").close()
                 file.unlink()

@@ -54,6 +54,7 @@ def test_it_writes_a_distribution_and_says_what_to_type_next(
         text = (home / "my-thing" / file).read_text("utf-8")
         assert "my-plugin" not in text and "my_plugin" not in text and "{{" not in text
     printed = capsys.readouterr().out
+    assert "\\" not in printed and "\n\n  pip install" in printed
     assert f"{kind} 'my-thing'" in printed
     assert "\n  pip install -e my-thing\n  python -m pytest my-thing\n  dckt plugins show my-thing\n  dckt " in printed
     assert printed.splitlines()[-1].strip() in (home / "my-thing" / "README.md").read_text()
