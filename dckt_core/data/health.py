@@ -72,8 +72,9 @@ def repeats(pairs: Sequence[Pair], names: dict[Path, Hashable]) -> Iterator[Find
     if again:
         what = f"{len(again)} of {len(seen)} pictures are equal to an earlier one"
         yield Finding("equal pictures", what, *_counted(again, seen), grave=False)
-    whole = [(pair.id, (_picture(pair, names), text_name(pair.text or ""))) for pair in pairs if pair.complete]
-    again = _again(whole) if names else []
+    complete = [pair for pair in pairs if pair.complete] if names else []
+    whole = [(pair.id, (_picture(pair, names), text_name(pair.text or ""))) for pair in complete]
+    again = _again(whole)
     if again:
         every = len(whole) == 2 * len(again) and len({what for _, what in whole}) == len(again)
         yield Finding(

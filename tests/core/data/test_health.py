@@ -51,6 +51,14 @@ def test_every_pair_twice(found):
     assert "pairs twice" not in found([*CLEAN, ("p0", "another text", "dog", "train")])
 
 
+def test_pictures_that_nobody_looks_at_need_not_be_there():
+    """As where features come from files: texts alone are examined."""
+    pairs = [Pair(f"{n}", Path(f"gone-{n}.png"), text, label, split) for n, (_, text, label, split) in enumerate(CLEAN)]
+    assert examine(PairSet("S", "S", pairs), pictures=False) == []
+    again = [*pairs, Pair("again", pairs[0].image, CLEAN[0][1], "dog", "train")]
+    assert [found.kind for found in examine(PairSet("S", "S", again), pictures=False)] == ["equal texts"]
+
+
 def test_one_picture_under_two_labels(found):
     one = found([*CLEAN, ("p0", "a text", "cat", "train"), ("p1", "a text", None, "train")])["two labels"]
     assert one.what == "1 of 6 picture has more than one label"
