@@ -80,6 +80,64 @@ def check(ctx: click.Context, /, path: Path, layout: str, layout_opt: tuple[str,
         ctx.exit(ExitCode.DATA)
 
 
+@datasets.command()
+@click.argument("path", type=options.Place())
+@click.option("-o", "--output", "out", metavar="FOLDER", type=options.Place(), required=True, help="Where it goes.")
+@click.option("--encoder", metavar="NAME", help="What tells the images' classes apart: features of this encoder.")
+@click.option("--encoder-opt", metavar="KEY=VALUE", multiple=True, help="An option of it.")
+@click.option("--text-encoder", metavar="NAME", help="The same for the texts; with both, both are asked.")
+@click.option("--text-encoder-opt", metavar="KEY=VALUE", multiple=True, help="An option of it.")
+@click.option("--layout", metavar="NAME", default="auto", help="The layout, where it is not recognised.")
+@click.option("--layout-opt", metavar="KEY=VALUE", multiple=True, help="An option of the layout.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the folds.")
+@options.batch
+@options.device
+@options.image_root
+@options.quiet("the outcome")
+@click.pass_context
+def audit(ctx: click.Context, /, path: Path, out: Path, **flags: Any) -> None:
+    """Look for labels of the data set at PATH that are likely wrong, and show them with their pictures.
+
+    By confident learning: a classifier of features says what each item is, from items that it is not among; an item
+    that is confidently of another class than its label says is a suspect. FOLDER gets audit.html and audit.csv, the
+    most suspect first. Nothing of the data set is changed.
+    """
+    from dckt_apps.audit.find import Chosen, audit_labels
+    from dckt_apps.audit.show import write_audit
+    from dckt_cli.console import watching
+    from dckt_core.config import DataChoice
+    from dckt_core.contract.options import split_assignments
+    from dckt_core.contract.pairs import Medium
+    from dckt_core.data.sources import load_pair_set
+
+    encoders: dict[Medium, Chosen] = {}
+    sides: tuple[tuple[Medium, str], ...] = (("image", "encoder"), ("text", "text_encoder"))
+    for medium, flag in sides:
+        name, given = flags[flag], flags[f"{flag}_opt"]
+        option = f"--{flag.replace('_', '-')}"
+        if name is None and given:
+            raise click.UsageError(f"{option}-opt goes with {option}", ctx)
+        if name is not None:
+            encoders[medium] = Chosen(name, split_assignments(given, option=f"{option}-opt"))
+    if not encoders:
+        raise click.UsageError("say by which features: --encoder NAME, --text-encoder NAME, or both", ctx)
+    said = split_assignments(flags["layout_opt"], option="--layout-opt")
+    with watching(quiet=flags["quiet"], verbose=flags["verbose"]) as progress:
+        context = ctx.obj.context(progress)
+        choice = DataChoice(location=str(path), layout=flags["layout"], **said)
+        pair_set = load_pair_set(choice, context, pictures="image" in encoders)
+        how = {name: flags[name] for name in ("seed", "device", "batch")}
+        found = audit_labels(pair_set, encoders, context, **how)
+        page, table = write_audit(found, out, pair_set.origin)
+    result = found.audit
+    suspects = len(result.suspects)
+    say(f"{suspects} of {result.items} labels are suspects; the classifier is right about {result.accuracy:.1%} of all")
+    if result.left_out:
+        say(f"left out: {sum(result.left_out.values())} items of {len(result.left_out)} classes of fewer than five")
+    say(str(page))
+    say(str(table))
+
+
 def _as_json(path: Path, layout: str, inspection: Inspection) -> dict[str, Any]:
     from dckt_core.data.rungs import RUNGS, holdings, rung_of
 
