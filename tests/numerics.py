@@ -20,13 +20,21 @@ WAITING = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
 """Threads that wait for each other sleep: the products of tests are small, and the cores few."""
 
 
+TESTS = Path(__file__).parent
+
+
+def marked() -> list[str]:
+    """The files that hold such tests: to look through the others costs more than these tests do."""
+    return [str(file) for file in sorted(TESTS.rglob("test_*.py")) if "pytest.mark.numerics" in file.read_text("utf-8")]
+
+
 def main(arguments: Sequence[str]) -> int:
     for name, variables in PROCESSORS.items():
         for threads in ("1", "2"):
             print(f"\n{name}, {threads} thread(s)", flush=True)
             environment = os.environ | variables | WAITING | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-            command = [sys.executable, "-m", "pytest", "-q", "-m", "numerics", *arguments]
-            if code := subprocess.run(command, cwd=Path(__file__).parents[1], env=environment).returncode:
+            command = [sys.executable, "-m", "pytest", "-q", "-m", "numerics", *marked(), *arguments]
+            if code := subprocess.run(command, cwd=TESTS.parent, env=environment).returncode:
                 return code
     return 0
 

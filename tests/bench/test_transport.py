@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ import torch
 from dckt_bench import transport
 from dckt_bench.transport import PROVIDERS, Answer, Provider, clouds, measure, run
 from tests.support.needs import absent
+from tests.support.processes import ended, forked
 
 
 @pytest.mark.parametrize("name", ["dckt", "dckt-streamed"])
@@ -22,10 +25,12 @@ def test_ours_is_right_and_reaches_its_marginals(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["pot"])
-def test_peers_are_called_rightly(name: str) -> None:
+def test_peers_are_called_rightly(name: str, tmp_path: Path) -> None:
     if PROVIDERS[name].missing:  # not imported here: it imports whatever array libraries there are
         absent(PROVIDERS[name].missing)
-    found = transport._in_a_process(name, 64, 8, 0.1, 1, 100)
+    told = tmp_path / "told.json"
+    assert ended(forked(lambda: told.write_text(json.dumps(measure(name, 64, 8, 0.1, 1))) and None)) == 0
+    found = json.loads(told.read_text())
     assert found["value_error"] < transport.RIGHT
     assert found["marginal"] < 1e-3
 
