@@ -66,9 +66,11 @@ def mk_mmd(
         sigma: None for the mean of ||z_i - z_j||^2 over ordered pairs i != j of the pooled rows Z = [X; Y], or a fixed
             number > 0, of Python, of NumPy or a tensor. The mean is a constant to the gradient unless `bandwidth_grad`.
         estimator: see above.
-        weights_x: [n], finite, >= 0; a mask is a weight of 0. Only proportions within x and within y matter to the
-            estimate (in `linear` and `quadruple` each term is weighted by the product of its four rows' weights). The
-            mean distance takes them as they are: sum v_i v_j ||z_i - z_j||^2 / sum v_i v_j over i != j, v = [u; w].
+        weights_x: [n], finite, >= 0; a mask is a weight of 0. Others are an error, but in the Triton kernels on a GPU,
+            where nobody waits to look at them, they make the value NaN. Only proportions within x and within y matter
+            to the estimate (in `linear` and `quadruple` each term is weighted by the product of its four rows'
+            weights). The mean distance takes them as they are: sum v_i v_j ||z_i - z_j||^2 / sum v_i v_j over i != j,
+            v = [u; w].
         weights_y: [m], the same.
         bandwidth_grad: let the gradient pass through the mean distance.
         precision: of the matrix products of the Triton kernels in float32. The closed form has full float32 on a CPU;
@@ -132,8 +134,16 @@ def mk_mmd_many(
     sigmas = [checked_sigma(value) for value in given]
     if bandwidth_grad and None not in sigmas:
         raise ValueError("bandwidth_grad=True needs sigma=None: a fixed sigma has no gradient")
+    # To look at weights on a GPU it would have to be waited for: there the kernels make a NaN of what cannot be used.
+    look = not (chosen == "triton" and pairs[0][0].is_cuda and estimator in ("biased", "unbiased"))
     layers = [
-        Layer(x, y, s, check_weights(u, x, "weights_x", estimator), check_weights(w, y, "weights_y", estimator))
+        Layer(
+            x,
+            y,
+            s,
+            check_weights(u, x, "weights_x", estimator, look),
+            check_weights(w, y, "weights_y", estimator, look),
+        )
         for (x, y), s, u, w in zip(
             pairs,
             sigmas,
@@ -153,7 +163,7 @@ def mk_mmd_many(
     if chosen == "triton":
         from dckt_kernels import gpu
 
-        call = gpu.call(options, rest, precision)
+        call = gpu.call(options, rest, precision, pairs[0][0].device)
     return derivatives.mmd(call, [z for layer in layers for z in (layer.x, layer.y)])
 
 

@@ -11,7 +11,8 @@ from dckt_kernels.options import BACKENDS, Backend
 def resolve_backend(x: Tensor, backend: Backend | None = None) -> Backend:
     """The backend that answers a "biased" or "unbiased" call on rows like `x`: the one named, or the first that can.
 
-    Order: "triton" (CUDA or ROCm, not float64), "closed_form". Raises ValueError if the one named cannot serve `x`.
+    Order: "triton" (chips of CUDA and ROCm that its table has, not float64), "closed_form". Raises ValueError if the
+    one named cannot serve `x`.
     """
     if backend is not None and backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r} (known: {', '.join(BACKENDS)})")

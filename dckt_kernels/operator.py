@@ -71,7 +71,7 @@ def _compute(
     if backend == "triton":
         from dckt_kernels import gpu
 
-        call = gpu.call(options, rest, precision)  # type: ignore[arg-type]
+        call = gpu.call(options, rest, precision, tensors[0].device)  # type: ignore[arg-type]
     with full_precision(tensors[0].device.type):
         values, kept = call.compute(tensors, gradient)
         if not gradient:

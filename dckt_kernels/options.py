@@ -119,10 +119,12 @@ def _in_one_line(value: object) -> str:
     return " ".join(f"{value!r}".split())[:80]
 
 
-def check_weights(weights: Tensor | None, rows: Tensor, name: str, estimator: str) -> Tensor | None:
+def check_weights(
+    weights: Tensor | None, rows: Tensor, name: str, estimator: str, values: bool = True
+) -> Tensor | None:
     """The sample weights [rows] in the dtype of the computation, or a one-line error.
 
-    Values are looked at only in eager mode: a traced graph cannot branch on them.
+    Values are looked at only where `values` says so, and in eager mode: a traced graph cannot branch on them.
     """
     if weights is None:
         return None
@@ -136,7 +138,7 @@ def check_weights(weights: Tensor | None, rows: Tensor, name: str, estimator: st
     if weights.requires_grad:
         raise ValueError(f"{name} requires a gradient, which sample weights do not have: pass {name}.detach()")
     weights = weights.to(accumulation_dtype(rows.dtype))
-    if not torch.compiler.is_compiling():
+    if values and not torch.compiler.is_compiling():
         if not bool(torch.isfinite(weights).all()):
             raise ValueError(f"{name} holds a value that is not finite")
         if bool((weights < 0).any()):

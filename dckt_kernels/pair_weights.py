@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from dckt_kernels.options import accumulation_dtype
 
+S = TypeVar("S", float, Tensor)
+
 FAINTEST = 1e-12
 """The weights of one side may add up to so much of the other's."""
+
+
+def pair_sums(x: S, x_squares: S, y: S, y_squares: S, unbiased: bool) -> tuple[S, S, S, S, S]:
+    """sum v, sum_{i != j} v_i v_j, xx, xy, yy as `PairWeights` has them, from the sums of each side's weights and of
+    their squares; numbers, or tensors of no dimensions.
+    """
+    xx = 1 / (x * x - x_squares if unbiased else x * x)
+    yy = 1 / (y * y - y_squares if unbiased else y * y)
+    total = x + y
+    return total, total * total - x_squares - y_squares, xx, -1 / (x * y), yy
 
 
 @dataclass(frozen=True)
@@ -54,17 +67,15 @@ class PairWeights:
             v = v.double().mul_(unit).to(v.dtype)
             x_sum, y_sum = x_sum * unit, y_sum * unit
             x_squares, y_squares = x_squares * unit**2, y_squares * unit**2
-        xx = 1 / (x_sum**2 - x_squares if unbiased else x_sum**2)
-        yy = 1 / (y_sum**2 - y_squares if unbiased else y_sum**2)
-        total = x_sum + y_sum
+        total, off_diagonal, xx, xy, yy = pair_sums(x_sum, x_squares, y_sum, y_squares, unbiased)
         return cls(
             n=n,
             v=v,
             uniform=weights_x is None and weights_y is None,
             total=total,
-            off_diagonal=total**2 - x_squares - y_squares,
+            off_diagonal=off_diagonal,
             xx=xx,
-            xy=-1 / (x_sum * y_sum),
+            xy=xy,
             yy=yy,
             diagonal=xx * x_squares + yy * y_squares if unbiased else 0.0,
         )

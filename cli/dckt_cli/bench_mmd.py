@@ -36,6 +36,7 @@ MODES = ("value", "forward", "backward", "both")
 )
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Peak memory, in a process of its own.")
 @click.option("--static", is_flag=True, help="Instead: the GPU kernels as compiled, and a computed roofline.")
+@click.option("--chips", metavar="NAMES", help="With --static: comma-separated, or all.  [default: sm_80,sm_90,gfx942]")
 @click.option("--json", "as_json", is_flag=True, help="The rows as JSON on stdout.")
 @click.option("--csv", "csv_file", metavar="FILE", type=options.Place(dir_okay=False), help="Write rows.")
 @click.option("--plot", metavar="PNG", type=options.Place(dir_okay=False), help="Draw times over the limit.")
@@ -50,6 +51,7 @@ def bench_mmd(
     clock: str,
     memory: bool,
     static: bool,
+    chips: str | None,
     as_json: bool,
     csv_file: Path | None,
     plot: Path | None,
@@ -65,7 +67,9 @@ def bench_mmd(
     if static:
         if plot is not None:
             raise click.UsageError("--plot draws measured times; --static has none")
-        return _static(as_json, csv_file)
+        return _static(chips, as_json, csv_file)
+    if chips is not None:
+        raise click.UsageError("--chips says what --static compiles for: pass --static")
 
     import torch
 
@@ -109,14 +113,20 @@ def _workloads(shapes: Sequence[str]) -> list[Workload]:
         raise click.BadParameter(str(error), param_hint="--shapes") from None
 
 
-def _static(as_json: bool, csv_file: Path | None) -> int:
+def _static(chips: str | None, as_json: bool, csv_file: Path | None) -> int:
     """What compiling tells: registers, spills, shared memory, instructions, launches, bytes, computed times."""
-    from dckt_bench.static import MissingLinkerError, report
+    from dckt_bench.machine_code import MissingLinkerError
+    from dckt_bench.static import MAIN, report
+    from dckt_kernels.gpu.chips import ARCHITECTURES
 
+    targets = tuple(ARCHITECTURES) if chips == "all" else MAIN if chips is None else tuple(chips.split(","))
+    if unknown := [name for name in targets if name not in ARCHITECTURES]:
+        known = f"known: {', '.join(ARCHITECTURES)}, all"
+        raise click.BadParameter(f"unknown chip {unknown[0]!r} ({known})", param_hint="--chips")
     say("compiling the kernels for each chip ...", err=True)
     try:
         with redirect_stdout(sys.stderr):
-            records = [dict(record) for record in report()]
+            records = [dict(record) for record in report(targets)]
     except MissingLinkerError as error:
         raise UsageError(str(error)) from None
     columns = list(dict.fromkeys(key for record in records for key in record))

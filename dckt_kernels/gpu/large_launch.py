@@ -1,108 +1,166 @@
-"""A large layer: its gradient formed panel by panel in the forward pass."""
+"""A large layer: walked over in chunks of pairs, its gradient formed in the forward pass."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from dckt_kernels.bandwidth import centred
 from dckt_kernels.gpu import configs
-from dckt_kernels.gpu.small_launch import Rest, interpreting, upload
+from dckt_kernels.gpu.chips import Chip, Product
+from dckt_kernels.gpu.small_launch import HALVES, Rest, interpreting
+from dckt_kernels.gpu.tables import table
+from dckt_kernels.gpu.weights import pooled
 from dckt_kernels.ladder import ladder_of
-from dckt_kernels.options import Options, Precision
-from dckt_kernels.pair_weights import PairWeights
+from dckt_kernels.options import Options
 from dckt_kernels.scale import LONGEST, SHORTEST, to_unit
 
-PANEL_CELLS = 2**26
-"""Pairs of a panel: 256 MiB of float32."""
 COLLAPSED = 16 * torch.finfo(torch.float32).tiny
+ROWS, COLUMNS = 128, 64
+"""Z is stored in multiples of these, of which every block size is a divisor; so are chunks of A."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How the pairs of a layer are walked over: what is launched and held, from the shape and the chip alone.
+
+    Attributes:
+        rows: of a chunk of A, at most.
+        columns: of it.
+        programs: that walk over the tiles of a chunk (without a gradient: of all pairs).
+    """
+
+    total: int
+    d: int
+    gradient: bool
+    tile: configs.Launch
+    product: configs.Launch
+    rows: int
+    columns: int
+    programs: int
+
+    @classmethod
+    def of(cls, total: int, d: int, gradient: bool, product: Product, chip: Chip) -> Walk:
+        """total, d: of the rows as they are stored."""
+        tile = configs.fitting(configs.pair_tiles(product, chip.architecture, gradient), chip.architecture)
+        by_z = configs.fitting(configs.chunk_gradient(product, chip.architecture), chip.architecture)
+        rows = columns = total
+        if gradient and total * total > configs.CHUNK_CELLS:
+            # As many rows as give each multiprocessor several programs of `chunk_gradient`, or more where columns end.
+            strips = d // by_z.blocks["BLOCK_D"]
+            filling = -(-2 * configs.WAVES * chip.multiprocessors // strips) * by_z.blocks["BLOCK_M"]
+            rows = min(total, max(_up(filling, ROWS), configs.CHUNK_CELLS // total // ROWS * ROWS))
+            columns = min(total, max(ROWS, configs.CHUNK_CELLS // rows // ROWS * ROWS))
+        tiles = _tiles(rows, columns, tile, gradient)
+        return cls(total, d, gradient, tile, by_z, rows, columns, min(tiles, configs.WAVES * chip.multiprocessors))
+
+    def chunks(self) -> Iterator[tuple[int, int, int, int, int]]:
+        """(begin, end, left, right, tiles) of each chunk, those of the same rows one after the other."""
+        for begin in range(0, self.total, self.rows):
+            end = min(begin + self.rows, self.total)
+            for left in range(0, self.total, self.columns):
+                right = min(left + self.columns, self.total)
+                yield begin, end, left, right, _tiles(end - begin, right - left, self.tile, self.gradient)
+
+    def strips(self, rows: int) -> int:
+        """Programs of `chunk_gradient` for a chunk of so many rows."""
+        return rows // self.product.blocks["BLOCK_M"] * (self.d // self.product.blocks["BLOCK_D"])
 
 
 def forward(
-    x: Tensor, y: Tensor, rest: Rest, options: Options, precision: Precision, gradient: bool
+    x: Tensor, y: Tensor, rest: Rest, options: Options, product: Product, chip: Chip, gradient: bool
 ) -> tuple[Tensor, Tensor | None]:
     """The value [] of x [n, d] and y [m, d], and where asked for its gradient by both [N, d], float32.
 
-    Beside Z and its gradient, N d each, only a panel of pairs is held. Nothing waits for the device but sample
-    weights, whose sums are read.
+    Beside Z and its gradient, N d each, only a chunk of pairs is held. Nothing waits for the device.
     """
     from dckt_kernels.gpu import large_kernels
 
     sigma, weights_x, weights_y = rest
-    ladder = ladder_of(options)
-    weights = PairWeights.of(x, y, weights_x, weights_y, options.estimator == "unbiased")
-    n, v = weights.n, weights.v
-    half = x.dtype in (torch.bfloat16, torch.float16)
-    given = None if weights.uniform else v
-    z, scale = to_unit(torch.cat([x, y]).float(), given)
-    z = centred(z, given)
-    if half:
-        z = z.to(x.dtype)  # rounded after centring; norms below are those of the rounded rows
-    total, d = z.shape
+    ladder, (n, width), total = ladder_of(options), x.shape, len(x) + len(y)
+    v, numbers = pooled(x, y, weights_x, weights_y, options.estimator == "unbiased")
+    given = None if weights_x is None and weights_y is None else v
+    rows, scale = to_unit(torch.cat([x, y]).float(), given)
+    half = x.dtype in HALVES and chip.architecture.halves
+    z = torch.zeros(_up(total, ROWS), _up(width, COLUMNS), dtype=x.dtype if half else torch.float32, device=x.device)
+    z[:total, :width] = centred(rows, given)  # rounded after centring; norms below are those of the rounded rows
+    del rows
+    v = torch.cat([v, v.new_zeros(len(z) - total)])
     norms = z.float().square().sum(1)
     if sigma is not None:
         # A sigma so wide that all kernels are 1 is a little narrower instead, and one so narrow that all are 0 wider.
         wide = torch.full((), sigma, dtype=torch.float64, device=z.device) * scale.double().square()
-        width = wide.clamp(SHORTEST, LONGEST).float()
-    elif weights.off_diagonal > 0:
-        width = ((v @ norms) * (2 * weights.total / weights.off_diagonal)).float()
+        bandwidth = wide.clamp(SHORTEST, LONGEST).float()
     else:
-        width = torch.zeros((), device=z.device)
-    collapsed = width <= COLLAPSED
-    shrink = torch.where(collapsed, 0.0, 1 / (width * ladder.widest)).reshape(1)
-    _, powers = upload([], ladder.powers, z.device)
+        bandwidth = (v * norms).sum() * (2 * numbers[0] / numbers[1])
+    collapsed = bandwidth <= COLLAPSED
+    shrink = (1 / (bandwidth * ladder.widest)).masked_fill(collapsed, 0.0).reshape(1)
+    powers = table(tuple(ladder.powers), torch.float32, z.device)
 
-    tile, product = configs.tile("tf32" if half else precision), configs.panel_gradient("tf32" if half else precision)
-    panel = min(total, max(128, PANEL_CELLS // total // 128 * 128)) if gradient else total
-    slopes = torch.empty(panel * total if gradient else 1, dtype=torch.float32, device=z.device)
-    grad = torch.empty(total if gradient else 0, d, dtype=torch.float32, device=z.device)
-    columns = -(-total // tile.blocks["BLOCK_N"])
-    value = torch.zeros((), dtype=torch.float64, device=z.device)
-    for begin in range(0, total, panel):
-        end = min(begin + panel, total)
-        rows = -(-(end - begin) // tile.blocks["BLOCK_M"])
-        parts = torch.empty(rows, columns, dtype=torch.float64, device=z.device)
-        large_kernels.pair_tile[(columns, rows)](
+    walk = Walk.of(z.shape[0], z.shape[1], gradient, product, chip)
+    parts = torch.zeros(walk.programs, walk.tile.blocks["BLOCK_M"], dtype=torch.float64, device=z.device)
+    slopes = torch.empty(walk.rows * walk.columns if gradient else 1, dtype=torch.float32, device=z.device)
+    grad = torch.empty(z.shape if gradient else (0, 0), dtype=torch.float32, device=z.device)
+    for begin, end, left, right, tiles in walk.chunks():
+        large_kernels.pair_tiles[(walk.programs,)](
             z,
             norms,
             v,
             shrink,
             powers,
+            numbers,
             parts,
             slopes,
-            weights.xx,
-            weights.xy,
-            weights.yy,
             n,
-            total,
-            d,
+            walk.d,
             begin,
             end,
+            left,
+            right,
+            walk.columns,
+            tiles,
             K=len(ladder.powers),
             DOUBLING=ladder.doubling,
             GRADIENT=gradient,
             HALF=half,
-            PRECISION=precision,
+            PRECISION=product,
             UPCAST=interpreting(),
-            **tile.options(),
+            **walk.tile.blocks,
+            **walk.tile.options(chip.nvidia),
         )
-        value += parts.sum()
         if gradient:
-            grid = (-(-d // product.blocks["BLOCK_D"]), -(-(end - begin) // product.blocks["BLOCK_M"]))
-            large_kernels.panel_gradient[grid](
+            large_kernels.chunk_gradient[(walk.strips(end - begin),)](
                 slopes,
                 z,
                 grad,
-                total,
-                d,
+                walk.d,
                 begin,
                 end,
-                PRECISION="tf32" if half else precision,
-                **product.options(),
+                left,
+                right,
+                walk.columns,
+                PRECISION=product,
+                **walk.product.blocks,
+                **walk.product.options(chip.nvidia),
             )
-    value = torch.where(collapsed, 0.0, value / len(ladder.powers)).float()
-    if gradient and options.bandwidth_grad and sigma is None and weights.off_diagonal > 0:
+    value = (parts.sum() / len(ladder.powers)).float().masked_fill(collapsed, 0.0)
+    if not gradient:
+        return value, None
+    if options.bandwidth_grad and sigma is None:
         # MMD^2 is unchanged when Z grows by s and sigma by s^2, so dMMD^2/dsigma = -(Z . grad) / (2 sigma).
-        slope = -(z.float() * grad).sum() / (2 * width) * (4 * weights.total / weights.off_diagonal)
-        grad = torch.where(collapsed, grad, grad + slope * v[:, None] * z.float())
-    return value, grad.mul_(scale) if gradient else None
+        slope = -(z.float() * grad).sum() / (2 * bandwidth) * (4 * numbers[0] / numbers[1])
+        grad.add_((slope.masked_fill(collapsed, 0.0) * v)[:, None] * z.float())
+    return value, grad.mul_(scale)[:total, :width]
+
+
+def _up(size: int, block: int) -> int:
+    return -(-size // block) * block
+
+
+def _tiles(rows: int, columns: int, tile: configs.Launch, gradient: bool) -> int:
+    """Tiles of a chunk; without a gradient those of all pairs, each pair of blocks once."""
+    high, wide = -(-rows // tile.blocks["BLOCK_M"]), -(-columns // tile.blocks["BLOCK_N"])
+    return high * (wide if gradient else wide // 2 + 1)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from dckt_kernels.derivatives import Asked
-from dckt_kernels.gpu import configs, large_launch, small_launch
+from dckt_kernels.gpu import chips, configs, large_launch, small_launch
+from dckt_kernels.gpu.chips import Chip, Product
 from dckt_kernels.gpu.small_launch import Rest
 from dckt_kernels.options import Options, Precision
 
@@ -23,26 +24,29 @@ class Triton:
 
     Attributes:
         rest: sigma and the sample weights of each layer.
-        precision: one that the chip has.
+        precision: of float32 products, as the call has it.
+        chip: that of the rows.
     """
 
     options: Options
     rest: Sequence[Rest]
     precision: Precision
+    chip: Chip
 
     def compute(self, rows: Sequence[Tensor], gradient: bool) -> tuple[Tensor, list[Tensor]]:
         with on_device(rows[0].device):
+            product = self._product(rows)
             small, large = _sorted(rows)
             values: dict[int, Tensor] = {}
             kept: list[Tensor] = []
             if small:
                 found, kept = small_launch.forward(
-                    _of(small, rows), [self.rest[n] for n in small], self.options, self.precision, gradient
+                    _of(small, rows), [self.rest[n] for n in small], self.options, product, self.chip, gradient
                 )
                 values = dict(zip(small, found, strict=True))
             for n in large:
                 x, y = rows[2 * n], rows[2 * n + 1]
-                values[n], grad = large_launch.forward(x, y, self.rest[n], self.options, self.precision, gradient)
+                values[n], grad = large_launch.forward(x, y, self.rest[n], self.options, product, self.chip, gradient)
                 kept += [] if grad is None else [grad]
             return torch.stack([values[n] for n in range(len(values))]), kept
 
@@ -54,7 +58,13 @@ class Triton:
             if small:
                 factors = torch.stack([incoming[n] for n in small])
                 found = small_launch.backward(
-                    factors, _of(small, rows), asked.kept[:FACTORS], self.options, self.precision, asked.dtype
+                    factors,
+                    _of(small, rows),
+                    asked.kept[:FACTORS],
+                    self.options,
+                    self._product(rows),
+                    self.chip,
+                    asked.dtype,
                 )
                 for n, by_x, by_y in zip(small, found[::2], found[1::2], strict=True):
                     grads[2 * n : 2 * n + 2] = by_x, by_y
@@ -65,10 +75,25 @@ class Triton:
     def total(self, parts: Tensor) -> Tensor:
         return parts
 
+    def _product(self, rows: Sequence[Tensor]) -> Product:
+        """That of float32 numbers; with rows of 16 bits only the gradient has any, which is as exact as TF32 then."""
+        half = rows[0].dtype in small_launch.HALVES
+        return self.chip.architecture.product("tf32" if half else self.precision)
 
-def call(options: Options, rest: Sequence[Rest], precision: Precision) -> Triton:
-    """L layers, float32, bfloat16 or float16, "biased" or "unbiased"."""
-    return Triton(options, rest, configs.on_chip(precision, amd=torch.version.hip is not None))
+
+def call(options: Options, rest: Sequence[Rest], precision: Precision, device: torch.device) -> Triton:
+    """L layers on a device that `chip_of` knows, float32, bfloat16 or float16, "biased" or "unbiased"."""
+    chip = chip_of(device)
+    if chip is None:
+        raise ValueError(f"the Triton kernels do not know the chip behind {device}")
+    return Triton(options, rest, precision, chip)
+
+
+def chip_of(device: torch.device) -> Chip | None:
+    """The chip that kernels for a device run on, if the table has it; a CPU's is Triton's interpreter, if it is on."""
+    if device.type == "cuda":
+        return chips.of(device)
+    return chips.INTERPRETER if small_launch.interpreting() else None
 
 
 def _sorted(rows: Sequence[Tensor]) -> tuple[list[int], list[int]]:

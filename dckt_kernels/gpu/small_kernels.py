@@ -4,10 +4,10 @@
     2 ladder         add up the shares, bandwidth, Gaussians, value, and M with dMMD^2/dZ = M Z
     3 gradient       M Z, times the incoming gradient
 
-A table says which layer a program works on and another where that layer's rows lie (their addresses as int64), so
-that layers of any n, m and d share a launch. At N = 128 and d = 4096 one output tile would keep a single
-multiprocessor busy; splitting over d is what fills the chip. Shares are added in a fixed order: the same bits each
-time. Rows are taken relative to the first one and then centred, before anything is rounded to tf32 or bf16.
+A table says which layer a program works on, and the rows of all layers are arguments, so that layers of any n, m and d
+share a launch, and nothing has to be copied to the device for one. At N = 128 and d = 4096 one output tile would keep a
+single multiprocessor busy; splitting over d is what fills the chip. Shares are added in a fixed order: the same bits
+each time. Rows are taken relative to the first one and then centred, before anything is rounded to tf32 or bf16.
 """
 
 from __future__ import annotations
@@ -16,11 +16,21 @@ import triton
 import triton.language as tl
 
 # Columns of `shapes` [L, SHAPE], int64.
-# n, m, stride_x, stride_y, d, columns of a slab, slabs, and where its Gram shares, mean, rows, M and exponents begin
-SHAPE = tl.constexpr(12)
+# n, m, stride_x, stride_y, d, columns of a slab, slabs, and where its Gram shares, mean, rows, M, exponents and
+# gradient begin
+SHAPE = tl.constexpr(13)
 # Columns of `numbers` [L, NUMBERS], float32.
 # sum v, sum_{i != j} v_i v_j, xx, xy, yy, and a fixed sigma as mantissa (0: the mean distance) and exponent of 2
 NUMBERS = tl.constexpr(7)
+
+
+@triton.jit
+def of_layer(pointers, layer, LAYERS: tl.constexpr):
+    """One of a tuple of pointers, which only a constant can index."""
+    pointer = pointers[0]
+    for other in tl.static_range(1, LAYERS):
+        pointer = tl.where(layer == other, pointers[other], pointer)
+    return pointer
 
 
 @triton.jit
@@ -57,8 +67,8 @@ def padded(total):
 
 @triton.jit
 def partial_gram(
-    x_addresses,  # [L] int64: where x [n, d] of each layer lies
-    y_addresses,  # [L] int64: where y [m, d] lies
+    xs,  # x [n, d] of each layer
+    ys,  # y [m, d] of each layer
     shapes,  # [L, SHAPE] int64
     numbers,  # [L, NUMBERS] float32
     programs,  # [P, 4] int32: layer, slab, row tile, column tile
@@ -67,7 +77,7 @@ def partial_gram(
     gram,  # out, a layer [slabs, N, padded N] float32
     exponents,  # out [sum slabs] int32: a slab's columns are multiplied by 2^-exponent
     counters,  # out [L] int32, set to 0
-    DTYPE: tl.constexpr,
+    LAYERS: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BLOCK_D: tl.constexpr,
     ALIGNED: tl.constexpr,
@@ -84,8 +94,7 @@ def partial_gram(
     if ALIGNED:
         d = tl.multiple_of(d, 16)
     width = tl.multiple_of(tl.load(shape + 5), BLOCK_D)
-    x = tl.load(x_addresses + layer).to(tl.pointer_type(DTYPE))
-    y = tl.load(y_addresses + layer).to(tl.pointer_type(DTYPE))
+    x, y = of_layer(xs, layer, LAYERS), of_layer(ys, layer, LAYERS)
     weights = v + tl.load(shape + 9)
     weight_sum = tl.load(numbers + layer * NUMBERS)
     total = n + m
@@ -124,7 +133,7 @@ def partial_gram(
         a = tl.where((rows_i < total)[:, None], a, 0.0) * unit
         b = tl.where((rows_j < total)[:, None], b, 0.0) * unit
         if HALF:
-            a, b = a.to(DTYPE), b.to(DTYPE)
+            a, b = a.to(x.dtype.element_ty), b.to(x.dtype.element_ty)
             if UPCAST:  # the interpreter multiplies the raw bits of bfloat16
                 a, b = a.to(tl.float32), b.to(tl.float32)
             acc = tl.dot(a, tl.trans(b), acc)
@@ -219,7 +228,7 @@ def ladder(
     # A sigma so wide that all kernels are 1 is a little narrower instead, and one so narrow that all are 0 wider.
     e = tl.load(number + 6).to(tl.int32) - 2 * top
     fixed_here = fixed * power_of_two(tl.minimum(tl.maximum(e, -100), 90))
-    sigma = tl.where(fixed > 0, fixed_here, tl.where(pair_sum > 0, 2 * weight_sum * spread / pair_sum, 0.0))
+    sigma = tl.where(fixed > 0, fixed_here, tl.where(pair_sum <= 0, 0.0, 2 * weight_sum * spread / pair_sum))
     collapsed = sigma <= 1.8807909613156e-37  # 16 times the least normal number: every distance is 0
     shrink = tl.where(collapsed, 0.0, 1.0 / (sigma * widest))
 
@@ -277,8 +286,8 @@ def ladder(
 
 @triton.jit
 def gradient(
-    x_addresses,  # [L] int64
-    y_addresses,  # [L] int64
+    xs,  # x [n, d] of each layer
+    ys,  # y [m, d] of each layer
     shapes,  # [L, SHAPE] int64
     programs,  # [P, 3] int32: layer, row tile, column tile
     v,  # [sum N] float32
@@ -287,9 +296,8 @@ def gradient(
     sigma_slope,  # [L] float32
     tops,  # [L] int32
     incoming,  # [L] float32: gradient of the values
-    out_addresses,  # [L] int64: where the gradient by Z [N, d] goes
-    DTYPE: tl.constexpr,
-    OUT: tl.constexpr,
+    grads,  # out, a layer [N, d]: the gradient by Z
+    LAYERS: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_D: tl.constexpr,
     BLOCK_K: tl.constexpr,
@@ -304,9 +312,7 @@ def gradient(
     stride_x, stride_y, d = tl.load(shape + 2), tl.load(shape + 3), tl.load(shape + 4)
     if ALIGNED:
         d = tl.multiple_of(d, 16)
-    x = tl.load(x_addresses + layer).to(tl.pointer_type(DTYPE))
-    y = tl.load(y_addresses + layer).to(tl.pointer_type(DTYPE))
-    out = tl.load(out_addresses + layer).to(tl.pointer_type(OUT))
+    x, y = of_layer(xs, layer, LAYERS), of_layer(ys, layer, LAYERS)
     total = n + m
     ld = padded(total)
     m_rows = matrix + tl.multiple_of(tl.load(shape + 10), 16)
@@ -330,7 +336,7 @@ def gradient(
         acc += tl.load(sigma_slope + layer) * u[:, None] * (z * unit)
     acc *= tl.load(incoming + layer) * unit
     inside = (rows < total)[:, None] & (columns < d)[None, :]
-    pointers = out + rows[:, None] * d + columns[None, :]
+    pointers = grads + tl.multiple_of(tl.load(shape + 12), 16) + rows[:, None] * d + columns[None, :]
     if ALIGNED:
         pointers = tl.multiple_of(pointers, (16, 16))
-    tl.store(pointers, acc.to(OUT), mask=inside)
+    tl.store(pointers, acc.to(grads.dtype.element_ty), mask=inside)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from dckt_kernels import mk_mmd, mk_mmd_many, sinkhorn_divergence
-from dckt_kernels.gpu import configs, large_launch, transport_launch
+from dckt_kernels.gpu import chips, configs, weights
+from dckt_kernels.pair_weights import PairWeights
 from dckt_kernels.transport import exponentials
 from tests.support.tolerance import rounding
 from tests.support.yardstick import PROMISED
@@ -24,8 +25,8 @@ torch.set_num_threads(1)
 Shape = tuple[int, int, int]
 SHAPES: list[Shape] = [(20, 21, 601), (1, 3, 40), (64, 64, 96), (1, 1, 16)]
 """Among them one of two slabs of columns and one whose two tiles of rows are full."""
-TILES: dict[str, Shape] = {"small": (40, 30, 33), "large": (110, 40, 33)}
-"""By path: more than one tile of rows, or than one panel of them, the last of either not full; no more than that, for
+TILES: dict[str, Shape] = {"small": (40, 30, 33), "large": (110, 40, 70)}
+"""By path: more than one tile of rows, or than one chunk of them either way, the last not full; no more than that, for
 the interpreter takes its time for each block of pairs."""
 
 
@@ -43,10 +44,10 @@ def empty_is_nan(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["small", "large"])
 def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both paths; that of large layers with panels of 128 rows, so that there are several."""
+    """Both paths; that of large layers with several chunks, of several rows of tiles, walked over by two programs."""
     if request.param == "large":
         monkeypatch.setattr(configs, "SMALL_ROWS", 0)
-        monkeypatch.setattr(large_launch, "PANEL_CELLS", 1)
+        monkeypatch.setattr(configs, "CHUNK_CELLS", 64 * 64)
     return str(request.param)
 
 
@@ -128,6 +129,38 @@ def test_half_inputs_are_centred_before_they_are_rounded(path: str, dtype: torch
     value, grad = errors([made((20, 21, 128), dtype=dtype)])
     assert value <= bound
     assert grad <= bound
+
+
+def test_a_chip_that_multiplies_no_halves_takes_them_as_float32(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chips, "INTERPRETER", chips.Chip("sm_75", chips.ARCHITECTURES["sm_75"], multiprocessors=1))
+    value, grad = errors([made((20, 21, 40), dtype=torch.float16)])
+    assert value <= 2 * PROMISED  # nothing but the rows is rounded
+    assert grad <= 2e-3
+
+
+@pytest.mark.parametrize(
+    "given",
+    [[1.0, -1.0, 1.0], [1.0, float("nan"), 1.0], [1.0, float("inf"), 1.0], [0.0, 0.0, 0.0], [1e-13, 0.0, 0.0]],
+)
+def test_weights_that_cannot_be_used_show_where_nobody_looks_at_them(
+    given: list[float], path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU, which would have to be waited for."""
+    monkeypatch.setattr("dckt_kernels.api.check_weights", lambda weights, *_: weights)
+    x, y = made((3, 4, 8))
+    value = mk_mmd(x, y, weights_x=torch.tensor(given), backend="triton")
+    assert torch.isnan(value)
+
+
+def test_sums_of_weights_are_those_of_the_closed_form() -> None:
+    x, y = made((5, 7, 3))
+    u, w = 1e20 * torch.arange(5.0), 1e20 * torch.linspace(0.5, 2, 7)
+    for unbiased in (False, True):
+        v, sums = weights.pooled(x, y, u, w, unbiased)
+        expected = PairWeights.of(x, y, u, w, unbiased)
+        assert torch.equal(v, expected.v)
+        numbers = (expected.total, expected.off_diagonal, expected.xx, expected.xy, expected.yy)
+        torch.testing.assert_close(sums, torch.tensor(numbers))
 
 
 def test_collapsed_rows_give_nothing(path: str) -> None:
@@ -214,7 +247,7 @@ def test_six_layers_take_three_launches(launches: list[str]) -> None:
 @pytest.mark.parametrize("rho", [None, 0.5])
 def test_transport(shape: Shape, rho: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several tiles of rows, several shares of the columns, several panels of what is applied."""
-    monkeypatch.setattr(transport_launch, "PROGRAMS", 6)
+    monkeypatch.setattr(configs, "WAVES", 3)
     monkeypatch.setattr(exponentials, "PANEL", 1)
     x, y = made(shape)
     found, exact = [], []
