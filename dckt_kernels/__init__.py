@@ -22,6 +22,9 @@ from dckt_kernels.two_sample.drift import Drift, drift, witness
 from dckt_kernels.two_sample.metrics import KID, cmmd, kid
 from dckt_kernels.two_sample.permutations import TwoSampleTest, two_sample_test
 
+__version__ = "0.1.0"
+"""Of the wheel dckt-kernels: dckt's, whose wheel holds the same files."""
+
 __all__ = [
     "KID",
     "Divergence",
