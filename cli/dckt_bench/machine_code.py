@@ -57,7 +57,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Code:
-    """What the machine code of a case shows."""
+    """What the machine code of a case shows.
+
+    Attributes:
+        registers: of a thread.
+        spilled: bytes of memory that a thread keeps what found no register in.
+        shared: bytes of shared memory of a program.
+    """
 
     text: str
     registers: int
@@ -150,5 +156,6 @@ def _of_amd(assembly: str, shared: int) -> Code:
         found = re.findall(rf"\.{name}:\s+(\d+)", assembly)
         return int(found[-1]) if found else 0
 
-    spilled = 4 * (field("vgpr_spill_count") + field("sgpr_spill_count"))
-    return Code(assembly, field("vgpr_count"), max(spilled, field("private_segment_fixed_size")), shared)
+    # Scalar registers that find no room go to lanes of vector registers, not to memory: they are no spills.
+    spilled = max(4 * field("vgpr_spill_count"), field("private_segment_fixed_size"))
+    return Code(assembly, field("vgpr_count"), spilled, shared)
