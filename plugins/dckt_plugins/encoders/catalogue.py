@@ -17,6 +17,10 @@ Vectors = Annotated[
     str | None, "a file of word vectors, of word2vec, GloVe or fastText; by default Word2Vec learns them here"
 ]
 VectorSize = Annotated[int, Ge(1), Le(4096), "values of a word vector learnt here"]
+Segmenter = Annotated[
+    Literal["longest", "jieba", "pythainlp"],
+    "what parts Chinese (jieba) or Thai (pythainlp) into words; else the longest that have vectors",
+]
 MaxWords = Annotated[int, Ge(1), Le(100_000), "words of a text that are read; the rest is left out"]
 
 
@@ -87,6 +91,7 @@ class WordCNNOptions:
     dim: Annotated[int, Ge(4), "values of a text, shared out over the windows"] = 300
     windows: Annotated[str, "widths of the windows, in words, with commas between"] = "2,3,4,5"
     max_words: MaxWords = 200
+    segmenter: Segmenter = "longest"
     trainable: Annotated[bool, "train the convolutions with the text path; False leaves them random"] = True
 
 
@@ -102,6 +107,7 @@ class MeanVectorsOptions:
         "how words count: alike, by inverse document frequency, by smooth inverse frequency",
     ] = "idf"
     max_words: MaxWords = 200
+    segmenter: Segmenter = "longest"
     normalize: Annotated[bool, "scale each text's mean to length 1"] = True
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dckt_core import Encoder, EncoderContext, TextItem
 from dckt_plugins.encoders.catalogue import MeanVectorsOptions
+from dckt_plugins.encoders.segmenters import segmenter_of
 from dckt_plugins.encoders.word_vectors import state_of, vectors_for
 from dckt_plugins.encoders.word_weights import WEIGHTS
 from dckt_plugins.encoders.words import READING, Vocabulary
@@ -53,8 +54,10 @@ def build(options: MeanVectorsOptions, context: EncoderContext) -> Encoder:
     Raises:
         DataError: the file of word vectors cannot be used.
     """
-    known, vectors = vectors_for(context, options.vectors, options.vector_size)
-    vocabulary = Vocabulary(known)
+    segmenter = segmenter_of(options.segmenter, "mean-vectors")
+    reading = f"{READING}/{segmenter.name}" if segmenter else READING
+    known, vectors = vectors_for(context, options.vectors, options.vector_size, segmenter)
+    vocabulary = Vocabulary(known, segmenter)
     if context.state is None:
         weights = WEIGHTS[options.weights](
             [vocabulary.read(text, options.max_words) for text in context.texts], len(known)
@@ -78,7 +81,7 @@ def build(options: MeanVectorsOptions, context: EncoderContext) -> Encoder:
         prepare=prepare,
         module=module,
         dim=vectors.shape[1],
-        fingerprint=f"mean-vectors/{READING}/{options.max_words}/{options.normalize}/{state['digest']}",
+        fingerprint=f"mean-vectors/{reading}/{options.max_words}/{options.normalize}/{state['digest']}",
         state=state,
         words=lambda text: [(word, bool(vocabulary.numbers(word))) for word in vocabulary.words(text)],
         learns_words=options.vectors is None,

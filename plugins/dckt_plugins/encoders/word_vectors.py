@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dckt_core import EncoderContext, seed_for
+from dckt_plugins.encoders.segmenters import Segmenter, Splits
 from dckt_plugins.encoders.vector_files import read_vectors
 from dckt_plugins.encoders.words import Lexicon, WantedWords, are_separated, runs_of, words_of
 
@@ -19,11 +20,16 @@ LONGEST_SENTENCE = 10_000
 """Words that gensim's Word2Vec reads of a sentence; it leaves out the rest without a word."""
 
 
-def vectors_for(context: EncoderContext, file: str | None, size: int) -> tuple[list[str], Tensor]:
+def vectors_for(
+    context: EncoderContext, file: str | None, size: int, segmenter: Segmenter | None = None
+) -> tuple[list[str], Tensor]:
     """The words of the training texts and their vectors [V, d], from a file or, without one, learnt from the texts.
 
     For a saved encoder, whose `state` is that of `state_of`, the words and zeros in place of the vectors, which lie
     with the module's weights.
+
+    Args:
+        segmenter: what parts texts of its script, where their vectors are learnt.
 
     Raises:
         DataError: as `read_vectors`.
@@ -34,7 +40,7 @@ def vectors_for(context: EncoderContext, file: str | None, size: int) -> tuple[l
         wanted = WantedWords(context.texts, context.names)
         words, vectors = read_vectors(Path(file), wanted)
         return _present(words, vectors, wanted)
-    return learn_vectors(context.texts, size, seed_for(context.seed, "word2vec"))
+    return learn_vectors(context.texts, size, seed_for(context.seed, "word2vec"), segmenter)
 
 
 def _present(words: list[str], vectors: Tensor, wanted: WantedWords) -> tuple[list[str], Tensor]:
@@ -58,7 +64,9 @@ def state_of(context: EncoderContext, words: Sequence[str], size: int, module: n
     return {"words": list(words), "size": size, "digest": digest.hexdigest()[:16]}
 
 
-def learn_vectors(texts: Iterable[str], size: int, seed: int) -> tuple[list[str], Tensor]:
+def learn_vectors(
+    texts: Iterable[str], size: int, seed: int, segmenter: Segmenter | None = None
+) -> tuple[list[str], Tensor]:
     """Words and their vectors [V, size], by gensim's Word2Vec (skip-gram) on the texts at hand; same seed, same bits.
 
     Where texts have blanks between words that are written without, these blanks count; otherwise each letter of such a
@@ -67,7 +75,8 @@ def learn_vectors(texts: Iterable[str], size: int, seed: int) -> tuple[list[str]
     from gensim.models import Word2Vec
 
     texts = list(texts)
-    lexicon = Lexicon(runs_of(texts) if are_separated(texts) else ())
+    lexicon: Splits = Lexicon(runs_of(texts) if are_separated(texts) else ())
+    lexicon = segmenter.beside(lexicon) if segmenter else lexicon
     sentences = [
         words[start : start + LONGEST_SENTENCE]
         for words in (words_of(text, lexicon=lexicon) for text in texts)

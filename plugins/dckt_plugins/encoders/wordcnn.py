@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dckt_core import Encoder, EncoderContext, TextItem, UsageError
 from dckt_plugins.encoders.catalogue import WordCNNOptions
+from dckt_plugins.encoders.segmenters import segmenter_of
 from dckt_plugins.encoders.word_vectors import state_of, vectors_for
 from dckt_plugins.encoders.words import READING, Vocabulary
 
@@ -77,8 +78,10 @@ def build(options: WordCNNOptions, context: EncoderContext) -> Encoder:
         DataError: the file of word vectors cannot be used.
     """
     windows = parse_windows(options.windows, options.dim)
-    known, vectors = vectors_for(context, options.vectors, options.vector_size)
-    vocabulary = Vocabulary(known)
+    segmenter = segmenter_of(options.segmenter, "wordcnn")
+    reading = f"{READING}/{segmenter.name}" if segmenter else READING
+    known, vectors = vectors_for(context, options.vectors, options.vector_size, segmenter)
+    vocabulary = Vocabulary(known, segmenter)
 
     def prepare(items: Sequence[TextItem]) -> Tensor:
         table = torch.zeros(len(items), options.max_words, dtype=torch.int32)
@@ -94,7 +97,7 @@ def build(options: WordCNNOptions, context: EncoderContext) -> Encoder:
         prepare=prepare,
         module=module,
         dim=options.dim,
-        fingerprint=f"wordcnn/{READING}/{options.windows}/{options.max_words}/{state['digest']}",
+        fingerprint=f"wordcnn/{reading}/{options.windows}/{options.max_words}/{state['digest']}",
         trainable=options.trainable,
         state=state,
         words=lambda text: [(word, vocabulary.knows(word)) for word in vocabulary.words(text)],

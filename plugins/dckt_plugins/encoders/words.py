@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
+from dckt_plugins.encoders.segmenters import Segmenter, Splits
+
 READING = "3"
 """In fingerprints; counts up with every change of how a text becomes words, or these a row."""
 
@@ -34,11 +36,11 @@ SEPARATED = 4
 """Letters between two blanks, on average and at most, where blanks stand between words and not between phrases."""
 
 
-def words_of(text: str, limit: int | None = None, lexicon: Lexicon | None = None) -> list[str]:
+def words_of(text: str, limit: int | None = None, lexicon: Splits | None = None) -> list[str]:
     """The words of a text in any script, as `fold` spells them, at most `limit`; punctuation and emoji do not count.
 
     Where a script has no blanks between words, these are the longest that the lexicon has, from left to right; a letter
-    that begins none stands for itself. Blanks that are there part words all the same.
+    that begins none stands for itself; or whatever else parts them. Blanks that are there part words all the same.
 
     >>> words_of("Two dogs, 2 cats; 犬と猫")
     ['two', 'dogs', '2', 'cats', '犬', 'と', '猫']
@@ -160,11 +162,16 @@ class Vocabulary:
 
     An unknown word that is two known ones written together, such as `diningtable`, counts as these; where there are
     several ways to part it, the one whose first word is longest.
+
+    Args:
+        words: the known ones.
+        segmenter: what parts texts of its script, if not the known words.
     """
 
-    def __init__(self, words: Iterable[str]) -> None:
+    def __init__(self, words: Iterable[str], segmenter: Segmenter | None = None) -> None:
         self._numbers = {word: number for number, word in enumerate(words)}
-        self._lexicon = Lexicon(self._numbers)
+        lexicon = Lexicon(self._numbers)
+        self._lexicon = segmenter.beside(lexicon) if segmenter else lexicon
 
     def words(self, text: str, limit: int | None = None) -> list[str]:
         """The first `limit` words of a text, parted by those that are known where it has no blanks."""
