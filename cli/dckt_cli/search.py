@@ -70,7 +70,8 @@ def search(ctx: click.Context, /, place: Path | None, **flags: Any) -> None:
         raise click.UsageError("say an index, a run, or --url", ctx)
     if flags["pictures"] and (flags["as_json"] or not sys.stdout.isatty()):
         raise click.UsageError("--pictures needs a terminal to show them on", ctx)
-    options.refuse_idle(ctx, "open", "a single query", there=flags["batch"] is None)
+    for flag in ("open", "pictures"):
+        options.refuse_idle(ctx, flag, "a single query", there=flags["batch"] is None)
     for one in typed:
         if one.kind == "text" and not one.value.strip():
             raise UsageError("the text to look for is empty")
@@ -119,21 +120,28 @@ def _search_here(ctx: click.Context, place: Path, typed: Sequence[asking.One], f
             searcher = _of_run(ctx.obj.context(progress), place, _media(typed, asked, flags), flags)
         queries: Sequence[Query | Joined] = [asking.joined(typed, searcher, flags["of"])] if typed else asked
         alone = len(queries) == 1 and flags["batch"] is None
-        if flags["open"] and not alone:
-            raise UsageError(f"--open shows a single query, and there are {len(queries)}")
+        for flag in ("open", "pictures"):
+            if flags[flag] and not alone:
+                raise UsageError(f"--{flag} shows a single query, and there are {len(queries)}")
         how = {"threshold": flags["threshold"], "insist": flags["insist"], "refine": refine}
+
+        def tell(query: Query | Joined, told: Mapping[str, Any]) -> None:
+            if flags["as_json"]:
+                say_json({"index" if of_index else "run": str(place), "query": query.as_json(), **told})
+            else:
+                found.show(told, None if alone else query.title)
+
         for start in range(0, len(queries), AT_ONCE):
             some = queries[start : start + AT_ONCE]
             for query, one in zip(some, answer(searcher, some, flags["k"], flags["medium"], **how), strict=True):
                 if one.refused and flags["batch"] is None:
                     raise UsageError(f"{one.refused} (--insist)")
                 told = found.as_json(one)
-                if flags["as_json"]:
-                    where = {"index" if of_index else "run": str(place), "query": query.as_json()}
-                    say_json({**where, **told})
-                else:
-                    found.show(told, None if alone else query.title)
-                _show_pictures(told, query.title, str(place), flags, found.jpeg_of_file)
+                if not alone:
+                    tell(query, told)
+    if alone:  # when the bars are gone, which would draw over pictures
+        tell(query, told)
+        _show_pictures(told, query.title, str(place), flags, found.jpeg_of_file)
 
 
 def _show_pictures(

@@ -69,7 +69,7 @@ def test_a_caption_cannot_steer_the_terminal(capsys: Capture, monkeypatch: pytes
     monkeypatch.setattr("dckt_cli.terminal_pictures.os.environ", {})
     show([{"rank": 1, "id": "a\x1b[2J", "jpeg": jpeg(8, 8)}, {"rank": 2, "id": "no picture"}])
     *_, caption = capsys.readouterr().out.splitlines()
-    assert caption == "1. a [2J"
+    assert caption == "1. a\\x1b[2J"
 
 
 def test_pictures_need_a_terminal(run: str, capsys: Capture) -> None:

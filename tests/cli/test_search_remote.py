@@ -94,13 +94,13 @@ def test_an_answer_is_shown_as_one_from_here(server: Told, capsys: Capture) -> N
     note, head, row = capsys.readouterr().out.splitlines()
     assert note == "the run does not know: yak"
     assert head.split() == ["rank", "cosine", "id", "class", "picture"]
-    assert row.split() == ["1", "0.5000", "a", "[2J", "dog", f"{server.url}/pictures/0/1"]
+    assert row.split() == ["1", "0.5000", "a\\x1b[2J", "dog", f"{server.url}/pictures/0/1"]
 
 
 @pytest.mark.parametrize(
     ("status", "body", "code", "said"),
     [
-        (422, b'{"error": "no dog\\u001b[2J"}', 2, "dckt: error: no dog [2J"),
+        (422, b'{"error": "no dog\\u001b[2J"}', 2, "dckt: error: no dog\\x1b[2J"),
         (422, b'{"error": "nothing is known", "insist": true}', 2, "nothing is known (--insist)"),
         (404, b"<html>", 3, "status 404: what answers there is no dckt serve"),
         (422, b"[1]", 3, "what answers there is no dckt serve"),
