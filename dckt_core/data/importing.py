@@ -53,6 +53,7 @@ NAMED = 10
 TOLD = ("counts", "kept_together", "dropped", "outside", "read_as", "labelled", "metadata")
 """What the header says of what the import came to."""
 
+
 @dataclass(frozen=True)
 class Plan:
     """How data are brought in.
@@ -387,7 +388,7 @@ class _Task:
                 outside[0] += Path(entry.get("image", "")).is_absolute()
                 yield {key: entry[key] for key in FIELDS if key in entry}
 
-        dropped = list(Dropped(problem).as_json() for problem in staging.dropped())
+        dropped = [Dropped(problem).as_json() for problem in staging.dropped()]
         if dropped:
             write_lines(self.out / DROPPED, dropped)
         names = self.folder / CLASSES_NAME

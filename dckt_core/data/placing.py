@@ -1,4 +1,4 @@
-"""Puts pictures where an import wants them, linked, copied or left where they are, and looks at each. No torch in here."""
+"""Puts pictures where an import wants them, linked, copied or where they are, and looks at each. No torch in here."""
 
 from __future__ import annotations
 

@@ -36,7 +36,12 @@ UNPACKED = "unpacked"
 
 
 def collect(
-    location: Path | None, layout: str, records: Iterable[Record], context: DatasetContext, *, split: Split | None = None
+    location: Path | None,
+    layout: str,
+    records: Iterable[Record],
+    context: DatasetContext,
+    *,
+    split: Split | None = None,
 ) -> PairSet:
     """The data set that records make up where they lie: what a layout's `load` gives.
 
@@ -218,7 +223,9 @@ class Reading:
         split = self._words.get(word.casefold())
         if split is None:
             known = ", ".join(SPLITS)
-            raise ValueError(f"unknown split {printable(word)[:40]!r} (known: {known}; --split-name WORD=SPLIT maps it)")
+            raise ValueError(
+                f"unknown split {printable(word)[:40]!r} (known: {known}; --split-name WORD=SPLIT maps it)"
+            )
         if split != word:
             self.read_as[f"split '{printable(word)}' is read as '{split}'"] += 1
         return split

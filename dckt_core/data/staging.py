@@ -108,14 +108,13 @@ class Staging:
 
     def note_picture(self, number: int, digest: bytes, look: bytes, fault: str) -> None:
         self.run(
-            "UPDATE pictures SET digest = ?, look = ?, fault = ? WHERE number = ?", (digest, look, fault or None, number)
+            "UPDATE pictures SET digest = ?, look = ?, fault = ? WHERE number = ?",
+            (digest, look, fault or None, number),
         )
 
     def add(self, picture: int | None, fields: Mapping[str, Any]) -> None:
         text = json.dumps(fields, ensure_ascii=False)
-        self.run(
-            "INSERT INTO items (picture, label, fields) VALUES (?, ?, ?)", (picture, fields.get("label"), text)
-        )
+        self.run("INSERT INTO items (picture, label, fields) VALUES (?, ?, ?)", (picture, fields.get("label"), text))
 
     def drop(self, problem: Problem) -> None:
         said = (str(problem.file), problem.line, problem.reason)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
@@ -34,15 +33,15 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
-def brought(location: Path, out: Path, plan: Plan = Plan()) -> Imported:
-    return import_data(location, out, plan)
+def brought(location: Path, out: Path, plan: Plan | None = None) -> Imported:
+    return import_data(location, out, plan or Plan())
 
 
 @pytest.mark.parametrize("layout", layouts.WRITERS)
 def test_every_layout_becomes_a_data_set(layout: str, tmp_path: Path) -> None:
     if layout == "hf-dataset":
         part("datasets")
-    location = layouts.WRITERS[layout](tmp_path / "given")if layout != "webdataset" else _tars(tmp_path / "given")
+    location = layouts.WRITERS[layout](tmp_path / "given") if layout != "webdataset" else _tars(tmp_path / "given")
     text = {"text": "a photo of a {}"} if layout == "class-folders" else {}
     imported = brought(location, tmp_path / "out", replace(DRAWN, options=text))
     assert imported.layout == layout
@@ -287,6 +286,14 @@ def _rename(file: str, to: str) -> Callable[[Path], None]:
     return lambda folder: shutil.move(folder / file, folder / to) and None  # type: ignore[return-value]
 
 
+def _each(pattern: str, change: Callable[[Path], object]) -> Callable[[Path], None]:
+    def each(folder: Path) -> None:
+        for file in sorted(folder.glob(pattern)):
+            change(file)
+
+    return each
+
+
 def _cut(file: str, share: float) -> Callable[[Path], None]:
     def cut(folder: Path) -> None:
         content = (folder / file).read_bytes()
@@ -297,55 +304,263 @@ def _cut(file: str, share: float) -> Callable[[Path], None]:
 
 RED = EXAMPLES[0].name
 WRONG: list[tuple[str, str, Callable[[Path], None], dict[str, Any], str]] = [
-    ("table", "a column that is not there", _edit("mine.csv", str), {"options": {"label_column": "clas"}}, "column 'clas' is missing: did you mean 'class'"),
-    ("table", "an option that is not there", _edit("mine.csv", str), {"options": {"labels": "x"}}, "unknown option 'labels' of layout 'table'"),
-    ("table", "a separator of two characters", _edit("mine.csv", str), {"options": {"separator": "::"}}, "separator must be a single character"),
-    ("table", "no columns that mean anything", _edit("mine.csv", lambda t: t.replace("image,caption", "a,b")), {}, "which columns hold pictures and texts? --image-column NAME"),
-    ("table", "a column twice", _edit("mine.csv", lambda t: t.replace("caption", "image", 1)), {}, "column 'image' is there twice"),
+    (
+        "table",
+        "a column that is not there",
+        _edit("mine.csv", str),
+        {"options": {"label_column": "clas"}},
+        "column 'clas' is missing: did you mean 'class'",
+    ),
+    (
+        "table",
+        "an option that is not there",
+        _edit("mine.csv", str),
+        {"options": {"labels": "x"}},
+        "unknown option 'labels' of layout 'table'",
+    ),
+    (
+        "table",
+        "a separator of two characters",
+        _edit("mine.csv", str),
+        {"options": {"separator": "::"}},
+        "separator must be a single character",
+    ),
+    (
+        "table",
+        "no columns that mean anything",
+        _edit("mine.csv", lambda t: t.replace("image,caption", "a,b")),
+        {},
+        "which columns hold pictures and texts? --image-column NAME",
+    ),
+    (
+        "table",
+        "a column twice",
+        _edit("mine.csv", lambda t: t.replace("caption", "image", 1)),
+        {},
+        "column 'image' is there twice",
+    ),
     ("table", "too few cells", _edit("mine.csv", lambda t: t + "x.png,t\n"), {}, ":14: 2 cells, and the header has 5"),
-    ("table", "a quote that is never closed", _edit("mine.csv", lambda t: t + '"x.png,t\n'), {}, "so that nothing is read from here on"),
+    (
+        "table",
+        "a quote that is never closed",
+        _edit("mine.csv", lambda t: t + '"x.png,t\n'),
+        {},
+        "so that nothing is read from here on",
+    ),
     ("table", "no rows", _edit("mine.csv", lambda t: t.splitlines()[0]), {}, "holds no pairs"),
     ("table", "nothing at all", _put("mine.csv", b""), {}, "no names of columns in its first line"),
-    ("table", "another encoding", _put("mine.csv", "image,text,split\na.png,caf\xe9,train\n".encode("latin-1")), {}, ":2: not UTF-8"),
+    (
+        "table",
+        "another encoding",
+        _put("mine.csv", "image,text,split\na.png,caf\xe9,train\n".encode("latin-1")),
+        {},
+        ":2: not UTF-8",
+    ),
     ("table", "zeros", _put("mine.csv", b"\0" * 3000), {}, "columns hold pictures and texts?"),
-    ("table", "an unknown split", _edit("mine.csv", lambda t: t.replace(",train,", ",holdout,")), {}, "6 lines (2, 3, 4, ...): unknown split 'holdout'"),
-    ("table", "pictures that are gone", lambda folder: shutil.rmtree(folder / "images"), {}, "12 lines (2, 3, 4, ...): such as image"),
-    ("table", "a picture that is a link to elsewhere", lambda folder: (folder / "images" / RED).unlink() or (folder / "images" / RED).symlink_to("/etc/hosts"), {}, "leaves the folder through a symbolic link; --image-root"),
-    ("table", "an absolute path", _edit("mine.csv", lambda t: t.replace(RED, "/etc/hosts")), {}, "is not a relative path; --image-root FOLDER allows"),
-    ("table", "an address", _edit("mine.csv", lambda t: t.replace(RED, "https://example.org/a.png")), {}, "is an address; pictures are not fetched"),
-    ("table", "an id twice", _edit("mine.csv", lambda t: t.replace("year", "id").replace("2002", "2001")), {}, "id '2001' is that of an earlier pair too"),
-    ("table", "pictures elsewhere than said", _edit("mine.csv", str), {"options": {"images": "photos"}}, "image 'photos/"),
+    (
+        "table",
+        "an unknown split",
+        _edit("mine.csv", lambda t: t.replace(",train,", ",holdout,")),
+        {},
+        "6 lines (2, 3, 4, ...): unknown split 'holdout'",
+    ),
+    (
+        "table",
+        "pictures that are gone",
+        lambda folder: shutil.rmtree(folder / "images"),
+        {},
+        "12 lines (2, 3, 4, ...): such as image",
+    ),
+    (
+        "table",
+        "a picture that is a link to elsewhere",
+        lambda folder: (folder / "images" / RED).unlink() or (folder / "images" / RED).symlink_to("/etc/hosts"),
+        {},
+        "leaves the folder through a symbolic link; --image-root",
+    ),
+    (
+        "table",
+        "an absolute path",
+        _edit("mine.csv", lambda t: t.replace(RED, "/etc/hosts")),
+        {},
+        "is not a relative path; --image-root FOLDER allows",
+    ),
+    (
+        "table",
+        "an address",
+        _edit("mine.csv", lambda t: t.replace(RED, "https://example.org/a.png")),
+        {},
+        "is an address; pictures are not fetched",
+    ),
+    (
+        "table",
+        "an id twice",
+        _edit("mine.csv", lambda t: t.replace("year", "id").replace("2002", "2001")),
+        {},
+        "id '2001' is that of an earlier pair too",
+    ),
+    (
+        "table",
+        "pictures elsewhere than said",
+        _edit("mine.csv", str),
+        {"options": {"images": "photos"}},
+        "image 'photos/",
+    ),
     ("open-clip-csv", "a folder", _rename("pairs.tsv", "pairs.tsv"), {"at": "gone.tsv"}, "no such file or folder"),
-    ("kaggle-captions", "a line without a comma", _edit("captions.txt", lambda t: t + "no comma\n"), {}, ":26: no comma between a picture and its text"),
-    ("flickr-token", "a line without a tab", _edit("results_20130124.token", lambda t: t.replace("\t", " ", 1)), {}, ":1: not NAME.jpg#NUMBER, a tab and a caption"),
-    ("flickr-token", "a line without a number", _edit("results_20130124.token", lambda t: t.replace("#0", "", 1)), {}, ":1: not NAME.jpg#NUMBER"),
-    ("flickr-token", "a list that is not UTF-8", _put("results_20130124.token", b"a.jpg#0\t\xff\xfe\n"), {}, ":1: not UTF-8"),
+    (
+        "kaggle-captions",
+        "a line without a comma",
+        _edit("captions.txt", lambda t: t + "no comma\n"),
+        {},
+        ":26: no comma between a picture and its text",
+    ),
+    (
+        "flickr-token",
+        "a line without a tab",
+        _edit("results_20130124.token", lambda t: t.replace("\t", " ", 1)),
+        {},
+        ":1: not NAME.jpg#NUMBER, a tab and a caption",
+    ),
+    (
+        "flickr-token",
+        "a line without a number",
+        _edit("results_20130124.token", lambda t: t.replace("#0", "", 1)),
+        {},
+        ":1: not NAME.jpg#NUMBER",
+    ),
+    (
+        "flickr-token",
+        "a list that is not UTF-8",
+        _put("results_20130124.token", b"a.jpg#0\t\xff\xfe\n"),
+        {},
+        ":1: not UTF-8",
+    ),
     ("karpathy", "a file that is cut off", _cut("dataset.json", 0.7), {}, "so that nothing is read from here on"),
-    ("karpathy", "an entry without a name", _edit("dataset.json", lambda t: t.replace('"filename"', '"file"', 1)), {}, ":1: no entry of an image: 'filename' is missing"),
-    ("karpathy", "an entry without sentences", _edit("dataset.json", lambda t: t.replace('"raw"', '"cooked"', 2)), {}, ":1: it has no sentences with 'raw'"),
-    ("karpathy", "a list at the top", _edit("dataset.json", lambda t: f"[{t}]"), {"layout": "karpathy"}, "not JSON: '{' expected"),
-    ("coco-captions", "a caption of no image", _edit("annotations/captions_train2017.json", lambda t: t.replace('"image_id": 1,', '"image_id": 99,')), {}, "2 entries (1, 2): no image in the file has its 'image_id'"),
-    ("coco-captions", "an annotation of something else", _edit("annotations/captions_val2017.json", lambda t: t.replace('"caption"', '"bbox"', 1)), {}, ":1: no annotation with a 'caption'"),
-    ("coco-captions", "no such folder of pictures", _rename("train2017", "elsewhere"), {}, "12 entries (1, 2, 3, ...): such as image"),
-    ("text-files", "a text that is not UTF-8", _put(f"train/red/{Path(RED).stem}.txt", b"caf\xe9"), {}, "what is beside it: not UTF-8: byte 4 is 0xe9"),
-    ("text-files", "notes that are no JSON", _put(f"train/red/{Path(RED).stem}.json", b"{"), {}, "what is beside it: not JSON"),
-    ("text-files", "a picture of validation alone", lambda folder: [file.unlink() for file in (folder / "val").rglob("*.txt")][0], {}, "an item alone is of use for split 'train'"),
-    ("class-folders", "no pictures", lambda folder: [file.unlink() for file in folder.rglob("*.png")][0], {"layout": "class-folders"}, "holds no pairs"),
-    ("hf-imagefolder", "a line that is no JSON", _edit("train/metadata.jsonl", lambda t: "{\n" + t), {}, ":1: not JSON"),
-    ("hf-imagefolder", "a line without a name", _edit("train/metadata.jsonl", lambda t: t.replace('"file_name"', '"file"', 1)), {}, ":1: column 'file_name' is missing"),
-    ("hf-imagefolder", "a text that is a number", _edit("train/metadata.jsonl", lambda t: t.replace('"image"', "1").replace('"text": "a red thing, number 1"', '"text": {"a": 1}')), {}, "field 'text' must be a text, not dict"),
+    (
+        "karpathy",
+        "an entry without a name",
+        _edit("dataset.json", lambda t: t.replace('"filename"', '"file"', 1)),
+        {},
+        ":1: no entry of an image: 'filename' is missing",
+    ),
+    (
+        "karpathy",
+        "an entry without sentences",
+        _edit("dataset.json", lambda t: t.replace('"raw"', '"cooked"', 2)),
+        {},
+        ":1: it has no sentences with 'raw'",
+    ),
+    (
+        "karpathy",
+        "a list at the top",
+        _edit("dataset.json", lambda t: f"[{t}]"),
+        {"layout": "karpathy"},
+        "not JSON: '{' expected",
+    ),
+    (
+        "coco-captions",
+        "a caption of no image",
+        _edit("annotations/captions_train2017.json", lambda t: t.replace('"image_id": 1,', '"image_id": 99,')),
+        {},
+        "2 entries (1, 2): no image in the file has its 'image_id'",
+    ),
+    (
+        "coco-captions",
+        "an annotation of something else",
+        _edit("annotations/captions_val2017.json", lambda t: t.replace('"caption"', '"bbox"', 1)),
+        {},
+        ":1: no annotation with a 'caption'",
+    ),
+    (
+        "coco-captions",
+        "no such folder of pictures",
+        _rename("train2017", "elsewhere"),
+        {},
+        "12 entries (1, 2, 3, ...): such as image",
+    ),
+    (
+        "text-files",
+        "a text that is not UTF-8",
+        _put(f"train/red/{Path(RED).stem}.txt", b"caf\xe9"),
+        {},
+        "what is beside it: not UTF-8: byte 4 is 0xe9",
+    ),
+    (
+        "text-files",
+        "notes that are no JSON",
+        _put(f"train/red/{Path(RED).stem}.json", b"{"),
+        {},
+        "what is beside it: not JSON",
+    ),
+    (
+        "text-files",
+        "a picture of validation alone",
+        _each("val/**/*.txt", Path.unlink),
+        {},
+        "an item alone is of use for split 'train'",
+    ),
+    (
+        "class-folders",
+        "no pictures",
+        _each("**/*.png", Path.unlink),
+        {"layout": "class-folders"},
+        "holds no pairs",
+    ),
+    (
+        "hf-imagefolder",
+        "a line that is no JSON",
+        _edit("train/metadata.jsonl", lambda t: "{\n" + t),
+        {},
+        ":1: not JSON",
+    ),
+    (
+        "hf-imagefolder",
+        "a line without a name",
+        _edit("train/metadata.jsonl", lambda t: t.replace('"file_name"', '"file"', 1)),
+        {},
+        ":1: column 'file_name' is missing",
+    ),
+    (
+        "hf-imagefolder",
+        "a text that is a number",
+        _edit(
+            "train/metadata.jsonl",
+            lambda t: t.replace('"image"', "1").replace('"text": "a red thing, number 1"', '"text": {"a": 1}'),
+        ),
+        {},
+        "field 'text' must be a text, not dict",
+    ),
     ("webdataset", "an archive that is cut off", _cut("train-000000.tar", 0.4), {}, "not a whole archive"),
     ("webdataset", "no archive", _put("train-000000.tar", b"no archive at all"), {}, "not a whole archive"),
-    ("webdataset", "archives that are empty", lambda folder: [file.write_bytes(b"\0" * 10240) for file in folder.glob("*.tar")][0], {}, "holds no pairs"),
-    ("karpathy", "no layout at all", _rename("dataset.json", "datasett.json"), {}, "no known layout: did you mean dataset.json (of karpathy) for 'datasett.json'?"),
-    ("kaggle-captions", "half a layout", _rename("captions.txt", "capt"), {}, "no known layout: Images would be of kaggle-captions, without captions.txt"),
+    (
+        "webdataset",
+        "archives that are empty",
+        _each("*.tar", lambda file: file.write_bytes(b"\0" * 10240)),
+        {},
+        "holds no pairs",
+    ),
+    (
+        "karpathy",
+        "no layout at all",
+        _rename("dataset.json", "datasett.json"),
+        {},
+        "no known layout: did you mean dataset.json (of karpathy) for 'datasett.json'?",
+    ),
+    (
+        "kaggle-captions",
+        "half a layout",
+        _rename("captions.txt", "capt"),
+        {},
+        "no known layout: 'Images' would be of kaggle-captions, without captions.txt",
+    ),
 ]
 """A layout, what is wrong with it, how it becomes so, the plan's changes, and what is said."""
 
 
-@pytest.mark.parametrize(("layout", "spoil", "how", "said"), [
-    pytest.param(layout, spoil, how, said, id=f"{layout}: {what}") for layout, what, spoil, how, said in WRONG
-])
+@pytest.mark.parametrize(
+    ("layout", "spoil", "how", "said"),
+    [pytest.param(layout, spoil, how, said, id=f"{layout}: {what}") for layout, what, spoil, how, said in WRONG],
+)
 def test_what_is_wrong_is_said_in_one_line(
     layout: str, spoil: Callable[[Path], None], how: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
@@ -356,7 +571,9 @@ def test_what_is_wrong_is_said_in_one_line(
     how = dict(how)
     if "at" in how:
         location = folder / how.pop("at")
-    shares = None if layout in ("table", "text-files", "webdataset", "hf-imagefolder", "coco-captions") else DRAWN.shares
+    shares = (
+        None if layout in ("table", "text-files", "webdataset", "hf-imagefolder", "coco-captions") else DRAWN.shares
+    )
     with pytest.raises(DcktError) as caught:
         brought(location, tmp_path / "out", Plan(shares=shares, **how))
     message = str(caught.value)
@@ -377,11 +594,22 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
         brought(location, tmp_path / "other", DRAWN)
 
 
-@pytest.mark.parametrize("flags", [
-    ["--split", "80/10"], ["--split", "0/50/50"], ["--split", "nan/1/1"], ["--split", "-1/1/1"], ["--seed", "1"],
-    ["--together", "texts"], ["--split", "8/1/1", "--together", "textss"], ["--split-name", "a=b"],
-    ["--max-bad-fraction", "0.5"], ["--images", "move"], ["--layout", "nothing"],
-])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--split", "80/10"],
+        ["--split", "0/50/50"],
+        ["--split", "nan/1/1"],
+        ["--split", "-1/1/1"],
+        ["--seed", "1"],
+        ["--together", "texts"],
+        ["--split", "8/1/1", "--together", "textss"],
+        ["--split-name", "a=b"],
+        ["--max-bad-fraction", "0.5"],
+        ["--images", "move"],
+        ["--layout", "nothing"],
+    ],
+)
 def test_flags_that_say_nothing_or_nonsense(flags: list[str], tmp_path: Path, capsys: Capture) -> None:
     location = layouts.write_table(tmp_path / "in")
     assert main(["import", str(location), "-o", str(tmp_path / "out"), *flags]) == 2
@@ -398,4 +626,5 @@ def test_names_in_another_spelling_are_found_and_that_is_told(tmp_path: Path, ca
     brought(tmp_path / "mine.tsv", tmp_path.parent / f"{tmp_path.name}-out")
     for told in ("names in another case", "names in another form of Unicode", "paths with backslashes"):
         assert told in caplog.text
-    assert os.listdir(tmp_path.parent / f"{tmp_path.name}-out" / "images") == ["Ä.PNG"]
+    pictures = (tmp_path.parent / f"{tmp_path.name}-out" / "images").iterdir()
+    assert [file.name for file in pictures] == ["Ä.PNG"]
