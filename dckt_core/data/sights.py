@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import PIL
 
 from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, logger, silent
@@ -27,7 +26,7 @@ from dckt_core.data.findings import Finding, first
 from dckt_core.data.leaks import HELD
 from dckt_core.data.lookalikes import SIDE, alike, look
 from dckt_core.io.files import content_digest
-from dckt_core.io.images import RESCALED, max_pixels, open_image
+from dckt_core.io.images import RESCALED, decoders, max_pixels, open_image
 from dckt_core.io.json import read_json, write_sealed
 
 THREADS = 4
@@ -89,7 +88,7 @@ def look_at(paths: Sequence[Path], progress: Progress = silent) -> Sights:
 def sights(paths: Sequence[Path], *, cache_dir: Path, progress: Progress = silent) -> Sights:
     """As `look_at`; what was seen of the same pictures before is read from the cache, and none is decoded."""
     content = [digest.hex() for digest in digests(paths)]
-    key = hashlib.sha256(json.dumps([FORMAT, PIL.__version__, max_pixels(), content]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([FORMAT, decoders(), max_pixels(), content]).encode()).hexdigest()
     file = cache_dir / "images" / f"{key}.json"
     seen = _read(file, paths)
     if seen is None:

@@ -1,7 +1,8 @@
-"""Arrays in files: NumPy's `.npy` and `.npz`, Parquet, safetensors, MATLAB's `.mat`, told apart by their first bytes.
+"""Arrays in files: NumPy's `.npy` and `.npz`, Parquet, safetensors, MATLAB's `.mat`, HDF5, told apart by their first
+bytes.
 
-Nothing in a file is run. Of an `.npz` or `.mat` file an array is read when it is asked for, and none that is not; what
-comes out of one file has a limit (`unpacking.py`).
+Nothing in a file is run. Of an `.npz`, `.mat` or HDF5 file an array is read when it is asked for, and none that is not;
+what comes out of one file has a limit (`unpacking.py`).
 """
 
 from __future__ import annotations
@@ -76,9 +77,8 @@ def read_arrays(file: Path) -> Arrays:
         kind = kind_of(file)
         if kind in _READERS:
             return _READERS[kind](file)
-    found = "HDF5" if kind == "hdf5" else "none of them"
     known = ", ".join(f".{one}" for one in KINDS)
-    raise DataError(f"{file}: features are read from {known} files, and this is {found} by its first bytes")
+    raise DataError(f"{file}: features are read from {known} files, and this is none of them by its first bytes")
 
 
 @contextmanager
@@ -262,10 +262,49 @@ _MAT_TYPES = {
 }
 
 
+def _read_hdf5(file: Path) -> Arrays:
+    """All data sets of a file and of the groups in it, `group/name`. What would be read from other files is none."""
+    try:
+        import h5py
+    except ImportError:
+        raise UsageError(f"{file}: HDF5 needs h5py, which is not installed: pip install 'dckt[hdf5]'") from None
+    unpacked, found = Unpacked(file), dict[str, Array | Stored]()
+
+    def load(name: str, size: int) -> Callable[[], Array]:
+        def load() -> Array:
+            unpacked.count(size)
+            with _whole(file), h5py.File(file, "r") as again:
+                one = again[name]
+                array: Array = one.asstr()[()] if h5py.check_string_dtype(one.dtype) else one[()]
+            return np.asarray(array)
+
+        return load
+
+    def enter(group: Any, before: str) -> None:
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                continue  # a link, which may lead to another file
+            one = group[name]
+            if isinstance(one, h5py.Group):
+                enter(one, f"{before}{name}/")
+            elif isinstance(one, h5py.Dataset) and not one.external and not one.is_virtual:
+                texts = h5py.check_string_dtype(one.dtype) is not None
+                dtype = np.dtype(object) if texts else one.dtype
+                if one.shape is not None and (texts or dtype.kind in "fiubSU"):
+                    whole = f"{before}{name}"
+                    waiting = Stored(tuple(one.shape), dtype, load(whole, math.prod(one.shape) * one.dtype.itemsize))
+                    found[whole] = np.asarray(waiting) if texts else waiting
+
+    with h5py.File(file, "r") as stored:
+        enter(stored, "")
+    return found
+
+
 _READERS: Mapping[str, Callable[[Path], Arrays]] = {
     "npy": _read_npy,
     "npz": _read_npz,
     "parquet": _read_parquet,
     "safetensors": _read_safetensors,
     "mat": _read_mat,
+    "hdf5": _read_hdf5,
 }

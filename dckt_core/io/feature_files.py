@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dckt_core.base.errors import DataError
+from dckt_core.base.errors import DataError, UsageError, one_line
 from dckt_core.io.arrays import (
     BLOCK,
     CLASS_LABELS,
@@ -32,7 +32,7 @@ from dckt_core.io.arrays import (
     read_arrays,
     why_unread,
 )
-from dckt_core.io.feature_kinds import EXTRACT_ANEW, HEADER
+from dckt_core.io.feature_kinds import EXTRACT_ANEW, HEADER, is_saved_dataset
 from dckt_core.io.files import content_digest
 from dckt_core.io.json import read_json, read_lines
 from dckt_core.io.seal import Seal
@@ -188,7 +188,8 @@ def read_features(place: Any, *, key: str | None = None, medium: str | None = No
     """The features at a place.
 
     Args:
-        place: a file, or a folder that `dckt extract` filled; or a `datasets.Dataset` with such columns.
+        place: a file, or a folder that `dckt extract` or `save_to_disk` of datasets filled; or a `datasets.Dataset`
+            with such columns.
         key: the array of features, or several with commas between, whose rows follow one another. By default the only
             one with two axes, or of several the only one whose name holds the medium's. A file of single rows [d] alone
             has a row for each id, under its name.
@@ -197,9 +198,12 @@ def read_features(place: Any, *, key: str | None = None, medium: str | None = No
     Raises:
         DataError: nothing can be read there, there is no such array, or a row is not finite; one line.
     """
+    at = Path("dataset")
+    if isinstance(place, str | Path) and is_saved_dataset(Path(place)):
+        at, place = Path(place), _saved(Path(place))
     if hasattr(place, "with_format"):
         columns = place.with_format("arrow")[:]
-        place, arrays = Path("dataset"), of_batches(columns.column_names, columns.to_batches())
+        place, arrays = at, of_batches(columns.column_names, columns.to_batches())
     else:
         place = Path(place)
         if place.is_dir() and key is None:
@@ -220,6 +224,18 @@ def read_features(place: Any, *, key: str | None = None, medium: str | None = No
         table = FeatureTable(place, rows, facts, place.parent, array=",".join(names), classes=classes)
     _check_finite(table)
     return table
+
+
+def _saved(folder: Path) -> Any:
+    """What `save_to_disk` wrote, as a `datasets.Dataset`."""
+    try:
+        import datasets
+    except ImportError:
+        raise UsageError(f"{folder}: needs datasets, which is not installed: pip install 'dckt[datasets]'") from None
+    try:
+        return datasets.load_from_disk(str(folder))
+    except Exception as error:  # whatever it runs into in a broken folder
+        raise DataError(f"{folder}: not a whole data set of datasets: {one_line(str(error))}") from None
 
 
 def features_digest(place: Path) -> str:

@@ -8,7 +8,7 @@ HEADER = "extraction.json"
 """In the folder that `dckt extract` fills."""
 EXTRACT_ANEW = "the same dckt extract makes it anew"
 """What an extraction that is altered is made from."""
-KINDS = ("npy", "npz", "parquet", "safetensors", "mat")
+KINDS = ("npy", "npz", "parquet", "safetensors", "mat", "hdf5")
 """All that are read."""
 
 _BEGINNINGS = {
@@ -19,6 +19,11 @@ _BEGINNINGS = {
     b"MATLAB": "mat",
     b"\x89HDF\r\n": "hdf5",
 }
+
+
+def is_saved_dataset(path: Path) -> bool:
+    """Whether a folder is one that `save_to_disk` of Hugging Face's datasets wrote, of one data set."""
+    return all((path / name).is_file() for name in ("state.json", "dataset_info.json"))
 
 
 def is_features(path: Path) -> bool:

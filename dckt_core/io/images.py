@@ -8,11 +8,14 @@ import math
 import os
 import threading
 import warnings
+from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+import PIL
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dckt_core.base.errors import DataError, UsageError
@@ -27,8 +30,12 @@ alone."""
 DECODED, KEPT = 12, 4
 """Bytes a pixel: while a picture is decoded, turned and converted, and of the result."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
-"""What is opened at all. Pillow knows more, among them formats that call other programs."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF")
+"""What is opened at all. Pillow knows more, among them formats that call other programs; HEIF, which phones write, it
+knows through pillow-heif.
+"""
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+"""What a HEIC file says of itself in its bytes 4 to 11, behind `ftyp`."""
 
 SPARE = 2
 """How many times as many pixels of a side as are wanted a JPEG keeps when it is decoded at a part of its size. With 2
@@ -81,8 +88,7 @@ def open_image(path: Path, side: int | None = None) -> Image.Image:
     except DataError:
         raise
     except UnidentifiedImageError:
-        fault = "no picture of a known format" if path.stat().st_size else "the file is empty"
-        raise DataError(f"{path}: {fault}") from None
+        raise DataError(f"{path}: {_unidentified(path)}") from None
     except Image.DecompressionBombError:
         raise DataError(f"{path}: more pixels than the {MAX_PIXELS} that are opened") from None
     except Exception as error:  # decoders of broken files raise whatever they run into
@@ -133,7 +139,25 @@ def max_pixels() -> int:
 @cache
 def _formats() -> tuple[str, ...]:
     Image.init()
+    with suppress(ImportError):
+        import_module("pillow_heif").register_heif_opener()
     return tuple(name for name in FORMATS if name in Image.OPEN)  # AVIF depends on how Pillow was built
+
+
+def decoders() -> str:
+    """What pictures are opened by, as far as it tells which are opened."""
+    return f"{PIL.__version__} {' '.join(_formats())}"
+
+
+def _unidentified(path: Path) -> str:
+    """Why a file is no picture."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    if not start:
+        return "the file is empty"
+    if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS and "HEIF" not in _formats():
+        return "a HEIC picture, which needs pillow-heif: pip install 'dckt[heic]'"
+    return "no picture of a known format"
 
 
 def _upright(image: Image.Image) -> Image.Image:

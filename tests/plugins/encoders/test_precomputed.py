@@ -246,8 +246,11 @@ def test_files_that_do_not_do(build, tmp_path):
     (tmp_path / "f.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     for name, says in (
         ("absent.npz", "no such file of features"),
-        ("f.csv", r"features are read from .npy, .npz, .parquet, .safetensors, .mat files, and this is none of them"),
-        ("f.h5", r"features are read from .* files, and this is HDF5 by its first bytes$"),
+        ("f.csv", r"features are read from .npy, .npz, .parquet, .safetensors, .mat, .hdf5 files, and this is none"),
+        (
+            "f.h5",
+            r"(not a whole file of features: |HDF5 needs h5py, which is not installed: pip install 'dckt\[hdf5\]')",
+        ),
         ("broken.npz", "not a whole file of features: "),
         ("broken.safetensors", "features are read from .* files, and this is none of them by its first bytes$"),
         ("broken.mat", "not a whole file of features: "),
