@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from dckt_core.data.importing import import_data as import_data
     from dckt_core.data.manifest import MANIFEST_NAME as MANIFEST_NAME
     from dckt_core.data.manifest import load_manifest as load_manifest
+    from dckt_core.data.metadata import of_cell as of_cell
     from dckt_core.data.own import made_here as made_here
     from dckt_core.data.own import own_tag as own_tag
     from dckt_core.data.records import collect as collect
@@ -174,6 +175,7 @@ _HOMES = {
     "data.context": ("Context",),
     "data.importing": ("Imported", "Plan", "import_data"),
     "data.manifest": ("MANIFEST_NAME", "load_manifest"),
+    "data.metadata": ("of_cell",),
     "data.records": ("collect", "data_folder"),
     "exports.exporting": ("export",),
     "exports.rows": ("to_dataset",),

@@ -156,7 +156,7 @@ def _words(text: str) -> str:
 
 
 def _picture(pair: Pair, names: dict[Path, Hashable]) -> Hashable:
-    return names[pair.image] if pair.image is not None else None
+    return names.get(pair.image, pair.image) if pair.image is not None else None  # none where nobody looks at them
 
 
 def _again(named: Iterable[tuple[str, Hashable]]) -> list[str]:

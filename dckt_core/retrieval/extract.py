@@ -349,6 +349,7 @@ def repeated(entries: Sequence[Entry]) -> Iterator[Finding]:
         if isinstance(item := entry.item, ImageItem)
         else Pair(entry.id, None, item.text, None, "train")
         for entry in entries
+        if isinstance(entry.item, ImageItem) or entry.item.text is not None  # a row of features may be of neither
     ]
     return repeats(pairs, picture_names(pair.image for pair in pairs if pair.image is not None))
 

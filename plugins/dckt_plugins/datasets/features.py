@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -23,6 +23,7 @@ from dckt_core import (
     UsageError,
     check_inside,
     is_features,
+    of_cell,
 )
 from dckt_plugins.datasets.catalogue import FeaturesOptions
 
@@ -61,10 +62,13 @@ def load(location: Path | None, options: FeaturesOptions, context: DatasetContex
     spoken = told or [f"features {_digest(row)}" for row in texts.rows]
     labels: Sequence[str | None] = images.facts.get("label", [None] * len(images))
     # A digest says nothing to people: where there is no text, the row is told of, too.
-    rows: Iterable[Metadata] = [{} if told else {"file": location.name, "row": number} for number in range(len(images))]
+    places: Iterable[Metadata] = [
+        {} if told else {"file": location.name, "row": number} for number in range(len(images))
+    ]
+    known = [{**place, **beside} for place, beside in zip(places, _metadata(location, images), strict=True)]
     pairs = [
-        Pair(key, path, text or "", None if label in UNKNOWN else label, split, metadata=row)
-        for key, path, text, label, split, row in zip(images.ids, paths, spoken, labels, splits, rows, strict=True)
+        Pair(key, path, text or "", None if label in UNKNOWN else label, split, metadata=beside)
+        for key, path, text, label, split, beside in zip(images.ids, paths, spoken, labels, splits, known, strict=True)
     ]
     names = {} if told else _nobody_knows(pairs)
     return PairSet(location.stem, str(location), pairs, {**names, **(texts.classes.names if texts.classes else {})})
@@ -89,6 +93,15 @@ def _paths(location: Path, table: FeatureTable, roots: Sequence[Path]) -> list[P
                 raise DataError(f"{location}: row {number}: {error}") from None
             paths.append(table.root / quote(key, safe=""))  # an id may have any letters
     return paths
+
+
+def _metadata(location: Path, table: FeatureTable) -> Iterator[Metadata]:
+    """What else the file tells of each row."""
+    for number, cell in enumerate(table.facts.get("metadata", [None] * len(table))):
+        try:
+            yield of_cell(cell) if cell else {}
+        except ValueError as error:
+            raise DataError(f"{location}: row {number}: {error}") from None
 
 
 def _splits(location: Path, table: FeatureTable, options: FeaturesOptions) -> Iterable[Split]:

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dckt_core import DataError, DatasetContext, PairSet, UsageError
+from dckt_core import DataError, DatasetContext, PairSet, UsageError, read_features
 from dckt_plugins.datasets import features
 from dckt_plugins.datasets.catalogue import FeaturesOptions
+from tests.support import box
+from tests.support.needs import part
 
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
 
@@ -100,3 +102,28 @@ def test_files_that_do_not_do(tmp_path: Path, arrays: dict[str, Any], says: str)
 def test_it_needs_a_path(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="data set 'features' needs a path"):
         features.load(None, FeaturesOptions(), DatasetContext(cache_dir=tmp_path))
+
+
+def test_metadata_of_rows_go_with_the_pairs(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(3, 4))
+    known = np.array(['{"year": 2019}', "", '{"by": "Ann"}'])
+    file = tmp_path / "set.npz"
+    np.savez(file, images=rows, texts=rows, metadata=known)
+    pairs = box.load_pairs("features", file, split="train").pairs
+    place = [{"file": "set.npz", "row": number} for number in range(3)]
+    assert [dict(pair.metadata) for pair in pairs] == [place[0] | {"year": 2019}, place[1], place[2] | {"by": "Ann"}]
+    np.savez(file, images=rows, texts=rows, metadata=np.array(['{"year": {}}', "", ""]))
+    with pytest.raises(DataError, match=r"set\.npz: row 0: metadata 'year' must be a text, a number"):
+        box.load_pairs("features", file, split="train")
+
+
+def test_a_folder_that_datasets_saved_is_read_as_features(tmp_path: Path) -> None:
+    datasets = part("datasets")
+    rows = np.eye(3, dtype=np.float32)
+    datasets.Dataset.from_dict({"features": rows.tolist(), "id": ["a", "b", "c"]}).save_to_disk(str(tmp_path / "saved"))
+    table = read_features(tmp_path / "saved")
+    assert table.ids == ["a", "b", "c"]
+    assert np.array_equal(table.rows, rows)
+    (tmp_path / "saved" / "state.json").write_text("{")
+    with pytest.raises(DataError, match="saved: not a whole data set of datasets: "):
+        read_features(tmp_path / "saved")
