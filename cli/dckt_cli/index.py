@@ -88,7 +88,7 @@ def index(ctx: click.Context, /, place: Path, **flags: Any) -> None:
 def _check_flags(ctx: click.Context, place: Path, flags: Mapping[str, Any], *, changes: bool) -> None:
     """Raises UsageError for a flag that is missing, or that says nothing here."""
     for name in OF_A_BUILD if changes else OF_A_CHANGE:
-        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+        if options.given(ctx, name):
             flag = "--output" if name == "out" else f"--{name.replace('_', '-')}"
             raise click.UsageError(f"{flag} goes with {'a run' if changes else 'an index'}, and {place} is none", ctx)
     options.refuse_idle(ctx, "max_bad_fraction", "--on-error skip", there=flags["on_error"] == "skip")

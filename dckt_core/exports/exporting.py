@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from dckt_core.base.errors import ArgumentError, UsageError
+from dckt_core.base.errors import ArgumentError, DataError, UsageError
 from dckt_core.config import Config
 from dckt_core.exports.card import card
 from dckt_core.exports.needs import need
@@ -68,12 +68,19 @@ def write_card(name: str, config: Config, results: Results, folder: Path) -> lis
 
     Raises:
         UsageError: there is a README.md already, which is somebody's.
+        DataError: the run is not finished, or its summary does not hold what one holds.
     """
     file = folder / README
     if file.exists():
         raise UsageError(f"{file}: is there already")
+    if not results.summary:
+        raise DataError(f"{results.file.parent}: the run is not finished, and a card tells how it was scored")
+    try:
+        text = card(name, config, results, version=_version())
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{results.file}: not the summary of a run: {type(error).__name__}: {error}") from error
     make_folder(folder)
-    write_text(file, card(name, config, results, version=_version()))
+    write_text(file, text)
     return [file]
 
 

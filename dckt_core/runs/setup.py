@@ -44,7 +44,7 @@ from dckt_core.method.network import DomainNetwork
 from dckt_core.runs.layout import Layout
 from dckt_core.runs.plugins import Plugins
 from dckt_core.runs.seal import is_finished, run_seal
-from dckt_core.space.fitting import fit_space
+from dckt_core.space.fitting import NO_SHARED_SPACE, fit_space
 from dckt_core.space.material import material_of
 from dckt_core.space.parts import ChosenPart
 from dckt_core.space.space import Space
@@ -407,8 +407,7 @@ class Setup:
         parts = self.parts
         if not self.same_space:
             parts = [part for part in parts if not (part.plugin.spec.same_space and self._is_the_presets(part.name))]
-            reason = "features of images and of texts do not lie in one space"
-            aside |= {part.name: reason for part in parts if part.plugin.spec.same_space}
+            aside |= {part.name: NO_SHARED_SPACE for part in parts if part.plugin.spec.same_space}
         return fit_space(
             parts,
             PartContext(seed=self.config.seed, networks=networks),

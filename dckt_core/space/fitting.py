@@ -16,6 +16,9 @@ from dckt_core.space.material import FittingMaterial
 from dckt_core.space.parts import ChosenPart
 from dckt_core.space.space import Space
 
+NO_SHARED_SPACE = "features of images and of texts do not lie in one space"
+"""Why what compares them as they are steps aside."""
+
 
 def fit_space(
     chosen: Sequence[ChosenPart],

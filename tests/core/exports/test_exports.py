@@ -11,10 +11,11 @@ import pytest
 import torch
 
 import dckt_core
-from dckt_core import ArgumentError, CommonSpace, UsageError, export
+from dckt_core import ArgumentError, CommonSpace, DataError, UsageError, export
 from dckt_core.config import PluginChoice
 from dckt_core.contract.formula import OPS, Formula
 from dckt_core.exports.card import card, plain
+from dckt_core.exports.exporting import write_card
 from dckt_core.exports.noted import Noted
 from dckt_core.exports.onnx import write_onnx
 from dckt_core.runs.results import Results
@@ -137,6 +138,21 @@ def test_a_card_of_a_run_that_was_tested_on_one_picture(run: str, tmp_path: Path
     assert f" | {after['value']:.3f} ({low:.3f}-{high:.3f}) |\n" in shown[0]
     assert f" | {after['value']:.3f} |\n" in shown[1]
     assert len(shown[0].splitlines()) == len(shown[1].splitlines())
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ({}, "runs/a: the run is not finished, and a card tells how it was scored"),
+        ({"source": {}, "target": {}}, r"runs/a/summary\.json: not the summary of a run: KeyError: "),
+        ({"source": 3, "target": 4}, r"runs/a/summary\.json: not the summary of a run: "),
+    ],
+)
+def test_a_card_of_a_summary_that_is_broken(run: str, tmp_path: Path, held: dict[str, Any], said: str) -> None:
+    config = dckt_core.load(run).config
+    with pytest.raises(DataError, match=f"^{said}"):
+        write_card("a", config, Results(held, Path("runs/a/summary.json")), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_card_tells_nothing_of_the_folders_of_who_made_it(run: str) -> None:

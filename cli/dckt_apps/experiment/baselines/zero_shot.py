@@ -15,6 +15,7 @@ from dckt_apps.experiment.baselines.fitting import Fitted, Material, Represent
 from dckt_apps.experiment.baselines.nearest_class_mean import class_means, probabilities
 from dckt_core.base.errors import NothingToLearnError
 from dckt_core.contract.protocols import Representation
+from dckt_core.space.fitting import NO_SHARED_SPACE
 
 TEMPERATURES = (0.01, 0.02, 0.05, 0.1)
 """T, one for both media, chosen on validation; the first, which is CLIP's own, where there is none."""
@@ -48,4 +49,4 @@ def fit_names(material: Material) -> Fitted:
 
 def _require_same_space(material: Material) -> None:
     if not material.same_space:
-        raise NothingToLearnError("features of images and of texts do not lie in one space")
+        raise NothingToLearnError(NO_SHARED_SPACE)
