@@ -1,6 +1,7 @@
 // Points on a canvas that one can move, go nearer to and point at. Images are discs, texts are triangles.
 
 const NEAREST = 400; // times the whole
+const WHILE_MOVING = 10_000; // points that are drawn, of more evenly many; all of them when the view rests
 const REACH = 14; // pixels from a point within which it is meant
 
 export class Points {
@@ -72,7 +73,11 @@ export class Points {
   moved() {
     this.draw();
     clearTimeout(this.resting);
-    this.resting = setTimeout(() => this.heard.moved(), 200);
+    this.resting = setTimeout(() => {
+      this.resting = 0;
+      this.draw();
+      this.heard.moved();
+    }, 200);
   }
 
   /** What lies at a place of the canvas. */
@@ -122,8 +127,9 @@ export class Points {
     const crowd = this.count > 10_000 ? 4 : this.count > 1000 ? 6 : 9;
     const size = Math.round(Math.min(crowd + 2 * Math.log2(Math.max(this.zoom, 1)), 16));
     const [left, top] = [width / 2 - this.middle[0] * scale, height / 2 + this.middle[1] * scale];
+    const step = this.resting ? Math.ceil(this.count / WHILE_MOVING) : 1;
     for (const behind of this.only < 0 ? [false] : [true, false]) {
-      for (let point = 0; point < this.count; point += 1) {
+      for (let point = 0; point < this.count; point += step) {
         const kind = this.classes[point];
         if (this.only >= 0 && behind === (kind === this.only)) continue;
         const x = left + this.across[point] * scale;
