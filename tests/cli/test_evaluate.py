@@ -11,7 +11,7 @@ import pytest
 
 from dckt_cli.main import main
 from dckt_core.evaluation.figures import FIGURES
-from tests.support.squares import SIZES, TARGET, write_squares
+from tests.support.squares import SIZES, TARGET, error, write_squares
 from tests.support.tolerance import SMALL, approx
 
 TASKS = ["image_to_text", "text_to_image", "image_to_image", "text_to_text", "image_to_all", "text_to_all"]
@@ -135,7 +135,7 @@ def test_many_of_them_are_counted(run: str, capsys: Capture, tmp_path: Path) -> 
     captured = capsys.readouterr()
     assert re.search(r"image->image +- ", captured.out)
     assert "2 queries have no relevant item, left out of the means: red-test-0, green-test-0" in captured.out
-    assert captured.err == ""
+    assert f"{folder}: its test pairs are not those that runs/squares has seen" in captured.err
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_an_empty_split_is_named(run: str, capsys: Capture, tmp_path: Path) -> N
     folder = write_squares(tmp_path / "moved", TARGET, {"train": 1, "val": 1})
     capsys.readouterr()
     assert main(["evaluate", run, "--target", str(folder), "--quiet"]) == 3
-    assert capsys.readouterr().err == f"dckt: error: {folder}: split 'test' is empty\n"
+    assert error(capsys) == f"dckt: error: {folder}: split 'test' is empty"
 
 
 def test_the_two_tasks_across_media_alone(run: str, capsys: Capture) -> None:
