@@ -2,14 +2,16 @@
 
 Every count in the page comes from this very run: of the tests that hold a promise (promises.toml), the slow ones among
 them, and of the fuzzer. A test counts as one fault unless it records how many it injected. Where anything fails no page
-is written.
+is written. With `--only SECTION` the rest of the page stays as it is, and that section is of this run.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -120,12 +122,28 @@ def fuzz_table() -> str:
     return "\n".join([*lines, *(f"| {name} | {' | '.join(map(str, row))} |" for name, row in rows.items())])
 
 
+def with_section(page: str, section: str, text: str) -> str:
+    """The page with a section in the place of its earlier one, or before the fuzzing where it is new."""
+    found = re.search(rf"^## {re.escape(section)}\n.*?(?=^## )", page, re.DOTALL | re.MULTILINE)
+    start, end = found.span() if found else (page.index("## Fuzzing\n"),) * 2
+    return f"{page[:start]}{text.rstrip()}\n\n{page[end:]}"
+
+
 def main() -> None:
-    promises = read_promises()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", metavar="SECTION", action="append", default=[], help="may be said again")
+    only = parser.parse_args().only
+    promises = [promise for promise in read_promises() if not only or promise.section in only]
     cases = run_tests(promises)
     failed = [f"{case.file}::{case.name}" for case in cases if not case.passed]
     if failed:
         raise SystemExit(f"{len(failed)} tests failed, first {failed[0]}")
+    if only:
+        page = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+        for section in only:
+            page = with_section(page, section, tables([one for one in promises if one.section == section], cases))
+        print(page, end="")
+        return
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "safetensors", "pillow", "gensim"))
     machine = f"Run with Python {platform.python_version()}, {versions} on {platform.system()}, {os.cpu_count()} CPUs."
     page = (HERE / "page.md").read_text(encoding="utf-8")

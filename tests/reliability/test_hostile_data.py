@@ -333,3 +333,50 @@ def test_a_hundred_thousand_bad_lines_are_counted(folder: Path) -> None:
     (folder / "pairs.jsonl").write_bytes(b"{\n" * 100_000 + line("a.png") + b"\n")
     with pytest.raises(DataError, match=r"pairs\.jsonl: 100000 lines \(1, 2, 3, \.\.\.\): not JSON"):
         load_manifest(folder)
+
+
+# --- a gallery's folder -------------------------------------------------------------------------------------------
+
+
+def test_a_folder_s_links_that_leave_it_are_refused_and_counted(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    from dckt_core.data.context import Context
+    from dckt_core.retrieval.listing import list_items
+
+    folder, secret = tmp_path / "gallery", tmp_path / "secret"
+    (folder / "sub").mkdir(parents=True)
+    secret.mkdir()
+    (secret / "passwd.txt").write_text("root:x:0:0")
+    (folder / "a.txt").write_text("a dog")
+    links = {
+        "notes.txt": secret / "passwd.txt",
+        "up.txt": Path("../secret/passwd.txt"),
+        "sub/hop.txt": Path("../up.txt"),
+    }
+    for name, leads in links.items():
+        (folder / name).symlink_to(leads)
+    (folder / "inside.txt").symlink_to("a.txt")
+    (folder / "far").symlink_to(secret)  # a folder: not walked into
+    record_property("faults", len(links) + 1)
+    found = list_items(str(folder), "text", Context(cache_dir=tmp_path))
+    assert [entry.id for entry in found.entries] == ["a.txt", "inside.txt"]
+    assert {problem.file.relative_to(folder).as_posix() for problem in found.problems} == set(links)
+    assert all("a link that leaves the folder; --follow-links takes such, too" in str(one) for one in found.problems)
+    allowed = list_items(str(folder), "text", Context(cache_dir=tmp_path, image_roots=(secret,)))
+    assert [entry.id for entry in allowed.entries] == ["a.txt", "inside.txt", "notes.txt", "up.txt", "sub/hop.txt"]
+
+
+def test_follow_links_insists(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    from dckt_cli.main import main
+
+    monkeypatch.setenv("DCKT_CACHE_DIR", str(trained / "cache"))
+    monkeypatch.chdir(trained)
+    folder = tmp_path / "gallery"
+    folder.mkdir()
+    (tmp_path / "else.txt").write_text("a red square")
+    (folder / "a.txt").symlink_to(tmp_path / "else.txt")
+    how = ["extract", "--run", "runs/squares", "--input", str(folder), "--medium", "text", "--quiet"]
+    assert main([*how, "-o", str(tmp_path / "no")]) == 3
+    assert "a.txt: a link that leaves the folder; --follow-links takes such, too" in capsys.readouterr().err
+    assert main([*how, "-o", str(tmp_path / "yes"), "--follow-links"]) == 0
