@@ -15,9 +15,10 @@ from typing import Annotated, Any, Literal, Self
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from dckt_core.base.errors import UsageError, did_you_mean, one_line
+from dckt_core.base.errors import DataError, UsageError, did_you_mean, one_line
 from dckt_core.io.complaint import complaint
 from dckt_core.io.files import is_endless
+from dckt_core.io.limits import CONFIG
 from dckt_core.io.text import parse_toml
 
 ENV_PREFIX = "DCKT_"
@@ -371,9 +372,9 @@ def read_toml(file: Path) -> dict[str, Any]:
     if is_endless(file):
         raise UsageError(f"{file}: no file")
     try:
-        return parse_toml(file.read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
+        return parse_toml(CONFIG.read(file).decode("utf-8"))
+    except DataError as error:
+        raise UsageError(str(error)) from None
     except ValueError as error:
         raise UsageError(f"{file}: {one_line(str(error))}") from None
 

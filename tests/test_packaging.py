@@ -1,9 +1,11 @@
 """The wheels hold what they should and nothing else."""
 
 import configparser
+import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -131,3 +133,27 @@ def test_the_kernels_alone_are_installed_and_check_themselves(kernels: Path, tmp
     report = json.loads((tmp_path / "dckt-kernels-selftest.json").read_text("utf-8"))
     assert report["machine"]["versions"]["dckt-kernels"] == "0.1.0"
     assert {result["where"] for result in report["results"] if result["state"] == "passed"} >= {"cpu", "interpreter"}
+
+
+@pytest.mark.slow  # copies the checkout twice, and builds four distributions
+def test_two_builds_give_the_same_bytes(tmp_path: Path) -> None:
+    """Of two copies of the checkout, made at other times, in other places, by users with other masks."""
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if tracked.returncode != 0:
+        pytest.skip("no checkout of git")
+    digests: list[dict[str, str]] = []
+    for number, mask in enumerate((0o022, 0o077)):
+        copy, out = tmp_path / f"copy-{number}" / ("deep/" * number), tmp_path / f"out-{number}"
+        for name in filter(None, tracked.stdout.decode().split("\0")):
+            target = copy / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target)
+            target.chmod(0o644 & ~mask)
+            os.utime(target, (1_000_000_000 + number, 1_000_000_000 + number * 86_400))
+        command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(copy)]
+        environment = os.environ | {"SOURCE_DATE_EPOCH": "1700000000", "TZ": ("UTC", "Asia/Tokyo")[number]}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, umask=mask)
+        assert done.returncode == 0, done.stdout + done.stderr
+        digests.append({file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(out.iterdir())})
+    assert len(digests[0]) == 2, "a wheel and a source distribution"
+    assert digests[0] == digests[1]

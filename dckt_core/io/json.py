@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dckt_core.base.errors import AlteredError, DataError, one_line
 from dckt_core.io.complaint import complaint
 from dckt_core.io.files import opened, write_atomically, write_text
+from dckt_core.io.limits import JSON
 from dckt_core.io.seal import sealed, unsealed
 from dckt_core.io.text import parse_json
 
@@ -29,8 +31,7 @@ def read_json(file: Path, what: str, *, format: int | None = None, remedy: str |
             `what`.
     """
     fault, advice = (DataError, "") if remedy is None else (AlteredError, f"; {remedy}")
-    with opened(file) as stream:
-        content = stream.read()
+    content = JSON.read(file)
     try:
         value = parse_json(content.decode("utf-8"))
         if not isinstance(value, dict):
@@ -87,7 +88,7 @@ def read_lines(file: Path, what: str) -> Iterator[dict[str, Any]]:
         DataError: it is missing or cannot be read, or a line is no object; the message names it.
     """
     with opened(file) as stream:
-        for number, line in enumerate(stream, start=1):
+        for number, line in enumerate(iter(partial(JSON.read_from, stream, file, line=True), b""), start=1):
             try:
                 value = parse_json(line.decode("utf-8"))
                 if not isinstance(value, dict):

@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeVar
 from dckt_core.base.errors import DataError
 from dckt_core.io.files import is_held
 from dckt_core.io.json import read_json
+from dckt_core.io.limits import CONFIG, TABLE
 from dckt_core.io.seal import Seal
 from dckt_core.io.tables import TableReader
 from dckt_core.io.text import parse_toml
@@ -93,8 +94,8 @@ class RunRecord:
         """The resolved configuration, as nested tables."""
         self._checked(self.files.config)
         try:
-            return parse_toml(self.files.config.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            return parse_toml(CONFIG.read(self.files.config).decode("utf-8"))
+        except ValueError as error:
             raise DataError(f"{self.files.config}: not the configuration of a run: {error}") from None
 
     @cached_property
@@ -214,11 +215,8 @@ def differences(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
 def _read_csv(file: Path, columns: Sequence[str], parse: Callable[[Mapping[str, str]], Row]) -> list[Row]:
     """Rows of a file that a training may be appending to: a last line that is not whole yet is left out."""
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
-            text = stream.read()
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError) as error:
+        text = TABLE.read(file).decode("utf-8") if file.exists() else ""
+    except ValueError as error:
         raise DataError(f"{file}: cannot be read: {error}") from None
     reader = TableReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
     try:
