@@ -71,7 +71,21 @@ def test_whatever_the_bytes(
 ) -> None:
     """What hypothesis makes of it: any bytes, or a good file with a piece of any bytes in it."""
     monkeypatch.setenv("DCKT_MAX_PIXELS", "1000000")
-    reader = known[name]
+    read_anything(known[name], work, data)
+
+
+@pytest.mark.slow  # ten thousand examples of the same
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")
+@settings(max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), name=st.sampled_from([name for name in READERS if name != "snapshot, restored"]))
+def test_whatever_the_bytes_ten_thousand_times(
+    known: dict[str, Reader], work: Path, data: st.DataObject, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DCKT_MAX_PIXELS", "1000000")
+    read_anything(known[name], work, data)
+
+
+def read_anything(reader: Reader, work: Path, data: st.DataObject) -> None:
     seed = data.draw(st.sampled_from([b"", *reader.seeds]))
     place, length = data.draw(st.integers(0, len(seed))), data.draw(st.integers(0, 20))
     (work / reader.file).write_bytes(seed[:place] + data.draw(st.binary(max_size=60)) + seed[place + length :])
