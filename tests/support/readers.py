@@ -23,7 +23,9 @@ from safetensors.torch import save
 from dckt_core.config import Config, read_config
 from dckt_core.data.feature_cache import read_segment, write_segment
 from dckt_core.data.manifest import load_manifest
-from dckt_core.data.screening import _read_verdict
+from dckt_core.data.sights import SIDE, Sights
+from dckt_core.data.sights import _read as read_sights
+from dckt_core.data.sights import _write as write_sights
 from dckt_core.engine.snapshot import Snapshot, load_snapshot
 from dckt_core.io.images import open_image
 from dckt_core.io.tensors import load_weights, save_weights
@@ -34,6 +36,7 @@ from dckt_plugins.encoders.weights import read_weights
 from tests.support import tiny
 from tests.support.mutations import WAYS, Way, said
 from tests.support.readers_search import readers_of_search
+from tests.support.seals import reseal
 from tests.support.trainings import trainer
 
 
@@ -70,7 +73,7 @@ def readers(work: Path) -> dict[str, Reader]:
         "snapshot": Reader("x.state", lambda folder: unaltered(load_snapshot(folder / "x.state")), snapshots(work)),
         "snapshot, restored": Reader("facts.json", lambda folder: restored(made, folder), [facts_of(made)], [said]),
         "feature cache": Reader("f.safetensors", cached, [features(work)]),
-        "verdict cache": Reader("v.json", lambda folder: _read_verdict(folder / "v.json", 9), [VERDICT]),
+        "verdict cache": Reader("v.json", verdicts, [written(work / "v", write_verdicts)]),
         "model": Reader("model.json", _read_model, models()),
         "weights": Reader("w.pth", lambda folder: read_weights(folder / "w.pth"), weights()),
         "weights, safetensors": Reader(
@@ -91,7 +94,7 @@ def readers(work: Path) -> dict[str, Reader]:
     }
 
 
-VERDICT = b'{"format": 1, "bad": [[2, "empty"], [7, "x"]]}'
+PICTURES = [Path(f"{number}.png") for number in range(3)]
 TEXT_VECTORS = b"3 2\ndog 1 2\ncat 3 4\nbird 5 6\n"
 GLOVE = TEXT_VECTORS.split(b"\n", 1)[1]
 BINARY = b"2 2\ndog " + np.array([1, 2], "f4").tobytes() + b"\ncat " + np.array([3, 4], "f4").tobytes() + b"\n"
@@ -137,6 +140,17 @@ def configs() -> list[bytes]:
 SNAPSHOT = Snapshot({"network/a/weight": torch.ones(2, 3), "stream/a/rows": torch.arange(3)}, {"at": {"phase": "x"}})
 FEATURES = torch.arange(6.0).reshape(3, 2)
 ITEMS = [bytes([number]) * 32 for number in range(3)]
+
+
+def write_verdicts(file: Path) -> None:
+    """What was seen of three pictures."""
+    write_sights(file, Sights(PICTURES, {1: "empty"}, np.zeros((3, SIDE, SIDE, 3), np.uint8), [0], [2]))
+
+
+def verdicts(folder: Path) -> None:
+    """With the digest that it should have, so that what comes behind it is tried."""
+    reseal(folder / "v.json")
+    read_sights(folder / "v.json", PICTURES)
 
 
 def snapshots(work: Path) -> list[bytes]:
