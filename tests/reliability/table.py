@@ -141,7 +141,9 @@ def main() -> None:
     if only:
         page = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
         for section in only:
-            page = with_section(page, section, tables([one for one in promises if one.section == section], cases))
+            members = [one for one in promises if one.section == section]
+            held = [case for one in members for case in of(one, cases)]
+            page = with_section(page, section, tables(members, held))
         print(page, end="")
         return
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "safetensors", "pillow", "gensim"))
