@@ -89,7 +89,7 @@ def _with_products(precision: str, product: Product, architecture: Architecture)
         backward = {**layers, "ALIGNED": aligned, "BANDWIDTH_GRAD": True, "PRECISION": product}
         yield Case("gradient", precision, product, backward, configs.gradient(product, architecture), rows)
     for gradient in (True, False):
-        launch = configs.fitting(configs.pair_tiles(product, architecture, gradient), architecture)
+        launch = configs.fitting(configs.pair_tiles(product, architecture, gradient, half), architecture)
         yield Case("pair_tiles", precision, product, {"GRADIENT": gradient, **pairs, **dot}, launch, stored)
     launch = configs.fitting(configs.chunk_gradient(product, architecture), architecture)
     yield Case("chunk_gradient", precision, product, {"PRECISION": product}, launch, stored)

@@ -82,10 +82,12 @@ def gradient(product: Product, architecture: Architecture) -> Launch:
     return Launch({"BLOCK_M": high, "BLOCK_D": 64, "BLOCK_K": _deep(product, architecture)}, 8, 2, SMALL)
 
 
-def pair_tiles(product: Product, architecture: Architecture, gradient: bool) -> list[Launch]:
-    """For the pairs of a large layer; square where the value alone is asked for."""
+def pair_tiles(product: Product, architecture: Architecture, gradient: bool, half: bool) -> list[Launch]:
+    """For the pairs of a large layer; square where the value alone is asked for. half: of 16-bit rows."""
     high = architecture.rows(product)
-    small = Launch({"BLOCK_M": high, "BLOCK_N": high, "BLOCK_D": 32, "GROUP": GROUP}, _warps(high), 2, SMALL)
+    # So many that each of a program's threads loads 16 bytes at once: AMD's waves make twice as many threads.
+    deep = 64 if half and architecture.warp == 64 else 32
+    small = Launch({"BLOCK_M": high, "BLOCK_N": high, "BLOCK_D": deep, "GROUP": GROUP}, _warps(high), 2, SMALL)
     if product != "tf32" or not gradient:
         return [small]
     return [Launch({"BLOCK_M": 128, "BLOCK_N": 64, "BLOCK_D": 32, "GROUP": GROUP}, 8, 3, LARGE), small]

@@ -43,9 +43,9 @@ class Walk:
     programs: int
 
     @classmethod
-    def of(cls, total: int, d: int, gradient: bool, product: Product, chip: Chip) -> Walk:
+    def of(cls, total: int, d: int, gradient: bool, product: Product, half: bool, chip: Chip) -> Walk:
         """total, d: of the rows as they are stored."""
-        tile = configs.fitting(configs.pair_tiles(product, chip.architecture, gradient), chip.architecture)
+        tile = configs.fitting(configs.pair_tiles(product, chip.architecture, gradient, half), chip.architecture)
         by_z = configs.fitting(configs.chunk_gradient(product, chip.architecture), chip.architecture)
         rows = columns = total
         if gradient and total * total > configs.CHUNK_CELLS:
@@ -100,7 +100,7 @@ def forward(
     shrink = (1 / (bandwidth * ladder.widest)).masked_fill(collapsed, 0.0).reshape(1)
     powers = table(tuple(ladder.powers), torch.float32, z.device)
 
-    walk = Walk.of(z.shape[0], z.shape[1], gradient, product, chip)
+    walk = Walk.of(z.shape[0], z.shape[1], gradient, product, half, chip)
     parts = torch.zeros(walk.programs, walk.tile.blocks["BLOCK_M"], dtype=torch.float64, device=z.device)
     slopes = torch.empty(walk.rows * walk.columns if gradient else 1, dtype=torch.float32, device=z.device)
     grad = torch.empty(z.shape if gradient else (0, 0), dtype=torch.float32, device=z.device)

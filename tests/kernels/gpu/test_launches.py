@@ -155,7 +155,7 @@ def test_tables_are_not_made_while_a_graph_is_captured(launched: Launched, monke
 @pytest.mark.parametrize("d", [128, 256, 4096])
 @pytest.mark.parametrize("precision", ["tf32", "tf32x3"])
 def test_chunks_of_many_rows_are_bounded_and_fill_the_chip(total: int, d: int, precision: Precision) -> None:
-    walk = Walk.of(total // 128 * 128, d, True, precision, H100)
+    walk = Walk.of(total // 128 * 128, d, True, precision, False, H100)
     assert 4 * walk.rows * walk.columns <= 4 * configs.CHUNK_CELLS
     chunks = list(walk.chunks())
     assert len(chunks) <= 1.1 * total**2 / configs.CHUNK_CELLS
@@ -167,7 +167,7 @@ def test_chunks_of_many_rows_are_bounded_and_fill_the_chip(total: int, d: int, p
 
 
 def test_chunks_hold_each_pair_once() -> None:
-    walk = Walk.of(128 * 700, 128, True, "tf32x3", H100)
+    walk = Walk.of(128 * 700, 128, True, "tf32x3", False, H100)
     chunks = list(walk.chunks())
     assert sum((end - begin) * (right - left) for begin, end, left, right, _ in chunks) == walk.total**2
     assert len({(begin, left) for begin, _, left, _, _ in chunks}) == len(chunks) > 100
@@ -214,8 +214,8 @@ def test_each_chip_has_blocks_that_fit() -> None:
             product = architecture.product(precision)  # type: ignore[arg-type]
             taken = [configs.partial_gram(product, architecture), configs.gradient(product, architecture)]
             for launches in (
-                configs.pair_tiles(product, architecture, True),
-                configs.pair_tiles(product, architecture, False),
+                configs.pair_tiles(product, architecture, True, half=True),
+                configs.pair_tiles(product, architecture, False, half=False),
                 configs.chunk_gradient(product, architecture),
                 configs.log_sums(product, architecture),
             ):
