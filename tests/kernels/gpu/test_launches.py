@@ -4,7 +4,7 @@ recorder in the place of every kernel."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -118,6 +118,26 @@ def test_a_call_copies_nothing_and_waits_for_nothing(
     if shapes is not DCKT:
         expected[2:2] = ["pair_tiles", "chunk_gradient"]
     assert [name for name, _, _ in launched] == expected
+
+
+@pytest.mark.parametrize("n", [8, 700], ids=["small", "large"])
+def test_kernels_are_launched_on_the_device_of_the_rows(
+    launched: Launched, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Triton launches on the current device, which need not be theirs."""
+    events: list[tuple[torch.device, int]] = []
+
+    @contextmanager
+    def current(device: torch.device) -> Iterator[None]:
+        before = len(launched)
+        yield
+        events.append((device, len(launched) - before))
+
+    monkeypatch.setattr(launch, "on_device", current)
+    x, y = (torch.randn(n, 16, device="cuda:1", requires_grad=True) for _ in range(2))
+    backward(mk_mmd_many([(x, y)]))
+    assert {device for device, _ in events} == {torch.device("cuda", 1)}
+    assert sum(count for _, count in events) == len(launched) > 0
 
 
 @pytest.mark.parametrize(
