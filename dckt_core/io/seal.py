@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import xxhash
@@ -50,12 +50,18 @@ class Seal:
 
     def fault(self, name: str) -> str:
         """What is wrong with a file of the folder; empty where nothing is."""
-        file = self.folder / name
         if name not in self.files:
             return "none of the files that were written with the others"
-        if not file.is_file():
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            return "no file of the folder"
+        try:
+            there = (self.folder / name).is_file()
+        except (OSError, ValueError):  # no name that a file can have
+            there = False
+        if not there:
             return "no such file, and there was one"
-        return "" if digest(file) == self.files[name] else "altered since it was written: its digest is another one"
+        same = digest(self.folder / name) == self.files[name]
+        return "" if same else "altered since it was written: its digest is another one"
 
 
 def digests(folder: Path, files: Iterable[Path]) -> dict[str, str]:

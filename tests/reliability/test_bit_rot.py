@@ -262,6 +262,10 @@ def test_digests_name_contents(tmp_path: Path) -> None:
     a.unlink()
     with pytest.raises(AlteredError, match="no such file, and there was one"):
         seal.check(a)
+    named = Seal(tmp_path / "x", dict.fromkeys(["../b", "/etc/passwd", "a" * 5000, "a\0b"], digest(b)), "")
+    assert [named.fault(name) for name in named.files] == ["no file of the folder"] * 2 + [
+        "no such file, and there was one"
+    ] * 2
 
 
 @pytest.mark.parametrize("value", [{}, {"a": [1, 2.5, None, "犬\ud800"]}, {"sealed": 1, "nan": float("nan")}])
