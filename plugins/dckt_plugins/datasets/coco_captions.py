@@ -12,7 +12,7 @@ from typing import Any
 from dckt_core import DataError, DatasetContext, PairSet, Record, UsageError, collect, data_folder
 from dckt_plugins.datasets.catalogue import CocoOptions
 from dckt_plugins.datasets.json_stream import elements, head
-from dckt_plugins.datasets.pictures import FOLDERS, Pictures
+from dckt_plugins.datasets.pictures import FOLDERS, Pictures, check_found
 
 NAME = "coco-captions"
 PATTERN = "captions_*.json"
@@ -32,6 +32,7 @@ def detect(path: Path) -> bool:
 def records(location: Path, options: CocoOptions, context: DatasetContext) -> Iterator[Record]:
     """The annotations in order, file by file. What a file says of its images is kept in memory meanwhile."""
     for file in _files(location) if location.is_dir() else [location]:
+        check_found(location, file, context)
         yield from _of_file(data_folder(location), file, options)
 
 

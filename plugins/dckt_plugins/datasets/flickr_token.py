@@ -19,7 +19,7 @@ from dckt_core import (
 )
 from dckt_plugins.datasets.catalogue import FlickrTokenOptions
 from dckt_plugins.datasets.json_stream import head
-from dckt_plugins.datasets.pictures import Pictures
+from dckt_plugins.datasets.pictures import Pictures, check_found
 
 NAME = "flickr-token"
 FILES = ("results_20130124.token", "results.token", "Flickr8k.token.txt")
@@ -43,6 +43,7 @@ def records(location: Path, options: FlickrTokenOptions, context: DatasetContext
     file = location
     if location.is_dir():
         file = next((location / name for name in FILES if (location / name).is_file()), location / FILES[0])
+    check_found(location, file, context)
     pictures, splits = Pictures(data_folder(location), options.images), _splits(file.parent)
     try:
         with file.open("rb") as stream:

@@ -65,7 +65,7 @@ def _rows(location: Path, folder: Path, split: str | None, options: HFDatasetOpt
     named = Named(
         options.image_column, options.text_column, options.label_column, options.split_column, options.id_column
     )
-    columns, pictures = named.find(list(data.column_names), folder), Pictures(folder, options.images)
+    columns, pictures = named.find(list(data.column_names), folder), Pictures(location, options.images)
     for number, row in enumerate(data, start=1):
         for column, names in naming.items():
             place = row[column]

@@ -11,7 +11,7 @@ from pathlib import Path
 from dckt_core import DataError, DatasetContext, PairSet, Record, UsageError, collect
 from dckt_plugins.datasets import table
 from dckt_plugins.datasets.catalogue import HFImageFolderOptions, TableOptions
-from dckt_plugins.datasets.pictures import split_of
+from dckt_plugins.datasets.pictures import check_found, split_of
 
 NAME = "hf-imagefolder"
 FILES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
@@ -29,6 +29,7 @@ def records(location: Path, options: HFImageFolderOptions, context: DatasetConte
         raise DataError(f"{location}: no {' or '.join(FILES)} in it")
     said = {name: getattr(options, name) for name in ("text_column", "label_column", "split_column", "id_column")}
     for file in found:
+        check_found(location, file, context)
         place = file.parent.relative_to(location).as_posix()
         split = split_of(place)
         how = TableOptions(image_column="file_name", images=".", **said)

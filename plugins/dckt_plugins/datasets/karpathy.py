@@ -11,7 +11,7 @@ from typing import Any
 from dckt_core import DataError, DatasetContext, PairSet, Record, UsageError, collect, data_folder
 from dckt_plugins.datasets.catalogue import KarpathyOptions
 from dckt_plugins.datasets.json_stream import elements, head
-from dckt_plugins.datasets.pictures import FOLDERS, Pictures
+from dckt_plugins.datasets.pictures import FOLDERS, Pictures, check_found
 
 NAME = "karpathy"
 FILES = ("dataset_coco.json", "dataset_flickr30k.json", "dataset_flickr8k.json", "dataset.json")
@@ -29,6 +29,7 @@ def records(location: Path, options: KarpathyOptions, context: DatasetContext) -
     file = location
     if location.is_dir():
         file = next((location / name for name in FILES if (location / name).is_file()), location / FILES[0])
+    check_found(location, file, context)
     pictures, number = Pictures(data_folder(location), options.images, (*FOLDERS, "coco", "train2014")), 0
     try:
         for key, entry in elements(file):

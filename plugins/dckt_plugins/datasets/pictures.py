@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dckt_core import IMAGE_SUFFIXES
+from dckt_core import IMAGE_SUFFIXES, DataError, DatasetContext, check_inside
 
 FOLDERS = (
     *("", "images", "Images", "image", "img", "imgs", "pictures", "photos", "data"),
@@ -50,6 +50,21 @@ class Pictures:
                 return f"{guess}/{name}" if guess else name
         first = self._guesses[0] if self._guesses else ""
         return f"{first}/{name}" if first else name
+
+
+def check_found(folder: Path, file: Path, context: DatasetContext) -> None:
+    """Passes where a list that was found in a folder, and not named by the user, lies in it, links followed.
+
+    Raises:
+        DataError: it leads out of the folder, to none that the user allows.
+    """
+    if file == folder:  # the user named it
+        return
+    try:
+        name = file.relative_to(folder).as_posix()
+        check_inside(os.path.realpath(folder), name, "list", there=False, roots=context.image_roots)
+    except ValueError as error:
+        raise DataError(f"{folder}: {error}") from None
 
 
 def walk(folder: Path) -> Iterator[tuple[str, list[str]]]:

@@ -26,7 +26,7 @@ from dckt_core import (
 from dckt_plugins.datasets.catalogue import KaggleOptions, OpenClipOptions, TableOptions
 from dckt_plugins.datasets.columns import Named, record_of
 from dckt_plugins.datasets.json_stream import head
-from dckt_plugins.datasets.pictures import Pictures
+from dckt_plugins.datasets.pictures import Pictures, check_found
 from dckt_plugins.datasets.tables import SUFFIXES, Row, open_table
 
 NAME = "table"
@@ -54,6 +54,7 @@ def records(location: Path, options: TableOptions, context: DatasetContext) -> I
         if not there:
             raise DataError(f"{location}: no table in it ({', '.join(INSIDE)}); name the file")
         file = location / there[0]
+        check_found(location, file, context)
     elif not location.is_file():
         raise DataError(f"{location}: no such file")
     named = Named(
@@ -111,6 +112,7 @@ def detect_kaggle(path: Path) -> bool:
 def kaggle_records(location: Path, options: KaggleOptions, context: DatasetContext) -> Iterator[Record]:
     """The lines of captions.txt: a picture, a comma, and a text that may hold further ones."""
     file = location / CAPTIONS if location.is_dir() else location
+    check_found(location, file, context)
     pictures = Pictures(data_folder(location), options.images)
     columns = {"image": "image", "text": "caption"}
     try:

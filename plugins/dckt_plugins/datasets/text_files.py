@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from dckt_core import DatasetContext, PairSet, Record, UsageError, collect, parse_json, read_text
+from dckt_core import DatasetContext, PairSet, Record, UsageError, check_inside, collect, parse_json, read_text
 from dckt_plugins.datasets.catalogue import TextFilesOptions
 from dckt_plugins.datasets.pictures import has_splits, is_picture, split_of, walk
 
@@ -29,7 +30,7 @@ def detect(path: Path) -> bool:
 
 def records(location: Path, options: TextFilesOptions, context: DatasetContext) -> Iterator[Record]:
     """The pictures, folder by folder; a text or a picture alone has no partner. A line is a caption of its own."""
-    splits = has_splits(location)
+    splits, root = has_splits(location), os.path.realpath(location)
     for place, files in walk(location):
         stems = {PurePosixPath(name).stem: name for name in files if name.lower().endswith(".txt")}
         notes = {PurePosixPath(name).stem: name for name in files if name.lower().endswith(".json")}
@@ -41,6 +42,9 @@ def records(location: Path, options: TextFilesOptions, context: DatasetContext) 
             fields: dict[str, Any] = {"image": path, "split": split, "label": label}
             file = location / path
             try:
+                for beside in (one[stem] for one in (stems, notes) if stem in one):
+                    name = f"{place}/{beside}" if place else beside
+                    check_inside(root, name, "text", roots=context.image_roots)
                 if stem in stems:
                     lines = read_text(location / place / stems[stem]).splitlines()
                     captions = [" ".join(line.split()) for line in lines if line.strip()]

@@ -14,7 +14,7 @@ from typing import IO, Any
 from dckt_core import DataError, DatasetContext, PairSet, Record, UsageError, collect, parse_json
 from dckt_plugins.datasets.catalogue import WebDatasetOptions
 from dckt_plugins.datasets.columns import KNOWN
-from dckt_plugins.datasets.pictures import is_picture
+from dckt_plugins.datasets.pictures import check_found, is_picture
 
 NAME = "webdataset"
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
@@ -41,6 +41,7 @@ def records(location: Path, options: WebDatasetOptions, context: DatasetContext)
     if not archives:
         raise DataError(f"{location}: no archive (.tar) in it")
     for archive in archives:
+        check_found(location, archive, context)
         yield from _of_archive(archive, options)
 
 

@@ -25,6 +25,7 @@ EXAMPLES = list(layouts.examples())
 def made(layout: str, folder: Path) -> Path:
     if layout == "hf-dataset":
         part("datasets")
+    folder.mkdir(exist_ok=True)
     return layouts.WRITERS[layout](folder)
 
 
@@ -162,3 +163,35 @@ def test_a_large_json_file_is_read_piece_by_piece(tmp_path: Path, monkeypatch: p
     (tmp_path / "numbers.json").write_text('{"a": [1, 23, 456], "b": {"c": []}, "d": 7890, "e": []}')
     found = list(json_stream.elements(tmp_path / "numbers.json"))
     assert found == [("a", 1), ("a", 23), ("a", 456), ("b", {"c": []}), ("d", 7890)]
+
+
+@pytest.mark.parametrize(
+    ("layout", "file"),
+    [
+        ("kaggle-captions", "captions.txt"),
+        ("flickr-token", "results_20130124.token"),
+        ("karpathy", "dataset.json"),
+        ("coco-captions", "annotations/captions_train2017.json"),
+        ("hf-imagefolder", "train/metadata.jsonl"),
+        ("webdataset", "train-000000.tar"),
+        ("text-files", f"train/red/{Path(EXAMPLES[0].name).stem}.txt"),
+    ],
+)
+def test_lists_and_texts_that_are_links_to_elsewhere_are_not_read(layout: str, file: str, tmp_path: Path) -> None:
+    location, outside = made(layout, tmp_path / "in"), tmp_path / "elsewhere"
+    outside.mkdir()
+    (location / file).rename(outside / "list")
+    (location / file).symlink_to(outside / "list")
+    spec = box.spec("dataset", layout)
+
+    def read(*roots: Path) -> list[Record]:
+        context = DatasetContext(cache_dir=tmp_path, image_roots=roots)
+        return list(spec.records(location, spec.options(), context))
+
+    said = "leaves the folder through a symbolic link"
+    if layout == "text-files":
+        assert [said in record.fault for record in read() if record.fault] == [True]
+    else:
+        with pytest.raises(DataError, match=said):
+            read()
+    assert not [record.fault for record in read(outside) if record.fault]
