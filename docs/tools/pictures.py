@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import io
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -46,7 +47,7 @@ def serving(run: Path) -> Iterator[str]:
         assert server.stdout is not None
         yield server.stdout.readline().strip()
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # as Ctrl-C, which is how it ends
         server.wait()
 
 
