@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from dckt_core.base.errors import DataError, UsageError
 from dckt_core.contract.pairs import Pair, PairSet
-from dckt_core.data.manifest import ManifestError, Problem, check_fields, pair_of, with_names
+from dckt_core.data.faults import Problem
+from dckt_core.data.manifest import ManifestError, check_fields, pair_of, with_names
 from dckt_core.io.text import MAX_LINE_BYTES, check_inside, decode_line, numbered_lines, read_text, shown
 
 

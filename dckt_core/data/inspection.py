@@ -11,9 +11,10 @@ from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, silent
 from dckt_core.contract.pairs import SPLITS, Pair, PairSet, Split
 from dckt_core.data.checks import check_source, check_target
+from dckt_core.data.faults import Problem
 from dckt_core.data.findings import Finding
 from dckt_core.data.health import examine
-from dckt_core.data.manifest import ManifestError, Problem
+from dckt_core.data.manifest import ManifestError
 from dckt_core.data.sights import look_at, of_pictures
 
 

@@ -16,8 +16,7 @@ from typing import Any
 from dckt_core.base.errors import DataError, did_you_mean
 from dckt_core.contract.pairs import MEDIA, SPLITS, Medium, Pair, PairSet, Split, nothing_else
 from dckt_core.data.classes import CLASSES_NAME, check_line, read_names
-from dckt_core.data.faults import Faults
-from dckt_core.data.faults import Problem as Problem
+from dckt_core.data.faults import Faults, Problem
 from dckt_core.data.metadata import check_metadata, whole_number
 from dckt_core.io.inside import Inside
 from dckt_core.io.text import decode_line, is_unicode, numbered_lines, parse_json, shown

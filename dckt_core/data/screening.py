@@ -16,9 +16,10 @@ from typing import Any, Literal
 from dckt_core.base.errors import DataError
 from dckt_core.base.progress import Progress, logger, silent
 from dckt_core.contract.pairs import Pair, PairSet, Split
+from dckt_core.data.faults import Problem
 from dckt_core.data.findings import Finding
 from dckt_core.data.inspection import images_of
-from dckt_core.data.manifest import ManifestError, Problem
+from dckt_core.data.manifest import ManifestError
 from dckt_core.data.sights import digests, sights
 
 OnError = Literal["fail", "skip"]
