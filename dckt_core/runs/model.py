@@ -304,19 +304,23 @@ class TrainedModel:
         Raises:
             DataError: it is not there any more, or its label space is another one.
         """
-        try:
-            find_dataset(self.config.target, self.setup.context.registry)
-        except DataError as error:
-            raise DataError(
-                f"the target data set of {self.run_dir}: {error}; if it was moved, give its place as target"
-            ) from None
-        pair_set = self.setup.pairs("target")
+        pair_set = self._target_pairs()
         if pair_set.classes and pair_set.classes != self.classes:  # what is there to be scored alone has none
             raise DataError(f"{pair_set.origin}: its classes are not those that {self.run_dir} was trained on")
         if what := self._changed:
             logger.warning("%s: its %s not those that %s has seen", pair_set.origin, what, self.run_dir)
             self.__dict__["_changed"] = ""  # said once
         return pair_set
+
+    def _target_pairs(self) -> PairSet:
+        """The target's pairs, whatever their classes; raises DataError where it is not there any more."""
+        try:
+            find_dataset(self.config.target, self.setup.context.registry)
+        except DataError as error:
+            raise DataError(
+                f"the target data set of {self.run_dir}: {error}; if it was moved, give its place as target"
+            ) from None
+        return self.setup.pairs("target")
 
     @cached_property
     def _changed(self) -> str:
@@ -326,7 +330,7 @@ class TrainedModel:
         """What of the target, or of a split of it, is not as the run has seen it, by the digests in `model.json`; empty
         where all is.
         """
-        described, pair_set = _read_model(self.run_dir), self.setup.pairs("target")
+        described, pair_set = _read_model(self.run_dir), self._target_pairs()
         test = replace(pair_set, pairs=pair_set.split("test"), names={})
         if split in (None, "test") and pairs_digest(test) != described.test:
             return "test pairs are"

@@ -426,7 +426,8 @@ def test_strangers_names_and_pages_are_refused(server: Server) -> None:
     assert server.ask("GET", "/", headers={"Host": "evil.example"})[0] == 421
     assert server.ask("GET", "/api/about", headers={"Origin": "http://evil.example"})[0] == 403
     assert server.ask("GET", "/api/search?q=red", headers={"Sec-Fetch-Site": "cross-site"})[0] == 403
-    assert server.ask("GET", "/?q=red", headers={"Sec-Fetch-Site": "cross-site"})[0] == 200, "a link may be followed"
+    followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert server.ask("GET", "/?q=red", headers=followed)[0] == 200, "a link may be followed"
     assert server.ask("GET", "/api/search?q=red", headers={"Sec-Fetch-Site": "same-origin"})[0] == 200
     assert server.ask("GET", "/", headers={"Host": f"localhost:{server.place.rpartition(':')[2]}"})[0] == 200
 
