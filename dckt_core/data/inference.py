@@ -56,7 +56,7 @@ def rows_of(encoder: Encoder, device: torch.device, how: Inference = PLAIN) -> C
 
 
 def _compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Compiled for one size of batch, the largest so far: smaller ones are filled up, since each size costs a minute."""
+    """Compiled for one size of batch, the largest so far: smaller ones are filled up, as each size costs a minute."""
     fast: Callable[[Tensor], Tensor] = torch.compile(module, dynamic=False, options={"freezing": True})
     largest = 0
 
