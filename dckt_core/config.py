@@ -23,7 +23,10 @@ from dckt_core.io.text import parse_toml
 
 ENV_PREFIX = "DCKT_"
 ENV_NOT_CONFIG = frozenset(
-    {"CACHE_DIR", "DEBUG", "LOAD_PLUGINS", "MAX_PIXELS", "MAX_UNPACKED", "STRICT_PLUGINS", "TEST_DATA", "TRACE_PLUGINS"}
+    {
+        *("CACHE_DIR", "DEBUG", "LOAD_PLUGINS", "MAX_PIXELS", "MAX_UNPACKED", "PLUGIN_TIMEOUT", "STRICT_PLUGINS"),
+        *("TEST_DATA", "TRACE_PLUGINS"),
+    }
 )
 DEFAULT_PRESET = "tuned"
 

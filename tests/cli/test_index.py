@@ -349,7 +349,7 @@ def test_another_model_is_refused(index: Path, run: str, capsys: Capture, tmp_pa
         (["index", "INDEX", "--remove", "gone"], 2, "no item has the id 'gone'"),
         (["index", "INDEX", "--remove", "red-test-0", "--remove", "gone"], 2, "no item has the id 'gone'"),
         (["index", "INDEX", "--add", "gone"], 3, "gone: no such path"),
-        (["search", "INDEX"], 2, "say one of --text, --image, --batch"),
+        (["search", "INDEX"], 2, "say --text, --image or --like, or one of --batch"),
         (["search", "INDEX", "--text", " "], 2, "the text to look for is empty"),
         (["search", "INDEX", "--image", "gone.png"], 3, "gone.png: no such file"),
         (["search", "INDEX", "--image", "target/pairs.jsonl"], 3, "target/pairs.jsonl"),
