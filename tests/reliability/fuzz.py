@@ -27,7 +27,10 @@ from dckt_core.base.progress import logger
 from tests.support.mutations import spoil
 from tests.support.readers import Reader, readers
 
-SHARES = {"snapshot, restored": 0.1, "weights": 0.5, "word vectors": 0.5, "word vectors, binary": 0.5, "image": 0.5}
+SHARES = {
+    **{"snapshot, restored": 0.1, "weights": 0.5, "word vectors": 0.5, "word vectors, binary": 0.5, "image": 0.5},
+    **{"index of usearch": 0.1, "index of faiss": 0.1},
+}
 """Readers that take long per file meet fewer."""
 SPARE_MEMORY = 4 << 30
 
