@@ -30,7 +30,10 @@ from dckt_core.io.images import RESCALED, decoders, max_pixels, open_image
 from dckt_core.io.json import read_json, write_sealed
 
 THREADS = 4
-FORMAT = 3
+SHARP = 4
+"""So many times as many pixels of a side as a thumbnail has a JPEG keeps when it is decoded at a part of its size: with
+fewer, thumbnails of two sizes of one photo differ."""
+FORMAT = 4
 """Part of every key of the cache of what was seen."""
 ONE_COLOUR = 3
 """Of 255: how far the samples of a picture of one colour lie apart at most."""
@@ -173,7 +176,7 @@ def _numbers(pairs: Iterable[Pair], names: dict[Path, int], ids: dict[int, str])
 @lru_cache(maxsize=1 << 15)
 def _look_at(path: Path, content: bytes, cap: int) -> tuple[str, Array | None, bool, bool]:
     try:
-        image = open_image(path, SIDE)
+        image = open_image(path, SHARP * SIDE)
     except DataError as error:
         return str(error).removeprefix(f"{path}: "), None, False, False
     extremes = cast("tuple[tuple[int, int], ...]", image.getextrema())  # of each of the three channels

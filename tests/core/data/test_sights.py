@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from dckt_core.contract.pairs import SPLITS, Pair, PairSet
-from dckt_core.data import sights
+from dckt_core.data import lookalikes, sights
 from dckt_core.data.sights import look_at, of_both, of_pictures
 
 
@@ -64,6 +64,14 @@ def test_nearly_the_same_picture_in_two_splits(folder):
     assert near["nearly equal pictures"].places == ("'0.jpg' and '0.png'",)
     assert found(folder, data(folder, ("0.png", "train"), ("0.jpg", "train"), ("3.png", "test"))) == {}
     assert found(folder, data(folder, ("0.png", "val"), ("0.jpg", "test")))["nearly equal pictures"].count == 1
+
+
+def test_a_large_jpeg_is_like_a_small_one(folder):
+    for name, width, quality in (("large.jpg", 1500, 90), ("middle.jpg", 213, 90), ("small.jpg", 80, 50)):
+        photo(5, width).save(folder / name, quality=quality)
+    names = ("large.jpg", "middle.jpg", "small.jpg", "5.png")
+    seen = look_at([folder / name for name in names])
+    assert lookalikes.families(lookalikes.alike(seen.looks), 4) == [[0, 1, 2, 3]]
 
 
 def test_nearly_the_same_picture_in_the_source_and_the_target_s_test(folder):
