@@ -13,6 +13,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import PIL
@@ -57,9 +58,10 @@ GREY_BITS = (8, 10, 12, 14, 16)
 def open_image(path: Path, side: int | None = None) -> Image.Image:
     """The picture in a file, turned upright as its EXIF data say, in RGB.
 
-    16-bit grey keeps the upper 8 of the bits that it uses, which are 8, 10, 12, 14 or 16; what is transparent becomes
-    white; of an animation the first frame is taken. The size is read from the header, and a picture of more than
-    `max_pixels()` is not decoded. Safe to call from several threads, which together take no more than `ROOM`.
+    16-bit grey keeps the upper 8 of the bits that it uses, which are 8, 10, 12, 14 or 16; grey of 32 bits or of
+    fractions goes from its own darkest sample to its brightest; what is transparent becomes white; of an animation the
+    first frame is taken. The size is read from the header, and a picture of more than `max_pixels()` is not decoded.
+    Safe to call from several threads, which together take no more than `ROOM`.
 
     Args:
         side: pixels of the shorter side that are wanted, where the picture will be scaled to them. A JPEG of more than
@@ -168,32 +170,36 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
+    if image.mode.startswith(("I", "F")):
         picture = Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
         picture.info[RESCALED] = True
         return picture
-    if image.mode == "F":
-        raise ValueError("its samples are floating-point numbers of an unknown range")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return image.convert("RGB")
 
 
-def _eight_bits(
-    samples: np.ndarray[tuple[int, ...], np.dtype[np.integer]],
-) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """16-bit samples to 8-bit ones. Mode `I` has 32 bits, of which files that are pictures use 16.
+def _eight_bits(samples: np.ndarray[Any, Any]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Samples of 16 or 32 bits, whole or floating-point numbers, to 8-bit ones.
 
-    Cameras and scanners that measure fewer bits store them in the lower ones, and no file says how many there are: the
-    brightest sample tells.
+    Cameras and scanners that measure fewer than 16 bits store them in the lower ones, and no file says how many there
+    are: the brightest sample tells. What is negative, of more bits or a fraction is a measurement of some range of its
+    own: the darkest sample becomes black and the brightest white.
+
+    Raises:
+        ValueError: a sample is no finite number.
     """
     if not samples.size:
         return samples.astype(np.uint8)
-    if samples.min() < 0 or samples.max() > 0xFFFF:
-        raise ValueError("its samples have more than 16 bits")
-    used = next(bits for bits in GREY_BITS if samples.max() < 1 << bits)
-    return (samples >> (used - 8)).astype(np.uint8)
+    darkest, brightest = samples.min().item(), samples.max().item()  # Python's numbers do not overflow
+    if not math.isfinite(brightest - darkest):
+        raise ValueError("its samples are not all finite numbers")
+    if samples.dtype.kind in "iu" and darkest >= 0 and brightest < 1 << GREY_BITS[-1]:
+        used = next(bits for bits in GREY_BITS if brightest < 1 << bits)
+        return (samples >> (used - 8)).astype(np.uint8)
+    share: np.ndarray[Any, np.dtype[np.float64]] = (samples.astype(np.float64) - darkest) / ((brightest - darkest) or 1)
+    return (255 * share).round().astype(np.uint8)
 
 
 _room = Room(ROOM)

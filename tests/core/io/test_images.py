@@ -110,13 +110,34 @@ def test_16_bit_grey_keeps_its_upper_bits(tmp_path: Path, suffix: str) -> None:
     assert np.array_equal(np.asarray(picture)[..., 0], samples >> 8)
 
 
-def test_more_than_16_bits_are_refused(tmp_path: Path) -> None:
-    wide = save(tmp_path / "x.tiff", Image.fromarray(np.array([[0, 1 << 20]], dtype=np.int32)))
-    floats = save(tmp_path / "y.tiff", Image.fromarray(np.array([[0, 0.5]], dtype=np.float32)))
-    with pytest.raises(DataError, match=r"x\.tiff: cannot be decoded: its samples have more than 16 bits"):
-        open_image(wide)
-    with pytest.raises(DataError, match=r"y\.tiff: cannot be decoded: its samples are floating-point numbers"):
-        open_image(floats)
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.array([[0, 1 << 18, 1 << 20]], dtype=np.int32),
+        np.array([[-3, 0, 9]], dtype=np.int32),
+        np.array([[-(1 << 31), -(1 << 30), (1 << 31) - 1]], dtype=np.int32),
+        np.array([[0.25, 0.3125, 0.5]], dtype=np.float32),
+        np.array([[-1e30, -5e29, 1e30]], dtype=np.float32),
+    ],
+)
+def test_greys_of_32_bits_go_from_their_darkest_to_their_brightest(
+    tmp_path: Path, samples: np.ndarray[Any, Any]
+) -> None:
+    picture = open_image(save(tmp_path / "x.tiff", Image.fromarray(samples)))
+    assert [pixel[0] for pixel in np.asarray(picture)[0].tolist()] == [0, 64, 255]
+    assert picture.info[images.RESCALED]
+
+
+def test_a_grey_of_one_value_is_dark(tmp_path: Path) -> None:
+    flat = save(tmp_path / "x.tiff", Image.fromarray(np.full((2, 2), 0.7, dtype=np.float32)))
+    assert np.asarray(open_image(flat)).max() == 0
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_greys_that_are_no_numbers_are_refused(tmp_path: Path, odd: float) -> None:
+    file = save(tmp_path / "x.tiff", Image.fromarray(np.array([[0, odd]], dtype=np.float32)))
+    with pytest.raises(DataError, match=r"x\.tiff: cannot be decoded: its samples are not all finite numbers"):
+        open_image(file)
 
 
 def test_palette(tmp_path: Path) -> None:
