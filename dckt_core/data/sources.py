@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -18,6 +19,7 @@ from dckt_core.data.context import Context
 from dckt_core.data.health import of_contents, of_labels, tell
 from dckt_core.data.offer import offered, offered_source
 from dckt_core.data.screening import Screened, screen
+from dckt_core.io.images import IMAGE_SUFFIXES
 from dckt_core.io.text import shown
 
 MANY = 1000
@@ -26,6 +28,7 @@ _BEGINNINGS = {
     b"\x1f\x8b": "it is packed with gzip; unpack it first",
     b"\xff\xd8": "it is a picture",
     b"\x89PNG": "it is a picture",
+    b"[": "it is a JSON array; write its objects a line each, as .jsonl",
 }
 CLOSE = 0.8
 """How alike names are, in [0, 1], of which one may be meant for the other."""
@@ -60,6 +63,8 @@ def nearest(path: Path, registry: Registry) -> str:
     specs = [registered.spec for registered in registry.all("dataset")]
     names = [spec.name for spec in specs if spec.records is not None or spec.marks]
     listing = f"known: {', '.join(names)}; --layout names one, docs/data.md tells of them"
+    if begins := _beginning(path):
+        return f": {begins} ({listing})"
     there = sorted(one.name for one in path.iterdir())[:MANY] if path.is_dir() else [path.name]
     marks = {one: spec.name for spec in specs for mark in spec.marks for one in mark.split("|") if "*" not in one}
     for name in there:
@@ -75,6 +80,10 @@ def nearest(path: Path, registry: Registry) -> str:
             lacking = [mark.split("|")[0] for name, mark in zip(found, spec.marks, strict=True) if name is None]
             without = f", without {', '.join(lacking)}" if lacking else " if it were whole"
             said = f"{', '.join(map(shown, having))} would be of {spec.name}{without}"
+    if not said and any(os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES for name in there):  # noqa: PTH122
+        said = (
+            "pictures alone; put captions.csv with the columns image and caption beside them, or NAME.txt beside each"
+        )
     return f": {said} ({listing})" if said else f" ({listing})"
 
 
@@ -82,15 +91,23 @@ def _fits(name: str, mark: str) -> bool:
     return any(fnmatch(name, one) for one in mark.split("|"))
 
 
+def _beginning(path: Path) -> str:
+    """What a file's first bytes say for sure; '' where that is nothing, and of a folder."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    return next((what for begin, what in _BEGINNINGS.items() if start.startswith(begin)), "")
+
+
 def what_it_is(path: Path) -> str:
     """What a file seems to be by its first bytes, whatever it is called; '' where that says nothing."""
     if not path.is_file():
         return ""
+    if begins := _beginning(path):
+        return begins
     with path.open("rb") as stream:
         start = stream.read(512)
-    for begin, what in _BEGINNINGS.items():
-        if start.startswith(begin):
-            return what
     if not start:
         return "it is empty"
     with suppress(UnicodeDecodeError):

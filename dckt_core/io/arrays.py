@@ -108,6 +108,10 @@ def _read_npz(file: Path) -> Arrays:
     unpacked = Unpacked(file)
     with zipfile.ZipFile(file) as archive:
         members = {one.filename[: -len(_NPY)]: one for one in archive.infolist() if one.filename.endswith(_NPY)}
+        if not members:
+            raise DataError(
+                f"{file}: a packed file with no arrays (.npy) in it; of a spreadsheet save the sheet as .csv"
+            )
         return {name: _member(file, archive, info, unpacked) for name, info in members.items()}
 
 

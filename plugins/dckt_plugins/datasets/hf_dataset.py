@@ -10,7 +10,7 @@ from typing import Any
 from dckt_core import DataError, DatasetContext, PairSet, Record, UsageError, collect
 from dckt_plugins.datasets.catalogue import HFDatasetOptions
 from dckt_plugins.datasets.columns import Named, record_of
-from dckt_plugins.datasets.pictures import Pictures
+from dckt_plugins.datasets.pictures import Pictures, check_found
 
 NAME = "hf-dataset"
 ONE, MANY = "state.json", "dataset_dict.json"
@@ -27,6 +27,7 @@ _INFO = "dataset_info.json"
 def records(location: Path, options: HFDatasetOptions, context: DatasetContext) -> Iterator[Record]:
     """The rows, split by split; pictures are not decoded."""
     for split, folder in _parts(location):
+        check_found(location, folder, context)
         yield from _rows(location, folder, split, options)
 
 

@@ -93,6 +93,7 @@ def test_less_of_the_target_is_known_and_all_of_the_source(tmp_path: Path, caplo
         ("mine.bin", b"image\ttext\na.png\ta dog\n", r"it is a text that begins 'image\\ttext'; --layout table reads"),
         ("mine.dat", b"", "it is empty"),
         ("a.jpg", b"\xff\xd8\xff\xe0", "it is a picture"),
+        ("data.json", b'[{"image": "a.png"}]', r"it is a JSON array; write its objects a line each, as \.jsonl"),
         ("pair.jsonl", b"", None),
         ("mine.xyz", bytes(range(256)), r"no known layout \(known: "),
     ],
@@ -106,6 +107,12 @@ def test_what_no_layout_knows_is_told_by_its_first_bytes(
         return
     with pytest.raises(DataError, match=said):
         find_layout(tmp_path / name, discover(plugins=False))
+
+
+def test_a_folder_of_pictures_alone_is_told_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "a.JPG").write_bytes(b"")
+    with pytest.raises(DataError, match=r"pictures alone; put captions\.csv with the columns image and caption beside"):
+        find_layout(tmp_path, discover(plugins=False))
 
 
 def test_a_folder_that_nearly_fits_is_told_what_it_lacks(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -252,3 +253,10 @@ def test_a_data_set_of_hugging_faces_library_there_and_back() -> None:
     assert (again["id"][:], again["label"][:]) == ([IDS[2], IDS[0]], [None, "3"])
     assert torch.equal(read_features(again).of([IDS[0]]), torch.tensor(ROWS[[0]]))
     assert torch.equal(as_rows(made["image_rows"], "images"), torch.tensor(ROWS)), "a column, as an estimator takes it"
+
+
+def test_a_packed_file_of_something_else_is_told(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "mine.xlsx", "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    with pytest.raises(DataError, match=r"no arrays \(\.npy\) in it; of a spreadsheet save the sheet as \.csv"):
+        read_features(tmp_path / "mine.xlsx")

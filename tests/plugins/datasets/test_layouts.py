@@ -195,3 +195,10 @@ def test_lists_and_texts_that_are_links_to_elsewhere_are_not_read(layout: str, f
         with pytest.raises(DataError, match=said):
             read()
     assert not [record.fault for record in read(outside) if record.fault]
+
+
+def test_splits_of_a_saved_data_set_lie_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "dataset_dict.json").write_text('{"splits": ["../elsewhere"]}')
+    with pytest.raises(DataError, match=r"list '\.\./elsewhere' holds '\.\.'"):
+        records("hf-dataset", tmp_path / "in")
