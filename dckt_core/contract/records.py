@@ -21,6 +21,7 @@ class Record:
         picture: the bytes of the picture, where it is no file; `image` is what to call it then.
         made: whether the text was made from the class, so that it says nothing of its own.
         fault: why the fields cannot be read; then there are none.
+        cut: whether the fault ends the file, so that nobody knows what is behind it. Such a one is never left out.
     """
 
     file: Path
@@ -29,3 +30,4 @@ class Record:
     picture: bytes | None = None
     fault: str = ""
     made: bool = False
+    cut: bool = False

@@ -66,9 +66,13 @@ class PairCollector:
         self._root, self._pictures, self._roots = os.path.realpath(location), pictures, roots
         self._names = Names()
 
-    def problem(self, file: Path, line: int | None, reason: str) -> None:
-        """Notes what is wrong with a file, or with a line of it (counted from 1)."""
-        self._problems.append(Problem(file, line, reason))
+    def problem(self, file: Path, line: int | None, reason: str, *, cut: bool = False) -> None:
+        """Notes what is wrong with a file, or with a line of it (counted from 1).
+
+        Args:
+            cut: nothing behind it can be read.
+        """
+        self._problems.append(Problem(file, line, reason, cut))
 
     def lines(self, name: str) -> list[tuple[int, str]]:
         """The lines of a list in the folder with their numbers from 1, blank ones left out.

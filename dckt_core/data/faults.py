@@ -18,11 +18,17 @@ _NUMBER = re.compile(r"\d+")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a data set; `line` counts from 1, and is None where no line is to blame."""
+    """One thing that is wrong with a data set.
+
+    Attributes:
+        line: from 1; None where no line is to blame.
+        cut: whether nothing behind it could be read, so that nobody knows how much is lost.
+    """
 
     file: Path
     line: int | None
     reason: str
+    cut: bool = False
 
     def __str__(self) -> str:
         return f"{self.file}: {self.reason}" if self.line is None else f"{self.file}:{self.line}: {self.reason}"

@@ -13,7 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -177,6 +177,9 @@ class _Task:
         if (self.out / HEADER).is_file():
             header = read_json(self.out / HEADER, "the header of an import", format=FORMAT)
             if {key: header.get(key) for key in (*self.asked, *self.drawn)} == {**self.asked, **self.drawn}:
+                if header.get("source") != self.look_through()[1]:
+                    changed = "holds an import of these data, which have changed since"
+                    raise UsageError(f"{self.out}: {changed}; remove it, or choose another folder")
                 found = {key: header[key] for key in TOLD}
                 return Imported(self.out, self.registered.name, **found | {"metadata": tuple(found["metadata"])})
             raise UsageError(f"{self.out}: holds an import of other data or by another plan; choose another folder")
@@ -206,7 +209,7 @@ class _Task:
                 yield from _of_pairs(self.registered, self.location, self.options, given)
 
     def reading(self) -> Reading:
-        return Reading(self.folder, splits=self.plan.splits, split=self.split)
+        return Reading(self.folder, splits=self.plan.splits, split=None if self.plan.shares else self.split)
 
     def checked(self, reading: Reading, *, pictures: bool) -> Iterator[tuple[Record, list[dict[str, Any]], str]]:
         """Each record with its entries, or with the reason why there are none."""
@@ -223,12 +226,13 @@ class _Task:
 
     def entries(self, record: Record, reading: Reading) -> list[dict[str, Any]]:
         """The entries of a record, all in order; raises ValueError where one is not."""
+        drawn = self.plan.shares is not None
+        if drawn and record.fields.get("split", self.split) is not None:  # in whatever words
+            reading.read_as["splits that the data state are set aside, since --split draws others"] += 1
+            record = replace(record, fields={**record.fields, "split": None})
         entries = list(reading.entries(record))
         for entry in entries:
-            if self.plan.shares is not None:
-                if entry.pop("split", None) is not None:
-                    reading.read_as["splits that the data state are set aside, since --split draws others"] += 1
-            elif "split" not in entry:
+            if "split" not in entry and not drawn:
                 raise ValueError(NO_SPLIT)
             check_fields({"split": "train", **entry})
             if "image" in entry and record.picture is None:
@@ -242,18 +246,23 @@ class _Task:
             DataError: there are none, or too many are bad.
         """
         faults, reading = Faults(), self.reading()
+        cut: Problem | None = None
         digest, count = hashlib.sha256(), 0
         for record, _, reason in self.checked(reading, pictures=False):
             count += 1
-            said = (str(record.file), record.line, record.fields, record.fault)
+            said = (os.path.relpath(record.file, self.location), record.line, record.fields, record.fault)
             digest.update(json.dumps(said, default=str, ensure_ascii=True).encode())
             if reason:
-                faults.add(Problem(record.file, record.line, reason))
+                problem = Problem(record.file, record.line, reason, record.cut)
+                faults.add(problem)
+                cut = cut or (problem if record.cut else None)
             if count % 1000 == 0:
                 self.context.progress(count, count + 1, "reading")
         if not count:
             raise DataError(f"{self.location}: holds no pairs")
         self.context.progress(count, count, "reading")
+        if cut is not None and self.plan.on_error == "skip":  # a share of what nobody has counted is none
+            raise DataError(f"{cut}; --on-error skip leaves out records, and not the rest of a file")
         self.refuse(faults, count)
         return count, digest.hexdigest(), reading.read_as
 
@@ -282,7 +291,7 @@ class _Task:
         try:
             self.place_all(staging, count)
             self.refuse(Faults(staging.dropped()), count)
-            imported = self.write(staging, read_as)
+            imported = self.write(staging, read_as, source)
         except BaseException:
             staging.close()
             raise
@@ -360,7 +369,7 @@ class _Task:
             target = Path(source)
             inside = os.path.relpath(target, self.out.absolute())
             is_in = Path(os.path.realpath(target)).is_relative_to(os.path.realpath(self.out))
-            named = staging.place(source, Path(inside).as_posix() if is_in else str(target))
+            named = staging.keep(source, Path(inside).as_posix() if is_in else str(target))
         else:
             named = staging.place(source, f"{FOLDER}/{safe_name(image).removeprefix(f'{FOLDER}/')}")
             target = self.out / named.path
@@ -368,14 +377,14 @@ class _Task:
         looks[named.number] = pool.submit(put, content, target, self.plan.images)
         return named
 
-    def write(self, staging: Staging, read_as: Mapping[str, int]) -> Imported:
+    def write(self, staging: Staging, read_as: Mapping[str, int], source: str) -> Imported:
         """Draws the splits, and writes the manifest and what tells of it."""
         joined, plan = self.plan.captions == "joined", self.plan
         splits, together = None, dict[str, int]()
         if plan.shares is not None:
             splits, together = drawn(staging, plan.shares, plan.seed, plan.together, joined=joined)
         counts: Counter[str] = Counter()
-        labelled, outside, fields = [0], [0], dict[str, None]()
+        labelled, fields = [0], dict[str, None]()
 
         def lines() -> Iterator[dict[str, Any]]:
             for number, group in enumerate(staging.items(joined=joined)):
@@ -385,7 +394,6 @@ class _Task:
                 counts[entry["split"]] += 1
                 labelled[0] += "label" in entry
                 fields.update(dict.fromkeys(entry.get("metadata", ())) if len(fields) < NAMED else {})
-                outside[0] += Path(entry.get("image", "")).is_absolute()
                 yield {key: entry[key] for key in FIELDS if key in entry}
 
         dropped = [Dropped(problem).as_json() for problem in staging.dropped()]
@@ -401,13 +409,13 @@ class _Task:
             counts=dict(counts),
             kept_together=together,
             dropped=len(dropped),
-            outside=outside[0],
+            outside=sum(map(os.path.isabs, staging.paths())),
             read_as=dict(read_as),
             labelled=labelled[0],
             metadata=tuple(fields)[:NAMED],
         )
         told = {key: getattr(imported, key) for key in TOLD}
-        write_json(self.out / HEADER, {"format": FORMAT, **self.asked, **self.drawn, **told})
+        write_json(self.out / HEADER, {"format": FORMAT, **self.asked, **self.drawn, "source": source, **told})
         return imported
 
 

@@ -29,13 +29,27 @@ Item = tuple[int | None, str, dict[str, Any]]
 
 
 def merged(group: Sequence[Item]) -> dict[str, Any]:
-    """The fields of items that become one: the first one's, with the texts of all put together."""
+    """The fields of items that become one: the first one's, with the texts and the metadata of all put together."""
     _, path, fields = group[0]
     entry = {**({"image": path} if path else {}), **fields}
     if len(group) > 1:
         captions = [other["text"] for _, _, other in group if other.get("text")]
         entry |= {"text": " ".join(captions), "captions": captions}
+        if metadata := _together([other.get("metadata", {}) for _, _, other in group]):
+            entry["metadata"] = metadata
     return entry
+
+
+def _together(said: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Metadata of items that become one; where a field differs, all that it is, as a list."""
+    found: dict[str, Any] = {}
+    for key in dict.fromkeys(key for one in said for key in one):
+        first, *others = (one[key] for one in said if key in one)
+        if any(other != first for other in others):
+            parts = (value if isinstance(value, list) else [value] for value in (first, *others))
+            first = list(dict.fromkeys(part for one in parts for part in one))
+        found[key] = first
+    return found
 
 
 def drawn(

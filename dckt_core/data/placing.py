@@ -48,6 +48,8 @@ def put(source: Path | bytes, target: Path, images: Images) -> Looked:
     copied = False
     try:
         if isinstance(source, bytes):
+            if images == "keep" and target.exists() and target.read_bytes() != source:  # somebody's own
+                return Looked(fault="another file lies where it would come to")
             _write(target, source)
         elif images != "keep":
             copied = _link_or_copy(source, target, link=images == "link")

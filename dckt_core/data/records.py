@@ -31,6 +31,8 @@ SPELLINGS: Mapping[str, Split] = {
     **dict.fromkeys(("test", "testing", "tst"), "test"),
 }
 """What splits are called in the world, in lower case. `restval` is Karpathy's, of images that are trained on."""
+LONGEST_NAME = 200
+"""Bytes."""
 UNPACKED = "unpacked"
 """Folder of the cache for pictures that lie in archives."""
 
@@ -62,7 +64,7 @@ def collect(
     reading = Reading(collector.folder, split=split, pictures=context.pictures)
     for one in opened(location or collector.folder, records, reading, context.cache_dir):
         if one.reason:
-            collector.problem(one.record.file, one.record.line, one.reason)
+            collector.problem(one.record.file, one.record.line, one.reason, cut=one.record.cut)
         for entry in one.entries:
             collector.add(one.record.file, one.record.line, entry.copy, picture=one.picture)
     reading.tell(collector.origin)
@@ -109,7 +111,16 @@ def data_folder(location: Path) -> Path:
 def safe_name(name: str) -> str:
     """A relative path of files for a name from anywhere: no `..`, no drive, nothing that cannot be shown."""
     parts = [part for part in printable(name).replace("\\", "/").split("/") if part.strip(" .")]
-    return "/".join(part.replace(":", "_").strip() for part in parts) or "picture"
+    return "/".join(_shorter(part.replace(":", "_").strip()) for part in parts) or "picture"
+
+
+def _shorter(name: str) -> str:
+    """A name that file systems take, of 255 bytes, with room for a number in front or behind."""
+    if len(name.encode()) <= LONGEST_NAME:
+        return name
+    suffix = PurePosixPath(name).suffix
+    suffix = suffix if len(suffix) <= 8 else ""
+    return name.encode()[: LONGEST_NAME - len(suffix.encode())].decode("utf-8", "ignore") + suffix
 
 
 def _write(file: Path, content: bytes) -> None:

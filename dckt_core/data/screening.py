@@ -78,6 +78,9 @@ def screen(
     try:
         pair_set = load()
     except ManifestError as error:
+        cut = next((problem for problem in error.problems if problem.cut), None)
+        if skip and cut is not None:  # a share of what nobody has counted is none
+            raise DataError(f"{cut}; on_error = skip leaves out lines, and not the rest of a file") from None
         if not skip or any(problem.line is None for problem in error.problems):
             raise
         pair_set, lines = error.good, error.problems

@@ -18,11 +18,12 @@ FILE = ".import.sqlite"
 _TABLES = """
 CREATE TABLE said (key TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE pictures (
-    number INTEGER PRIMARY KEY, source TEXT UNIQUE, path TEXT UNIQUE COLLATE NOCASE, digest BLOB, look BLOB, fault TEXT
+    number INTEGER PRIMARY KEY, source TEXT UNIQUE, path TEXT COLLATE NOCASE, digest BLOB, look BLOB, fault TEXT
 );
-CREATE TABLE items (number INTEGER PRIMARY KEY, picture INTEGER, label TEXT, fields TEXT);
+CREATE TABLE items (number INTEGER PRIMARY KEY, picture INTEGER, label TEXT, split TEXT, fields TEXT);
 CREATE TABLE dropped (number INTEGER PRIMARY KEY, file TEXT, line INTEGER, reason TEXT);
-CREATE INDEX items_by_picture ON items (picture, label, number);
+CREATE INDEX pictures_by_path ON pictures (path);
+CREATE INDEX items_by_picture ON items (picture, label, split, number);
 """
 
 
@@ -55,7 +56,7 @@ class Staging:
             if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'said'").fetchone():
                 self._db.executescript(f"BEGIN;{_TABLES}COMMIT;")
         except sqlite3.Error as error:
-            raise StorageError(self.file, str(error)) from error
+            raise StorageError(self.file, f"{error}; without it the import begins anew") from error
 
     def close(self) -> None:
         self._db.close()
@@ -103,6 +104,10 @@ class Staging:
         while self.run("SELECT 1 FROM pictures WHERE path = ?", (path,)).fetchone():
             count += 1
             path = str(named.with_name(f"{named.stem}-{count}{named.suffix}"))
+        return self.keep(source, path)
+
+    def keep(self, source: str, path: str) -> Placed:
+        """Gives a picture this very path, as of a file that stays where it is."""
         done = self.run("INSERT INTO pictures (source, path) VALUES (?, ?)", (source, path))
         return Placed(int(done.lastrowid or 0), path)
 
@@ -114,7 +119,8 @@ class Staging:
 
     def add(self, picture: int | None, fields: Mapping[str, Any]) -> None:
         text = json.dumps(fields, ensure_ascii=False)
-        self.run("INSERT INTO items (picture, label, fields) VALUES (?, ?, ?)", (picture, fields.get("label"), text))
+        values = (picture, fields.get("label"), fields.get("split"), text)
+        self.run("INSERT INTO items (picture, label, split, fields) VALUES (?, ?, ?, ?)", values)
 
     def drop(self, problem: Problem) -> None:
         said = (str(problem.file), problem.line, problem.reason)
@@ -128,9 +134,9 @@ class Staging:
         """The items in order, each as the number and the path of its picture and its fields.
 
         Args:
-            joined: those of one picture and one class together, at the place of the first.
+            joined: those of one picture, class and split together, at the place of the first.
         """
-        first = "MIN(i.number) OVER (PARTITION BY i.picture, i.label)"
+        first = "MIN(i.number) OVER (PARTITION BY i.picture, i.label, i.split)"
         place = f"CASE WHEN i.picture IS NULL THEN i.number ELSE {first} END" if joined else "i.number"
         rows = self.run(
             f"SELECT {place} AS place, i.picture, p.path, i.fields FROM items i LEFT JOIN pictures p "
@@ -146,6 +152,11 @@ class Staging:
             group.append((picture, path or "", json.loads(fields)))
         if group:
             yield group
+
+    def paths(self) -> Iterator[str]:
+        """Of the pictures that can be used, in order."""
+        for (path,) in self.run("SELECT path FROM pictures WHERE fault IS NULL ORDER BY number"):
+            yield path
 
     def looks(self) -> Iterator[tuple[int, bytes, bytes]]:
         """The number, digest and look of each picture that can be used, in order."""

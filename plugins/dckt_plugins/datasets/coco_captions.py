@@ -59,7 +59,7 @@ def _of_file(folder: Path, file: Path, options: CocoOptions) -> Iterator[Record]
                 number += 1
                 yield _record(file, number, entry, images, pictures, split)
     except ValueError as error:
-        yield Record(file, number + 1, fault=f"{error}, so that nothing is read from here on")
+        yield Record(file, number + 1, fault=f"{error}, so that nothing is read from here on", cut=True)
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dckt_core import DataError, Record, did_you_mean, shown
 from dckt_plugins.datasets.pictures import Pictures, suffix_of
-from dckt_plugins.datasets.tables import Row, value_of
+from dckt_plugins.datasets.tables import Cut, Row, value_of
 
 KNOWN: Mapping[str, tuple[str, ...]] = {
     "image": (
@@ -73,7 +73,7 @@ def record_of(
         name: what to call a picture that has no name.
     """
     if isinstance(row, str):
-        return Record(file, number, fault=row)
+        return Record(file, number, fault=row, cut=isinstance(row, Cut))
     fields: dict[str, Any] = {field: row.get(column) for field, column in columns.items()}
     taken = set(columns.values())
     if isinstance(row.get("captions"), list) and "captions" not in taken:

@@ -67,7 +67,7 @@ def _read(stream: TextIO, file: Path, options: ImageFolderCSVOptions, collector:
                 collector.add(file, begin, partial(_entry, row, len(header), place, options.images))
             begin = rows.line_num + 1
     except (csv.Error, ValueError) as error:  # where the next row begins is not known any more
-        collector.problem(file, begin, str(error))
+        collector.problem(file, begin, str(error), cut=True)
 
 
 def _lines(stream: TextIO) -> Iterator[str]:

@@ -33,4 +33,4 @@ def load(location: Path | None, options: NoOptions, context: DatasetContext) -> 
 def records(location: Path, options: NoOptions, context: DatasetContext) -> Iterator[Record]:
     """The lines of a manifest as they stand, of whatever spelling: what `dckt import` brings into order."""
     file = location / MANIFEST_NAME if location.is_dir() else location
-    return table.records(file, TableOptions(images="."), context)
+    return table.records(file, TableOptions(), context)

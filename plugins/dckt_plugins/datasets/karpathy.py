@@ -37,7 +37,7 @@ def records(location: Path, options: KarpathyOptions, context: DatasetContext) -
                 number += 1
                 yield _record(file, number, entry, pictures)
     except ValueError as error:
-        yield Record(file, number + 1, fault=f"{error}, so that nothing is read from here on")
+        yield Record(file, number + 1, fault=f"{error}, so that nothing is read from here on", cut=True)
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from None
 

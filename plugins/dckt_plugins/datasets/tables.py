@@ -25,6 +25,10 @@ Row = Mapping[str, Any] | str
 """Cells by column, or why they cannot be read."""
 
 
+class Cut(str):
+    """Why neither a row nor anything behind it can be read."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A table that is being read.
@@ -123,7 +127,7 @@ def _text_rows(file: Path, separator: str) -> Iterator[tuple[int, Row]]:
         begin = 1
         try:
             header = [name.strip() for name in next(rows, [])]
-            twice = next((name for name in header if header.count(name) > 1), None)
+            twice = next((name for name in header if name and header.count(name) > 1), None)  # blank ones name nothing
             if twice is not None:
                 yield 1, f"column {shown(twice)} is there twice"
                 return
@@ -134,7 +138,7 @@ def _text_rows(file: Path, separator: str) -> Iterator[tuple[int, Row]]:
                     yield begin, _row(row, header)
                 begin = rows.line_num + 1
         except (csv.Error, ValueError) as error:  # where the next row begins is not known any more
-            yield begin, f"{error}, so that nothing is read from here on"
+            yield begin, Cut(f"{error}, so that nothing is read from here on")
 
 
 def _row(cells: list[str], header: list[str]) -> Row:
@@ -181,7 +185,7 @@ def _parquet(file: Path) -> Table:
                     number += 1
                     yield number, {key: names[key](cell) if key in names else cell for key, cell in row.items()}
         except (pa.ArrowException, OSError, ValueError) as error:
-            yield number + 1, f"cannot be read, nor what follows: {' '.join(str(error).split())}"
+            yield number + 1, Cut(f"cannot be read, nor what follows: {' '.join(str(error).split())}")
 
     return Table(stored.schema_arrow.names, rows(), typed=True)
 

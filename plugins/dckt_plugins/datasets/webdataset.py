@@ -79,9 +79,9 @@ def _of_archive(archive: Path, options: WebDatasetOptions) -> Iterator[Record]:
                 number += 1
                 yield _record(archive, number, key, parts, faults, split, options)
         if _lacks_its_end(archive):
-            yield Record(archive, number + 1, fault="not a whole archive: its end is missing")
+            yield Record(archive, number + 1, fault="not a whole archive: its end is missing", cut=True)
     except (tarfile.TarError, EOFError) as error:
-        yield Record(archive, number + 1, fault=f"not a whole archive: {error}")
+        yield Record(archive, number + 1, fault=f"not a whole archive: {error}", cut=True)
     except OSError as error:
         raise DataError(f"{archive}: cannot be read: {error.strerror or error}") from None
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import tarfile
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,11 +17,13 @@ from PIL import Image
 
 from dckt_cli.main import main
 from dckt_core.base.errors import DataError, DcktError, UsageError
+from dckt_core.contract.pairs import SPLITS
 from dckt_core.data import importing
 from dckt_core.data.importing import Imported, Plan, import_data
 from dckt_core.data.manifest import load_manifest
+from dckt_core.data.screening import screen
 from dckt_core.data.staging import FILE as STAGING
-from tests.support import layouts
+from tests.support import box, layouts
 from tests.support.needs import part
 
 Capture = pytest.CaptureFixture[str]
@@ -615,6 +619,105 @@ def test_flags_that_say_nothing_or_nonsense(flags: list[str], tmp_path: Path, ca
     assert main(["import", str(location), "-o", str(tmp_path / "out"), *flags]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def _captions(folder: Path, header: str, rows: list[str]) -> Path:
+    """A table of rows that begin with a picture's number, beside `images/` with six of them."""
+    for number, one in enumerate(EXAMPLES[:6]):
+        replace(one, name=f"{number}.png").save(folder / "images" / f"{number}.png")
+    (folder / "captions.csv").write_text("\n".join([header, *rows]) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("layout", ["table", "karpathy", "webdataset"])
+def test_the_rest_of_a_file_is_never_left_out_as_one_bad_record(layout: str, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    location = layouts.WRITERS[layout](folder)
+    if layout == "table":
+        lines = location.read_text().splitlines()
+        location.write_text("\n".join([*lines[:8], '"said "so" twice"', *lines[8:]]) + "\n")
+    else:
+        _cut({"karpathy": "dataset.json"}.get(layout, "train-000000.tar"), 0.8)(folder)
+    for how in (Plan(on_error="skip", max_bad_fraction=1), replace(DRAWN, on_error="skip", max_bad_fraction=1)):
+        with pytest.raises(DataError, match="skip leaves out records, and not the rest of a file"):
+            brought(location, tmp_path / "out", how)
+    with pytest.raises(DataError, match="skip leaves out lines, and not the rest of a file"):
+        screen(
+            lambda: box.load_pairs(layout, location),
+            splits=SPLITS,
+            on_error="skip",
+            max_bad_fraction=1,
+            cache_dir=tmp_path,
+        )
+
+
+def test_pictures_that_stay_keep_names_that_differ_in_case_alone(tmp_path: Path) -> None:
+    folder = _captions(tmp_path / "in", "image,caption", ["a.png,one", "A.png,two", "a.png,three"])
+    for number, name in enumerate(("a.png", "A.png")):
+        (folder / "images" / f"{number}.png").rename(folder / "images" / name)
+    if len(list((folder / "images").iterdir())) < 6:
+        pytest.skip("the file system knows no case")
+    kept = brought(folder, tmp_path / "out", replace(DRAWN, images="keep"))
+    assert kept.outside == 2, "pictures, not pairs"
+    images = [json.loads(line)["image"] for line in (tmp_path / "out" / "pairs.jsonl").read_text().splitlines()]
+    assert [Path(image).name for image in images] == ["a.png", "A.png", "a.png"]
+    assert all(Path(image).is_file() for image in images)
+    brought(folder, tmp_path / "linked", DRAWN)
+    pairs = load_manifest(tmp_path / "linked").pairs
+    assert [pair.image_item.path.name for pair in pairs] == ["a.png", "A-2.png", "a.png"]
+
+
+def test_data_that_have_changed_since_are_not_said_to_be_complete(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = _captions(tmp_path / "in", "image,caption", [f"{number}.png,text {number}" for number in range(6)])
+    brought(folder, tmp_path / "out", DRAWN)
+    caplog.set_level("INFO", logger="dckt")
+    brought(folder, tmp_path / "out", DRAWN)
+    assert "complete already" in caplog.text
+    _captions(folder, "image,caption", [f"{number}.png,word {number}" for number in range(6)])
+    with pytest.raises(UsageError, match="holds an import of these data, which have changed since"):
+        brought(folder, tmp_path / "out", DRAWN)
+
+
+def test_split_sets_aside_splits_in_whatever_words(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [f"{number}.png,text {number},{number % 5}" for number in range(6)]
+    folder = _captions(tmp_path / "in", "image,caption,fold", rows)
+    with pytest.raises(DataError, match="unknown split '0'"):
+        brought(folder, tmp_path / "out")
+    caplog.set_level("INFO", logger="dckt")
+    assert sum(brought(folder, tmp_path / "out", DRAWN).counts.values()) == 6
+    assert "splits that the data state are set aside, since --split draws others (6 records)" in caplog.text
+
+
+def test_joined_texts_keep_all_metadata_and_the_splits_that_data_state(tmp_path: Path) -> None:
+    rows = ["0.png,a,train,Ann,1", "0.png,b,train,Ben,1", "0.png,c,test,Cy,1", "1.png,d,val,Di,2"]
+    folder = _captions(tmp_path / "in", "image,caption,split,by,year", rows)
+    brought(folder, tmp_path / "out", Plan(captions="joined"))
+    pairs = load_manifest(tmp_path / "out").pairs
+    assert [(pair.text, pair.split, dict(pair.metadata)) for pair in pairs] == [
+        ("a b", "train", {"by": ["Ann", "Ben"], "year": 1}),
+        ("c", "test", {"by": "Cy", "year": 1}),
+        ("d", "val", {"by": "Di", "year": 2}),
+    ]
+
+
+def test_tables_as_spreadsheets_and_archives_as_crawlers_write_them(tmp_path: Path) -> None:
+    folder = _captions(tmp_path / "in", "image,caption,,", [f"{number}.png,text {number},," for number in range(6)])
+    assert sum(brought(folder, tmp_path / "out", DRAWN).counts.values()) == 6
+    lines = [json.dumps({"image": f"{number}.png", "text": "", "split": "train"}) for number in range(6)]
+    (folder / "mine.jsonl").write_text("\n".join(lines))
+    assert brought(folder / "mine.jsonl", tmp_path / "lines").counts == {"train": 6}
+    with tarfile.open(tmp_path / "long.tar", "w") as tar:
+        for suffix, content in (("png", EXAMPLES[0].bytes()), ("txt", b"a text")):
+            member = tarfile.TarInfo(f"{'n' * 300}.{suffix}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    brought(tmp_path / "long.tar", tmp_path / "long", DRAWN)
+    (pair,) = load_manifest(tmp_path / "long").pairs
+    assert len(pair.image_item.path.name) <= 204
+    assert pair.image_item.path.read_bytes() == EXAMPLES[0].bytes()
 
 
 def test_names_in_another_spelling_are_found_and_that_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
