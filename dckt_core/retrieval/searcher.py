@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from dckt_core.base.errors import DataError, UsageError
+from dckt_core.base.errors import ArgumentError, DataError, UsageError
 from dckt_core.contract.pairs import MEDIA, SPLITS, Medium, Split
 from dckt_core.contract.protocols import IndexContext
 from dckt_core.data.coverage import Coverage, cover
@@ -65,12 +65,13 @@ class Searcher:
         """The k nearest items of each text, best first; equal cosines in the order of the gallery.
 
         Args:
-            threshold: leave out what is less probable than this, in (0, 1).
-            insist: answer even for a text of which the run knows no word, which is chance.
+            threshold: leave out what is less probable than this, in [0, 1].
+            insist: answer even for a text of which the run knows no word; its hits are as probable as by chance.
             refine: which items may be found, and how they are ranked.
 
         Raises:
             UsageError: a text is empty, there are no probabilities for a threshold, or no item may be found.
+            ArgumentError: the threshold is no probability.
             NothingKnownError: the run knows none of the words of a text.
             DataError: there is no such gallery.
         """
@@ -164,6 +165,8 @@ class Searcher:
         refine: Refine = AS_IT_IS,
     ) -> list[Hits]:
         """The k nearest items of each query, whatever it is; arguments and errors as of the functions above."""
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ArgumentError(f"threshold: {threshold!r} is no probability from 0 to 1")
         if not insist:
             texts = [one.text for query in queries for one in parts(query) if one.text is not None]
             self.model.refuse_unknown(texts)
@@ -175,10 +178,15 @@ class Searcher:
         answers: list[Hits] = [Hits() for _ in queries]
         for (found, of), numbers in alike.items():
             own = [{one.like for one in parts(queries[number]) if one.like and one.of == found} for number in numbers]
-            hits = self._found(self.galleries[found], rows[numbers], of, k, threshold, refine, own)
+            blind = {row for row, number in enumerate(numbers) if self._is_blind(queries[number])}
+            hits = self._found(self.galleries[found], rows[numbers], of, k, threshold, refine, own, blind)
             for number, one in zip(numbers, hits, strict=True):
                 answers[number] = one
         return answers
+
+    def _is_blind(self, query: Query | Joined) -> bool:
+        """Whether it is a text of which the run knows nothing."""
+        return isinstance(query, Query) and query.text is not None and not self.model.knows(query.text)
 
     def calibration(self, query: Medium, found: Medium) -> Calibration | None:
         """What the cosines of queries with items of a medium say; None where the run has not learnt it."""
@@ -202,11 +210,13 @@ class Searcher:
         threshold: float | None,
         refine: Refine,
         without: Sequence[Collection[str]] | None = None,
+        blind: Collection[int] = (),
     ) -> list[Hits]:
         """What is nearest to queries [q, D], with probabilities where the run has learnt them.
 
         Args:
             of: what they are of; None where that is not one medium.
+            blind: rows of the queries whose cosines say nothing.
         """
         calibration = self.calibration(of, gallery.medium) if of is not None and not refine.expand else None
         if calibration is None and threshold is not None:
@@ -218,9 +228,10 @@ class Searcher:
         answers = nearest(gallery, queries, k, **how)
         if calibration is None:
             return answers
-        told = []
-        for hits in answers:
+        chance, told = calibration.by_chance(len(gallery)), []
+        for row, hits in enumerate(answers):
             sure = calibration.probability(torch.tensor([hit.cosine for hit in hits]), len(gallery)).tolist()
+            sure = [chance for _ in sure] if row in blind else sure
             pairs = zip(hits, sure, strict=True)
             told.append(Hits(replace(hit, probability=one) for hit, one in pairs if one >= (threshold or 0)))
         return told

@@ -251,12 +251,16 @@ class TrainedModel:
         seal.check(file)
         return read_record(file, "the calibration of a run", Calibration, format=CALIBRATION_FORMAT)
 
+    def knows(self, text: str) -> bool:
+        """Whether the run knows a word of a text; True where its encoder goes by no words."""
+        words = self.encoder("text").words
+        return words is None or cover(words, [text]).known > 0
+
     def refuse_unknown(self, texts: Sequence[str]) -> None:
         """Raises NothingKnownError for a text of which the run knows no word: any answer to it would be chance."""
-        words = self.encoder("text").words
-        for text in texts if words else ():
-            if words and not cover(words, [text]).known:
-                unknown = ", ".join(unknown_words(words, text))
+        for text in texts:
+            if not self.knows(text):
+                unknown = ", ".join(self.unknown_words(text))
                 why = f"the run knows none of its words ({unknown})" if unknown else "it has no words"
                 raise NothingKnownError(f"nothing is known of {shown(text)}: {why}; insist to be answered all the same")
 

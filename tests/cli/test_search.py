@@ -150,8 +150,13 @@ def test_a_text_of_which_nothing_is_known_is_refused(run: str, capsys: Capture, 
     assert captured.out == ""
     said = f"nothing is known of {text!r}: {why}; insist to be answered all the same (--insist)"
     assert captured.err == f"dckt: error: {said}\n"
-    assert len(told(capsys, run, "--text", text, "-k", "3", "--insist")["results"]) == 3
     model = load(run)
+    insisted = told(capsys, run, "--text", text, "-k", "3", "--insist")
+    assert model.calibration is not None
+    assert [row["probability"] for row in insisted["results"]] == 3 * [model.calibration.by_chance(30)]
+    assert insisted["unlikely"] is True
+    assert main([*line, "--insist", "--threshold", "0.6"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "nothing here is likely to be what you look for"
     with pytest.raises(NothingKnownError, match="nothing is known of"):
         model.predict_texts(["red", text])
     assert model.predict_texts(["red", text], insist=True)[0] == model.predict_texts("red")[0]
