@@ -132,5 +132,5 @@ def _word(value: Any) -> str:
 def _near(word: str, known: set[str]) -> str:
     """The tail of an error, where what is known can be listed."""
     if len(known) > LISTED or any(len(one) > LONGEST for one in known):
-        return f" ({len(known):,} others are there)"
+        return " (another one is there)" if len(known) == 1 else f" ({len(known):,} others are there)"
     return did_you_mean(word, known)

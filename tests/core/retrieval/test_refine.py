@@ -74,6 +74,14 @@ def test_nothing_is_never_what_is_asked_for(gallery: Gallery, classes: list[str]
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(("others", "said"), [(1, "another one is"), (2, "2 others are")])
+def test_names_too_long_to_be_listed_are_counted(others: int, said: str) -> None:
+    made = new_gallery("image", "exact", {}, IndexContext(dim=2, seed=0), box.registry())
+    made.add([{"id": name, "label": 61 * name} for name in "abc"[:others]], torch.ones(others, 2))
+    with pytest.raises(UsageError, match=rf"of class 'dog' \({said} there\)$"):
+        Refine(("dog",)).admitted(made)
+
+
 @pytest.mark.parametrize("wish", ["year", "=2019", ""])
 def test_a_wish_is_a_field_and_a_value(wish: str) -> None:
     with pytest.raises(UsageError, match="is not FIELD=VALUE"):
