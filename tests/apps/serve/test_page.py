@@ -314,6 +314,10 @@ def test_two_runs_answer_side_by_side(searcher: Searcher, browser: Browser) -> N
         page.check("[name=run][value='']")
         found(page, 48)
         assert violations(page) == []
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert left.bounding_box()["y"] < 844 * 0.45, "on a phone, too, what was found is seen without scrolling"
+        assert violations(page) == []
+        assert page.evaluate(SMALL) == []
         assert visit.complaints == []
 
 

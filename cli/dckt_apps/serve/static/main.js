@@ -27,6 +27,7 @@ function show(state) {
   at("start").hidden = looks || map;
   at("map").hidden = !map;
   document.body.classList.toggle("mapping", map);
+  document.body.classList.toggle("asking", looks);
   if (looks) showResults(state, asked).then(() => showItem(read(), runs));
   else {
     clear();
