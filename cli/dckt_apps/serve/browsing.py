@@ -29,7 +29,7 @@ def browse_routes(places: Places, limits: Limits) -> APIRouter:
         return {"runs": told, "limits": {"upload": limits.upload}}
 
     @router.get("/api/items")
-    async def items(wish: Annotated[ItemsQuery, Query()]) -> dict[str, Any]:
+    def items(wish: Annotated[ItemsQuery, Query()]) -> dict[str, Any]:
         """Items in the order of the gallery: `results`, and `total`, how many there are."""
         place = places.named(wish.run)
         medium = wish.medium or place.media[0]
