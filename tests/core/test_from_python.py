@@ -97,7 +97,7 @@ def test_extract_is_what_the_command_does(run: str, tmp_path: Path, capsys: Capt
     ids, rows = next(done.shards())
     texts = {pair.id: pair.text for pair in model.target().pairs}
     assert torch.equal(rows, model.encode_texts([texts[key] for key in ids]))
-    with pytest.raises(dckt_core.UsageError, match="options go with an encoder's name"):
+    with pytest.raises(dckt_core.UsageError, match="go with an encoder's name"):
         dckt_core.extract("target", tmp_path / "other", by=model, options={"size": 32}, medium="text")
     by_name = dckt_core.extract("target", tmp_path / "named", by="vgg19", options={"weights": "none", "size": 32})
     assert by_name.medium == "image"
