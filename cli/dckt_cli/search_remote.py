@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from dckt_core.base.errors import DataError, MachineError, UsageError
+from dckt_core.data.metadata import check_metadata
+from dckt_core.io.text import is_unicode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,8 +78,8 @@ class Remote:
         answer = self._get(f"/api/search{path}?{urlencode(asked)}", body)
         try:
             told: dict[str, Any] = json.loads(answer)
-            results = told["results"]
-            for row in results:
+            _check(told)
+            for row in told["results"]:
                 row.pop("pair", None)
                 if "picture" in row:
                     row["picture"] = self.url + row["picture"]
@@ -103,6 +105,22 @@ class Remote:
         if len(content) > MAX_ANSWER:
             raise DataError(f"{self.url}: an answer without an end")
         return content
+
+
+def _check(told: dict[str, Any]) -> None:
+    """Raises ValueError, KeyError, TypeError or AttributeError for what is no answer of a `dckt serve`."""
+    for row in told["results"]:
+        figures = [row["rank"], row["cosine"], *(row[name] for name in ("probability", "csls") if name in row)]
+        texts = [row["id"], *(row[name] for name in ("label", "text", "picture") if name in row)]
+        if not all(isinstance(one, int | float) for one in figures) or not all(map(_is_text, texts)):
+            raise ValueError("a result is none")
+        check_metadata(row.get("metadata", {}))
+    if not all(map(_is_text, told["unknown"])):
+        raise ValueError("a word is none")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and is_unicode(value)
 
 
 def _content(file: Path) -> bytes:

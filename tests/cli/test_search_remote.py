@@ -19,7 +19,7 @@ from dckt_cli.main import main
 
 Capture = pytest.CaptureFixture[str]
 
-FOUND = {
+FOUND: dict[str, Any] = {
     "results": [
         {"rank": 1, "cosine": 0.5, "id": "a\x1b[2J", "label": "dog", "picture": "/pictures/0/1", "pair": {"id": "a"}}
     ],
@@ -109,6 +109,7 @@ def test_an_answer_is_shown_as_one_from_here(server: Told, capsys: Capture) -> N
         (200, b'{"results": 3}', 3, "what answers there is no dckt serve"),
         (200, b'{"results": [{"picture": 3}]}', 3, "what answers there is no dckt serve"),
         (200, b'{"results": [3], "unknown": [], "cut": false, "unlikely": false}', 3, "is no dckt serve"),
+        (200, b'{"results": [], "unknown": [3], "cut": false, "unlikely": false}', 3, "is no dckt serve"),
     ],
 )
 def test_a_refusal_is_one_line(server: Told, capsys: Capture, status: int, body: bytes, code: int, said: str) -> None:
@@ -117,6 +118,30 @@ def test_a_refusal_is_one_line(server: Told, capsys: Capture, status: int, body:
     captured = capsys.readouterr()
     assert captured.out == ""
     assert said in captured.err and captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"rank": None},
+        {"cosine": "0.5"},
+        {"cosine": None},
+        {"probability": []},
+        {"id": 3},
+        {"id": "\ud800"},
+        {"picture": 3},
+        {"metadata": 3},
+        {"metadata": {"year": {}}},
+    ],
+)
+def test_an_answer_with_anything_else_in_it_is_no_answer(
+    server: Told, capsys: Capture, changed: dict[str, Any]
+) -> None:
+    (row,) = FOUND["results"]
+    server.body = json.dumps({**FOUND, "results": [{**row, **changed}]}).encode()
+    assert main(["search", "--url", server.url, "--text", "a dog"]) == 3
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", f"dckt: error: {server.url}: what answers there is no dckt serve\n")
 
 
 @pytest.mark.parametrize(
