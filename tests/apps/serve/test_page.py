@@ -159,6 +159,10 @@ def test_from_the_start_to_an_item_and_back(server: Server, browser: Browser) ->
         page.goto(server.address + "/?q=xyzzy")
         page.click(".status button")
         until(page, "document.querySelector('.status').textContent.endsWith('Not known: xyzzy')")
+        assert page.inner_text(".status").startswith("Nothing here is likely to be what you look for. ")
+        page.goto(server.address + "/?q=red&class=red")
+        found(page, 12)
+        assert page.inner_text(".status") == "The 12 nearest", "of fewer than there are"
         assert all(address.startswith(server.address) for address in visit.requests)
         assert [said for said in visit.complaints if "422" not in said] == [], "the browser itself notes a refusal"
 
@@ -273,6 +277,11 @@ def test_the_map_shows_all_and_opens_what_is_clicked(server: Server, browser: Br
         page.wait_for_selector("dialog .pair")
         assert "item=" in asked(page)
         assert visit.complaints == []
+        page.keyboard.press("Escape")
+        page.route("**/api/map/items*", lambda route: route.abort())
+        page.click("#map-tools button >> text=+")
+        until(page, "document.getElementById('status').textContent.startsWith('The server cannot be reached')")
+        assert not [said for said in visit.complaints if "Failed to load" not in said]
 
 
 def dot(page: Any) -> tuple[float, float]:

@@ -125,10 +125,21 @@ function legend(most) {
   }
 }
 
+/** What is known of some points; nothing where the server does not answer, which is said. */
+async function known(some) {
+  try {
+    return (await json("/api/map/items", { run: run.name, points: some.join(",") })).results;
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    tell(error.message, true);
+    return [];
+  }
+}
+
 async function pick(point) {
   if (point === undefined) return;
-  const { results: [row] } = await json("/api/map/items", { run: run.name, points: String(point) });
-  go({ item: { medium: row.medium, id: row.id }, from: run.name });
+  const [row] = await known([point]);
+  if (row) go({ item: { medium: row.medium, id: row.id }, from: run.name });
 }
 
 let hovered = -1;
@@ -145,8 +156,8 @@ function hover(point, place) {
   at("map-tip").hidden = true;
   if (point < 0) return;
   waiting = setTimeout(async () => {
-    const { results: [row] } = await json("/api/map/items", { run: run.name, points: String(point) });
-    if (hovered !== point) return;
+    const [row] = await known([point]);
+    if (!row || hovered !== point) return;
     const [width, height] = points.size;
     const tip = at("map-tip");
     put(tip, make("ol", { className: "hits" }, card(row, run.name, { small: true })));
@@ -165,6 +176,5 @@ async function moved() {
   note({ at: points.zoom === 1 && x === "0.5000" && y === "0.5000" ? "" : `${x},${y},${points.zoom.toFixed(2)}` });
   const found = points.nearest(points.size.map((one) => one / 2), LISTED);
   if (!found.length) return;
-  const { results } = await json("/api/map/items", { run: run.name, points: found.join(",") });
-  put(at("near"), results.map((row) => card(row, run.name, { small: true })));
+  put(at("near"), (await known(found)).map((row) => card(row, run.name, { small: true })));
 }

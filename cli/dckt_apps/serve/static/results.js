@@ -86,7 +86,8 @@ function said(answer, one, state) {
     const of = state.classes.length ? ` of class ${visible(state.classes.join(", "))}` : "";
     return [answer.total ? `${number(count)} of ${number(answer.total)}${of}` : `There is nothing${of}`];
   }
-  const among = one.rows.length ? ` of ${counted(one.run.sizes[one.rows[0].medium], one.rows[0].medium)}` : "";
+  const narrowed = state.classes.length + state.where.length > 0;
+  const among = one.rows.length && !narrowed ? ` of ${counted(one.run.sizes[one.rows[0].medium], one.rows[0].medium)}` : "";
   const told = [count === 0 ? "Nothing was found" : `The ${count === 1 ? "nearest one" : `${number(count)} nearest`}${among}`];
   if (count === 0 && state.least) told[0] = "Nothing here is that likely to be what you look for";
   if (answer.unlikely) told.unshift("Nothing here is likely to be what you look for");
