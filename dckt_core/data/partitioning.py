@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dckt_core.base.progress import logger
 from dckt_core.contract.pairs import Split
 from dckt_core.data.lookalikes import SIDE, alike, families
 from dckt_core.data.partition import Groups, Shares, draw
@@ -71,6 +72,9 @@ def drawn(
             by_picture[picture].append(number)
         if "texts" in together and MADE not in entry and (words := text_name(entry.get("text", ""))):
             by_text[hashlib.blake2b(words.encode("utf-8", "replace"), digest_size=12).digest()].append(number)
+    if fixed:
+        many = f"{len(fixed)} of {len(labels)}"
+        logger.info("%s: %s have no text or no picture, and so are for train alone", staging.file.parent, many)
     groups = Groups(len(labels))
     for items in (*by_picture.values(), *by_text.values()):
         groups.join(items)

@@ -100,12 +100,13 @@ def opened(location: Path, records: Iterable[Record], reading: Reading, cache_di
 
 
 def data_folder(location: Path) -> Path:
-    """The folder that pictures' paths start from: the location, or of a file the one that it lies in; of a file in
-    `annotations/` the one around that.
+    """The folder that pictures' paths start from: the location, or of a file the one that it lies in; of JSON in
+    `annotations/`, as COCO has it, the one around that.
     """
     if location.is_dir():
         return location
-    return location.absolute().parent.parent if location.parent.name == "annotations" else location.parent
+    around = location.absolute().parent
+    return around.parent if around.name == "annotations" and location.suffix == ".json" else location.parent
 
 
 def safe_name(name: str) -> str:
@@ -149,7 +150,6 @@ class Reading:
 
     Args:
         folder: the data set's.
-        roots: folders outside it that pictures may be in.
         splits: what further words for splits mean.
         split: what all is for that says nothing of it; None where that is a fault.
         pictures: False where none need be there.
@@ -159,12 +159,11 @@ class Reading:
         self,
         folder: Path,
         *,
-        roots: Sequence[Path] = (),
         splits: Mapping[str, Split] | None = None,
         split: Split | None = None,
         pictures: bool = True,
     ) -> None:
-        self.folder, self.roots, self.pictures = folder, roots, pictures
+        self.folder, self.pictures = folder, pictures
         self._words = {**SPELLINGS, **{word.casefold(): said for word, said in (splits or {}).items()}}
         self._split = split
         self.read_as: Counter[str] = Counter()
@@ -177,7 +176,7 @@ class Reading:
         """
         if record.fault:
             raise ValueError(record.fault)
-        said = {key: value for key, value in record.fields.items() if value is not None}
+        said = {key: value for key, value in record.fields.items() if value is not None and value == value}  # no NaN
         entry: dict[str, Any] = {}
         for key, read in (("image", self._image), ("label", self._label), ("split", self._split_of), ("id", self._id)):
             if key in said and (value := read(said[key], record)) is not None:
@@ -186,7 +185,9 @@ class Reading:
             entry.setdefault("split", self._split)
         if metadata := as_metadata(said.get("metadata", {})):
             entry["metadata"] = metadata
-        captions = [_text(caption) for caption in said.get("captions", ()) if caption is not None]
+        captions = [
+            _text(caption) for caption in said.get("captions", ()) if caption is not None and caption == caption
+        ]
         if "text" in said or not captions:
             text = {"text": _text(said["text"])} if "text" in said else {}
             yield {**entry, **text, **({"captions": captions} if captions and text else {})}

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from dckt_core import DatasetContext, PairSet, Record, UsageError, collect
+from dckt_core import DatasetContext, PairSet, Record, UsageError, collect, shown
 from dckt_plugins.datasets import text_files
 from dckt_plugins.datasets.catalogue import ClassFoldersOptions
 from dckt_plugins.datasets.pictures import folders_of, has_splits, is_picture, split_of, walk
@@ -29,6 +29,10 @@ def detect(path: Path) -> bool:
 
 def records(location: Path, options: ClassFoldersOptions, context: DatasetContext) -> Iterator[Record]:
     """The pictures, class by class; where a text is asked for, each has one."""
+    if options.text and "{}" not in options.text:
+        raise UsageError(
+            f"layout '{NAME}': text {shown(options.text)} has no {{}} for the class, and would be that of all"
+        )
     splits = has_splits(location)
     for place, files in walk(location):
         parts = place.split("/") if place else []

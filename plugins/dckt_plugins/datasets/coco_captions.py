@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -50,7 +51,7 @@ def _of_file(folder: Path, file: Path, options: CocoOptions) -> Iterator[Record]
     pictures, number = Pictures(folder, options.images, guesses), 0
     try:
         images = {
-            entry["id"]: entry
+            entry["id"]: json.dumps(entry).encode()  # a third of what objects take
             for key, entry in elements(file)
             if key == "images" and isinstance(entry, Mapping) and isinstance(entry.get("id"), int | str)
         }
@@ -65,13 +66,14 @@ def _of_file(folder: Path, file: Path, options: CocoOptions) -> Iterator[Record]
 
 
 def _record(
-    file: Path, number: int, entry: Any, images: Mapping[Any, Any], pictures: Pictures, split: str | None
+    file: Path, number: int, entry: Any, images: Mapping[int | str, bytes], pictures: Pictures, split: str | None
 ) -> Record:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("caption"), str):
         return Record(file, number, fault="no annotation with a 'caption'")
     of = entry.get("image_id")
-    image = images.get(of) if isinstance(of, int | str) else None
-    if image is None or not isinstance(image.get("file_name"), str):
+    stored = images.get(of) if isinstance(of, int | str) else None
+    image = json.loads(stored) if stored is not None else {}
+    if not isinstance(image.get("file_name"), str):
         return Record(file, number, fault="no image in the file has its 'image_id'")
     known = {key: value for key, value in image.items() if key not in ("file_name", "id")}
     fields = {

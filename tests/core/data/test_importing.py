@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import shutil
 import tarfile
 from collections import defaultdict
@@ -731,3 +732,32 @@ def test_names_in_another_spelling_are_found_and_that_is_told(tmp_path: Path, ca
         assert told in caplog.text
     pictures = (tmp_path.parent / f"{tmp_path.name}-out" / "images").iterdir()
     assert [file.name for file in pictures] == ["Ä.PNG"]
+
+
+def test_numbers_that_are_none_are_no_texts(tmp_path: Path) -> None:
+    lines = [{"image": "0.png", "text": math.nan, "label": math.nan, "split": "train"}, {"text": 7, "split": "train"}]
+    (_captions(tmp_path / "in", "", []) / "mine.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    brought(tmp_path / "in" / "mine.jsonl", tmp_path / "out")
+    pairs = load_manifest(tmp_path / "out").pairs
+    assert [(pair.text, pair.label) for pair in pairs] == [(None, None), ("7", None)]
+
+
+def test_items_alone_are_for_train_and_that_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="dckt")
+    counts = brought(layouts.write_class_folders(tmp_path / "in"), tmp_path / "out", DRAWN).counts
+    assert counts == {"train": 12}
+    assert "12 of 12 have no text or no picture, and so are for train alone" in caplog.text
+    with pytest.raises(UsageError, match="text 'a photo' has no {} for the class"):
+        brought(tmp_path / "in", tmp_path / "other", replace(DRAWN, options={"text": "a photo"}))
+
+
+def test_annotations_are_beside_their_pictures_or_in_a_folder_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = _captions(
+        tmp_path / "annotations", "image,caption", [f"{number}.png,text {number}" for number in range(6)]
+    )
+    assert sum(brought(folder / "captions.csv", tmp_path / "out", DRAWN).counts.values()) == 6
+    coco = layouts.write_coco(tmp_path / "coco")
+    monkeypatch.chdir(coco / "annotations")
+    assert brought(Path("captions_train2017.json"), tmp_path / "named").counts["train"] > 0
