@@ -97,9 +97,6 @@ class _Check:
         self.require(pair.split in SPLITS, f"{named} must be in split train, val or test, not {pair.split!r}")
         path = pair.image
         if path is not None:
-            self.require(
-                isinstance(path, Path), f"{named} must have a pathlib.Path for its image, or None, not {path!r}"
-            )
             there = path.is_file() or not self.subject.spec.pictures
             self.require(there, f"{named} has an image that is not there: {path}")
         captions = isinstance(pair.captions, tuple) and all(isinstance(caption, str) for caption in pair.captions)

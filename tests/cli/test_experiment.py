@@ -86,7 +86,7 @@ def test_a_failed_cell_is_named_and_the_exit_code_says_so(in_home: Path, capsys:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nowhere.toml"], "nowhere.toml: cannot be read"),
+        (["nowhere.toml"], "nowhere.toml: no such file"),
         (["plan.toml", "--set", "sheds=[0]"], "plan.toml: unknown key 'sheds': did you mean 'seeds'?"),
         (["plan.toml", "--set", "seeds"], "--set"),
         (["plan.toml", "--arm", "mean"], "no arm 'mean': did you mean 'means'?"),

@@ -279,7 +279,7 @@ def test_items_whose_partners_nobody_knows_are_not_learnt_from_but_found(
         (["--device", "tpu"], "unknown device 'tpu'"),
         (["--precision", "fp16"], "fp16"),
         (["--precision", "fp8"], "precision"),
-        (["--config", "gone.toml"], "gone.toml: cannot be read"),
+        (["--config", "gone.toml"], "gone.toml: no such file"),
         (["--name", "a/b"], "run name 'a/b'"),
         (["--name", ".."], "run name '..'"),
         (["--frobnicate"], "--frobnicate"),

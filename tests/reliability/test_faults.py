@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -142,7 +143,13 @@ def test_what_cannot_be_written_is_one_line_and_nothing_half(
 
 
 def _without_right(where: Path, home: Path, args: list[str]) -> int:
-    """As a user who may read everything and write nothing there."""
+    """As a user who may read everything and write nothing there. What is imported was imported before: modules of the
+    superuser's may be closed to this one.
+    """
+    for module in ("dckt_core.retrieval.extracting", "dckt_apps.report.write", "dckt_core.exports.exporting"):
+        import_module(module)
+    import_module("matplotlib.backends.backend_agg")
+    import_module("matplotlib.pyplot")
     for folder in (where, home / "runs/squares"):
         folder.chmod(0o555)
     try:

@@ -27,7 +27,7 @@ import torch
 from safetensors.torch import load_file
 
 from dckt_cli.main import main
-from dckt_core.base.errors import MachineError, PluginError, StorageError, UsageError
+from dckt_core.base.errors import MachineError, PluginError, StoppedError, StorageError, UsageError
 from dckt_core.contract.pairs import TextItem
 from dckt_core.data.features import compute_features
 from dckt_core.engine.processes import Engine
@@ -300,8 +300,8 @@ def test_what_killed_writers_left_is_swept_when_a_run_goes_on(tmp_path: Path) ->
     with pytest.raises(UsageError, match="another training is at work"):
         RunFolder.reopen(folder.path)
     assert all(file.exists() for file in left), "they may be of the training that is at work"
-    with folder.recording():
-        pass
+    with pytest.raises(StoppedError), folder.recording():
+        raise StoppedError("stopped")
     RunFolder.reopen(folder.path)
     assert sorted(file.name for file in folder.path.rglob("*") if file.is_file()) == [
         ".lock",
@@ -321,8 +321,8 @@ def test_a_run_that_is_at_work_is_not_resumed_by_another(tmp_path: Path) -> None
         return 0
 
     assert together([other, other]) == [2, 2]
-    with folder.recording():
-        pass
+    with pytest.raises(StoppedError), folder.recording():
+        raise StoppedError("stopped")
     assert together([other]) == [0]
 
 

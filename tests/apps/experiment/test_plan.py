@@ -210,5 +210,5 @@ def test_what_is_wrong_is_said_in_a_line_that_names_the_file(tmp_path: Path, cha
 
 
 def test_a_plan_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="plan.toml: cannot be read"):
+    with pytest.raises(UsageError, match="plan.toml: no such file"):
         read_plan(tmp_path / "plan.toml")

@@ -119,7 +119,6 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "names": ({"load": load_changed(list, names={"cat": ["a cat"]})}, "names of class 'cat' must be a tuple of lines"),
     "empty name": ({"load": load_changed(list, names={"cat": ("",)})}, "names of class 'cat' must be a tuple of lines"),
     "split": ({"load": first(split="dev")}, "must be in split train, val or test, not 'dev'"),
-    "string path": ({"load": first(image="a.png")}, "must have a pathlib.Path for its image, or None, not 'a.png'"),
     "no image": ({"load": first(image=Path("nowhere.png"))}, "has an image that is not there: nowhere.png"),
     "captions": ({"load": first(captions=["a"])}, "must have captions that are a tuple of texts"),
     "broken image": (
