@@ -6,7 +6,7 @@ again, until what it has not shown cannot be among the best any more. Answers ar
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -82,14 +82,16 @@ def nearest(
     admitted: Collection[str] | None = None,
     without: Sequence[Collection[str]] | None = None,
     hubs: Hubness | None = None,
+    likely: Callable[[Sequence[Hit]], Sequence[bool]] | None = None,
 ) -> list[Hits]:
     """The best k of each query [q, D], best first: by CSLS where hubs are held back, else by cosine.
 
     Args:
         admitted: ids of what may be found; None for all.
         without: for each query, ids of what may not.
+        likely: of some hits, which of them may be found; of two, the one of higher cosine where the other may.
     """
-    if admitted is None and without is None and hubs is None:
+    if admitted is None and without is None and hubs is None and likely is None:
         return gallery.search(queries, k)
     size = len(gallery)
     allowed = gallery.items.keys() if admitted is None else admitted
@@ -103,8 +105,10 @@ def nearest(
         for row, found in zip(todo, gallery.search(queries[todo], width), strict=True):
             ranked = found if hubs is None else hubs.rank(found)
             fit = [hit for hit in ranked if hit.id in allowed and hit.id not in left_out[row]]
+            if likely is not None:
+                fit = [hit for hit, may in zip(fit, likely(fit), strict=True) if may]
             answers[row], last = Hits(fit[:k]), fit[: enough[row]][-1:]
-            if width >= size or len(found) < width:
+            if width >= size or len(found) < width or (likely is not None and not all(likely(found[-1:]))):
                 continue  # there is no more
             if len(fit) < enough[row] or (hubs is not None and last and _score(last[0]) < hubs.at_most(found)):
                 missing.append(row)

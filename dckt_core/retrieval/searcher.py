@@ -225,15 +225,22 @@ class Searcher:
         how["hubs"] = self._hubs(gallery, of, refine.csls) if refine.csls else None
         if refine.expand:
             queries = expanded(gallery, queries, nearest(gallery, queries, refine.expand, **how))
-        answers = nearest(gallery, queries, k, **how)
         if calibration is None:
-            return answers
+            return nearest(gallery, queries, k, **how)
+        least = threshold or 0.0
+
+        def probabilities(hits: Sequence[Hit]) -> list[float]:
+            values: list[float] = calibration.probability(
+                torch.tensor([hit.cosine for hit in hits]), len(gallery)
+            ).tolist()
+            return values
+
+        if least and refine.csls:  # which ranks by another figure, so that the likely ones need not come first
+            how["likely"] = lambda hits: [one >= least for one in probabilities(hits)]
         chance, told = calibration.by_chance(len(gallery)), []
-        for row, hits in enumerate(answers):
-            sure = calibration.probability(torch.tensor([hit.cosine for hit in hits]), len(gallery)).tolist()
-            sure = [chance for _ in sure] if row in blind else sure
-            pairs = zip(hits, sure, strict=True)
-            told.append(Hits(replace(hit, probability=one) for hit, one in pairs if one >= (threshold or 0)))
+        for row, hits in enumerate(nearest(gallery, queries, k, **how)):
+            sure = [chance for _ in hits] if row in blind else probabilities(hits)
+            told.append(Hits(replace(hit, probability=p) for hit, p in zip(hits, sure, strict=True) if p >= least))
         return told
 
     def _why_none(self, of: Medium | None, found: Medium, refine: Refine) -> str:

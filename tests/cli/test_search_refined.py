@@ -88,5 +88,11 @@ def test_expansion_and_csls_rank_by_their_formulas(run: str, capsys: Capture) ->
         assert rows == sorted(rows, reverse=True)
         wanted = expected[[place[row["id"]] for row in results]]
         assert_same(rows, wanted, terms=4 * SMALL, scale=2, dtype=torch.float32)
+    line = [run, "--text", RED, "--csls", "4"]
+    everything = told(capsys, *line, "-k", "100")["results"]
+    for row in everything[3::4]:  # the likely ones are found, wherever CSLS puts them
+        likely = [one for one in everything if one["probability"] >= row["probability"]][:2]
+        found = told(capsys, *line, "-k", "2", "--threshold", str(row["probability"]))["results"]
+        assert [one["id"] for one in found] == [one["id"] for one in likely]
     assert main(["search", run, "--text", RED, "--csls", "4", "-k", "1", "--quiet"]) == 0
     assert capsys.readouterr().out.splitlines()[-2].split()[:4] == ["rank", "cosine", "probability", "CSLS"]

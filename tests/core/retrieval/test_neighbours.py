@@ -87,6 +87,20 @@ def test_csls_is_what_the_paper_says(neighbours: int, step: int) -> None:
         assert_same([hit.cosine for hit in hits], cosines[row, [int(hit.id) for hit in hits]], dtype=torch.float32)
 
 
+@pytest.mark.parametrize("least", [-1.0, 0.7, 0.95, 1.1])
+def test_csls_ranks_all_that_are_likely_enough(least: float) -> None:
+    rows, bank, queries = drawn(ITEMS, 0), drawn(200, 2), drawn(QUERIES, 1)
+    images = gallery(rows)
+    hubs = hubness(images, gallery(bank, "text"), 3)
+    cosines = queries.double() @ rows.double().T
+    own = cosines.topk(3, dim=1).values.mean(dim=1, keepdim=True)
+    csls = 2 * cosines - own - torch.tensor([hubs.means[str(n)] for n in range(ITEMS)])
+    found = nearest(images, queries, 10, hubs=hubs, likely=lambda hits: [hit.cosine >= least for hit in hits])
+    for row, hits in enumerate(ids(found)):
+        ranked = csls[row].argsort(descending=True).tolist()
+        assert hits == [str(n) for n in ranked if cosines[row, n] >= least][:10]
+
+
 def test_an_item_is_not_its_own_neighbour() -> None:
     rows = drawn(40, 3)
     images = gallery(rows)
