@@ -20,7 +20,7 @@ from dckt_core.base.errors import DataError
 
 FOLDS = 5
 MIN_OF_CLASS = 5
-"""Items that a class needs, so that each fold has one of it."""
+"""Items that a class needs, those of one group counted once, so that each fold has one of it."""
 MIN_CLASSES = 2
 
 Array = np.ndarray[Any, Any]
@@ -79,10 +79,11 @@ def audit(features: Sequence[Array], labels: Sequence[str], groups: Sequence[Has
         seed: of the division into folds.
 
     Raises:
-        DataError: fewer than two classes have five items.
+        DataError: fewer than two classes have items of five groups.
     """
     sizes = Counter(labels)
-    left_out = {label: count for label, count in sorted(sizes.items()) if count < MIN_OF_CLASS}
+    apart = Counter(label for label, _ in set(zip(labels, groups, strict=True)))
+    left_out = {label: sizes[label] for label in sorted(sizes) if apart[label] < MIN_OF_CLASS}
     rows = np.array([row for row, label in enumerate(labels) if label not in left_out])
     classes = tuple(sorted(sizes.keys() - left_out.keys()))
     if len(classes) < MIN_CLASSES:

@@ -64,6 +64,15 @@ def test_classes_of_few_items_are_left_out_and_told():
         audit(media, ["x"] * 236 + ["y"] * 4, range(240))
 
 
+def test_a_class_of_one_picture_with_many_captions_is_left_out():
+    """It would be in one fold alone: all its items suspects, and whoever is of no class confidently of it."""
+    media, labels, _, _ = made(0, flipped=0.0)
+    rows = np.concatenate([media[0], np.full((5, 8), -5.0)])
+    found = audit([rows], [*labels, *["bee"] * 5], [*range(240), *[240] * 5])
+    assert (dict(found.left_out), found.items) == ({"bee": 5}, 240)
+    assert len(found.suspects) <= 0.03 * found.items
+
+
 def test_the_rule_by_hand():
     probabilities = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.4, 0.6], [0.55, 0.45]])
     labels = np.array([0, 0, 0, 1, 1])
