@@ -29,7 +29,9 @@ def detect(path: Path) -> bool:
 
 
 def records(location: Path, options: TextFilesOptions, context: DatasetContext) -> Iterator[Record]:
-    """The pictures, folder by folder; a text or a picture alone has no partner. A line is a caption of its own."""
+    """The pictures, folder by folder; one with no text of its name stands alone, and a text with no picture of its
+    name, such as README.txt, is none of the data's. A line is a caption of its own.
+    """
     splits, root = has_splits(location), os.path.realpath(location)
     for place, files in walk(location):
         stems = {PurePosixPath(name).stem: name for name in files if name.lower().endswith(".txt")}
@@ -40,21 +42,16 @@ def records(location: Path, options: TextFilesOptions, context: DatasetContext) 
                 continue
             path, stem = f"{place}/{name}" if place else name, PurePosixPath(name).stem
             fields: dict[str, Any] = {"image": path, "split": split, "label": label}
-            file = location / path
+            beside = path
             try:
-                for beside in (one[stem] for one in (stems, notes) if stem in one):
-                    name = f"{place}/{beside}" if place else beside
-                    check_inside(root, name, "text", roots=context.image_roots)
-                if stem in stems:
-                    lines = read_text(location / place / stems[stem]).splitlines()
-                    captions = [" ".join(line.split()) for line in lines if line.strip()]
-                    fields |= {"captions": captions} if captions else {"text": ""}
-                if stem in notes:
-                    fields["metadata"] = parse_json(read_text(location / place / notes[stem]))
+                for beside in (f"{place}/{one[stem]}".lstrip("/") for one in (stems, notes) if stem in one):
+                    check_inside(root, beside, "text", roots=context.image_roots)
+                    said = read_text(location / beside)
+                    fields |= _told(said) if beside.lower().endswith(".txt") else {"metadata": parse_json(said)}
             except ValueError as error:
-                yield Record(file, None, fault=f"what is beside it: {error}")
+                yield Record(location / beside, None, fault=str(error))
                 continue
-            yield Record(file, None, fields)
+            yield Record(location / path, None, fields)
 
 
 def load(location: Path | None, options: TextFilesOptions, context: DatasetContext) -> PairSet:
@@ -62,6 +59,11 @@ def load(location: Path | None, options: TextFilesOptions, context: DatasetConte
     if location is None:
         raise UsageError(f"data set '{NAME}' needs a path: of a folder of pictures with texts beside them")
     return collect(location, NAME, records(location, options, context), context, split=options.split)
+
+
+def _told(text: str) -> dict[str, Any]:
+    captions = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    return {"captions": captions} if captions else {"text": ""}
 
 
 def _said(place: str, options: TextFilesOptions, *, splits: bool) -> tuple[str | None, str | None]:

@@ -488,14 +488,14 @@ WRONG: list[tuple[str, str, Callable[[Path], None], dict[str, Any], str]] = [
         "a text that is not UTF-8",
         _put(f"train/red/{Path(RED).stem}.txt", b"caf\xe9"),
         {},
-        "what is beside it: not UTF-8: byte 4 is 0xe9",
+        ".txt: not UTF-8: byte 4 is 0xe9",
     ),
     (
         "text-files",
         "notes that are no JSON",
         _put(f"train/red/{Path(RED).stem}.json", b"{"),
         {},
-        "what is beside it: not JSON",
+        ".json: not JSON",
     ),
     (
         "text-files",
