@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from dckt_core.data.partition import Groups
+
 SIDE = 12
 """Of a thumbnail, in pixels."""
 SAME = 0.995
@@ -72,21 +74,13 @@ def alike(looks: Array) -> Array:
 
 def families(pairs: Array, count: int) -> list[list[int]]:
     """Groups of pictures out of `count`, each connected by pairs, int64 [m, 2]; in the order of their first ones."""
-    first = list(range(count))
-
-    def root(number: int) -> int:
-        while first[number] != number:
-            first[number] = first[first[number]]
-            number = first[number]
-        return number
-
-    for one, other in pairs.tolist():
-        low, high = sorted((root(one), root(other)))
-        first[high] = low
-    groups: dict[int, list[int]] = {}
+    groups = Groups(count)
+    for pair in pairs.tolist():
+        groups.join(pair)
+    found: dict[int, list[int]] = {}
     for number in np.unique(pairs).tolist():
-        groups.setdefault(root(number), []).append(number)
-    return [groups[number] for number in sorted(groups)]
+        found.setdefault(groups.of(number), []).append(number)
+    return [found[first] for first in sorted(found)]
 
 
 def _spread(looks: Array) -> Array:

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from dckt_core import DatasetContext, PairCollector, PairSet, Record, UsageError, did_you_mean, shown
+from dckt_core import DatasetContext, PairCollector, PairSet, Record, did_you_mean, shown
 from dckt_plugins.datasets import table
 from dckt_plugins.datasets.catalogue import ImageFolderCSVOptions, TableOptions
+from dckt_plugins.datasets.tables import separator_of, text_lines
 
 NAME = "image-folder-csv"
 TABLE, IMAGES = "pairs.csv", "images"
@@ -56,7 +57,7 @@ def records(location: Path, options: ImageFolderCSVOptions, context: DatasetCont
 
 
 def _read(stream: TextIO, file: Path, options: ImageFolderCSVOptions, collector: PairCollector) -> None:
-    rows = csv.reader(_lines(stream), delimiter=_separator(options.separator), strict=True)
+    rows = csv.reader(text_lines(stream), delimiter=separator_of(options.separator), strict=True)
     begin = 1
     try:
         header = next(rows, [])
@@ -68,20 +69,6 @@ def _read(stream: TextIO, file: Path, options: ImageFolderCSVOptions, collector:
             begin = rows.line_num + 1
     except (csv.Error, ValueError) as error:  # where the next row begins is not known any more
         collector.problem(file, begin, str(error), cut=True)
-
-
-def _lines(stream: TextIO) -> Iterator[str]:
-    while line := stream.readline(PairCollector.longest_line + 1):
-        if len(line) > PairCollector.longest_line:
-            raise ValueError(f"longer than {PairCollector.longest_line} characters")
-        yield line
-
-
-def _separator(word: str) -> str:
-    character = "\t" if word in ("tab", "\\t") else word
-    if len(character) != 1 or character in '"\r\n':
-        raise UsageError(f"data set '{NAME}': separator must be a single character or the word tab, not {shown(word)}")
-    return character
 
 
 def _places(header: list[str], columns: dict[str, str]) -> dict[str, int]:
