@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,11 @@ import torch
 import torch.nn.functional as F
 
 from dckt_cli.main import main
+from dckt_core.base.errors import ArgumentError
+from dckt_core.base.rng import generator_for
+from dckt_core.retrieval.neighbours import Hubness
+from dckt_core.retrieval.refine import Refine
+from dckt_core.retrieval.searcher import searcher_of_target
 from dckt_core.runs.model import load
 from tests.support.tolerance import SMALL, assert_same
 
@@ -88,11 +94,27 @@ def test_expansion_and_csls_rank_by_their_formulas(run: str, capsys: Capture) ->
         assert rows == sorted(rows, reverse=True)
         wanted = expected[[place[row["id"]] for row in results]]
         assert_same(rows, wanted, terms=4 * SMALL, scale=2, dtype=torch.float32)
-    line = [run, "--text", RED, "--csls", "4"]
-    everything = told(capsys, *line, "-k", "100")["results"]
-    for row in everything[3::4]:  # the likely ones are found, wherever CSLS puts them
-        likely = [one for one in everything if one["probability"] >= row["probability"]][:2]
-        found = told(capsys, *line, "-k", "2", "--threshold", str(row["probability"]))["results"]
-        assert [one["id"] for one in found] == [one["id"] for one in likely]
     assert main(["search", run, "--text", RED, "--csls", "4", "-k", "1", "--quiet"]) == 0
     assert capsys.readouterr().out.splitlines()[-2].split()[:4] == ["rank", "cosine", "probability", "CSLS"]
+
+
+def test_all_that_is_likely_is_found_wherever_csls_ranks_it(run: str) -> None:
+    model = load(run)
+    assert model.calibration is not None
+    rising = replace(model.calibration, cosines=(-1.0, 1.0), probabilities=(0.01, 0.99))
+    model.__dict__["calibration"] = rising  # so that no two hits are alike
+    searcher = searcher_of_target(model)
+    ids = list(searcher.galleries["image"].items)
+    hubs = Hubness(4, dict(zip(ids, torch.rand(len(ids), generator=generator_for(0, "hubs")).tolist(), strict=True)))
+    searcher = replace(searcher, _hubness={("image", "text", 4): hubs})
+    refine = Refine(csls=4)
+    (everything,) = searcher.search_texts([GREEN], 100, refine=refine)
+    sure = [hit.probability for hit in everything]
+    assert sure.index(max(one or 0 for one in sure)) > 3, "CSLS ranks otherwise"
+    for least in sure:
+        assert least is not None
+        (found,) = searcher.search_texts([GREEN], 3, threshold=least, refine=refine)
+        assert [hit.id for hit in found] == [hit.id for hit in everything if (hit.probability or 0) >= least][:3]
+    for wrong in (-0.1, 1.5, float("nan")):
+        with pytest.raises(ArgumentError, match="is no probability from 0 to 1"):
+            searcher.search_texts([GREEN], 3, threshold=wrong)
