@@ -19,6 +19,7 @@ from PIL import Image
 from dckt_cli.main import main
 from dckt_core.base.errors import DataError, DcktError, UsageError
 from dckt_core.contract.pairs import SPLITS
+from dckt_core.contract.protocols import DatasetContext
 from dckt_core.data import importing
 from dckt_core.data.importing import Imported, Plan, import_data
 from dckt_core.data.manifest import load_manifest
@@ -643,9 +644,10 @@ def test_the_rest_of_a_file_is_never_left_out_as_one_bad_record(layout: str, tmp
     for how in (Plan(on_error="skip", max_bad_fraction=1), replace(DRAWN, on_error="skip", max_bad_fraction=1)):
         with pytest.raises(DataError, match="skip leaves out records, and not the rest of a file"):
             brought(location, tmp_path / "out", how)
+    spec = box.spec("dataset", layout)
     with pytest.raises(DataError, match="skip leaves out lines, and not the rest of a file"):
         screen(
-            lambda: box.load_pairs(layout, location),
+            lambda: spec.load(location, spec.options(), DatasetContext(cache_dir=tmp_path / "cache")),
             splits=SPLITS,
             on_error="skip",
             max_bad_fraction=1,
