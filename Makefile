@@ -7,7 +7,7 @@ EXTRAS ?= $(if $(CI),test,dev)
 STAMP := $(VENV)/.installed-$(EXTRAS)
 DATA := $(patsubst %/pascal_sentences,%,$(firstword $(wildcard ../*/data/pascal_sentences)))
 
-.PHONY: demo browser test numerics test-slow test-lowest reliability check types style docs site pictures clean
+.PHONY: demo browser test numerics faults test-slow test-lowest reliability check types style docs site pictures clean
 
 demo: $(STAMP)  ## install, then the main job on the embedded sample data, and the ladder of what a target may offer
 	@echo 'One training: printed glyphs with labels (source) help to search scanned digits (target).'
@@ -16,7 +16,7 @@ demo: $(STAMP)  ## install, then the main job on the embedded sample data, and t
 	$(BIN)/dckt experiment benchmarks/plans/demo.toml --workers 2 --quiet
 
 # Real data beside the checkout are tested with, where there are any.
-test test-slow: export DCKT_TEST_DATA ?= $(if $(DATA),$(CURDIR)/$(DATA))
+test faults test-slow: export DCKT_TEST_DATA ?= $(if $(DATA),$(CURDIR)/$(DATA))
 
 test: $(STAMP)  ## install, then every check; EXTRAS=test tests all extras, too
 	$(MAKE) --no-print-directory --jobs=2 check
@@ -37,6 +37,9 @@ style: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+
+faults: $(STAMP)  ## the tests that kill, stop and starve processes
+	$(BIN)/python -m pytest -m 'faults and not slow' -n $(JOBS) --dist worksteal tests/reliability
 
 test-slow: $(STAMP)  ## the tests that take minutes or install distributions
 	$(BIN)/python -m pytest -m slow

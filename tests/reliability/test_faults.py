@@ -31,6 +31,8 @@ from dckt_core.retrieval.index_folder import Header, Made
 from dckt_core.runs.folder import default_name
 from tests.support.processes import Record, ended, forked, together
 
+pytestmark = pytest.mark.faults
+
 WIDTH = 16
 
 

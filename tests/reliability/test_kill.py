@@ -20,6 +20,8 @@ from dckt_core.engine.snapshot import load_snapshot
 from tests.support.processes import Record, in_child, preload, resume, same_end, train
 from tests.support.squares import ENCODER, SIZES, SOURCE, TARGET, flags, write_squares
 
+pytestmark = pytest.mark.faults
+
 LARGER = [
     *("--device", "cpu"),
     *ENCODER,

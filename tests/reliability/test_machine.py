@@ -40,6 +40,8 @@ from tests.support.processes import together
 from tests.support.squares import ENCODER, SMALL_TEXTS, error, flags, weights
 from tests.support.trainings import at_update
 
+pytestmark = pytest.mark.faults
+
 Capture = pytest.CaptureFixture[str]
 Train = Callable[..., int]
 EVERY_UPDATE = {"checkpoint_minutes": 0}

@@ -21,6 +21,8 @@ from tests.support import tiny, trainings
 from tests.support.processes import as_ranks
 from tests.support.trainings import Drawing, Remembering, differences, stopped_at
 
+pytestmark = pytest.mark.faults
+
 STOPS = {
     "in pre-training of the source": 3,
     "in pre-training of the target": 9,

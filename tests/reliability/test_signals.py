@@ -22,6 +22,8 @@ from tests.support.processes import in_child, preload, resume, same_end
 from tests.support.squares import ENCODER, SIZES, SOURCE, TARGET, flags, write_squares
 from tests.support.trainings import at_update
 
+pytestmark = pytest.mark.faults
+
 train = partial(processes.train, flags=["--device", "cpu", *ENCODER, *flags(checkpoint_minutes=1e9)])
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
