@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -26,11 +28,19 @@ def spec(kind: str, name: str) -> Any:
     return registry().find(kind, name).spec
 
 
+@cache
+def _unpacked() -> Path:
+    """Where layouts unpack pictures while tests run."""
+    folder = tempfile.TemporaryDirectory(prefix="dckt-tests-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
+
+
 def load_pairs(layout: str, location: Path | None, **options: Any) -> PairSet:
     """A data set in a layout; options as `dckt datasets check --layout-opt` has them."""
     chosen = spec("dataset", layout)
     parsed = parse_options(chosen, options, where="the test")
-    pair_set: PairSet = chosen.load(location, parsed, DatasetContext(cache_dir=Path("unused")))
+    pair_set: PairSet = chosen.load(location, parsed, DatasetContext(cache_dir=_unpacked()))
     return pair_set
 
 
