@@ -18,7 +18,7 @@ demo: $(STAMP)  ## install, then the main job on the embedded sample data, and t
 # Real data beside the checkout are tested with, where there are any.
 test faults test-slow: export DCKT_TEST_DATA ?= $(if $(DATA),$(CURDIR)/$(DATA))
 
-test: $(STAMP)  ## install, then every check; EXTRAS=test tests all extras, too
+test: $(STAMP)  ## install, then the checks; EXTRAS=test tests all extras, too
 	$(MAKE) --no-print-directory --jobs=2 check
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
