@@ -13,6 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dckt_cli.main import main
 
 
@@ -24,6 +26,7 @@ def forked(work: Callable[[], int | None]) -> int:
         try:
             for stream in (1, 2):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+            torch.set_num_threads(1)  # a fork has none of its parent's OpenMP threads, and would wait for them
             code = work() or 0
         finally:
             os._exit(code)
