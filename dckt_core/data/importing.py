@@ -89,6 +89,7 @@ class Imported:
 
     Attributes:
         path: the data set's folder.
+        layout: that the data were read in.
         counts: pairs and items by split.
         kept_together: how many pictures are `equal` to another one, or `near` to one, and were kept on its side.
         dropped: records that were left out.

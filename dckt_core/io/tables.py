@@ -84,6 +84,7 @@ class TableReader(Rows):
     def __init__(self, stream: Iterable[str]) -> None:
         super().__init__(stream)
         self.reader: Any = _Cells(stream)
+        """Gives each row as a list of texts, as `csv.reader` does."""
 
 
 class _Cells:
