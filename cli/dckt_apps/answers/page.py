@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from dckt_apps.pages import filled, templates, theme
 from dckt_core.data.metadata import as_words
 
 
@@ -23,18 +22,11 @@ def render(title: str, place: str, notes: Sequence[str], rows: Sequence[Mapping[
         rows: what was found, best first: `rank`, `cosine`, `id`; `probability`, `label`, `text` and `metadata` where
             they are known, and `jpeg`, the picture's bytes.
     """
-    environment = Environment(
-        loader=PackageLoader("dckt_apps.answers"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates("answers")
     environment.filters["uri"] = _uri
     environment.filters["words"] = as_words
-    theme = (resources.files("dckt_apps") / "theme.css").read_text(encoding="utf-8")
-    page = environment.get_template("answers.html")
-    return page.render(title=title, place=place, notes=notes, rows=rows, theme=Markup(theme))
+    values = {"title": title, "place": place, "notes": notes, "rows": rows, "theme": Markup(theme())}
+    return filled(environment, "answers.html", **values)
 
 
 def _uri(jpeg: bytes) -> str:

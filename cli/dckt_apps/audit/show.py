@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from dckt_apps.audit.find import Audited
+from dckt_apps.pages import filled, templates, theme
 from dckt_core.base.errors import DataError, one_line
 from dckt_core.io.files import make_folder, write_text
 from dckt_core.io.images import as_data_uri
@@ -38,22 +36,13 @@ def write_audit(found: Audited, folder: Path, origin: str) -> tuple[Path, Path]:
 
 def render(found: Audited, origin: str) -> str:
     """The page. All texts are escaped, and it loads nothing."""
-    environment = Environment(
-        loader=PackageLoader("dckt_apps.audit"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = (resources.files("dckt_apps") / "theme.css").read_text("utf-8")
     shown = [_row(found, number) for number in range(min(SHOWN, len(found.audit.suspects)))]
     for row, suspect in zip(shown, found.audit.suspects, strict=False):
         image = found.pairs[suspect.row].image
         row["picture"] = _picture(image) if image is not None else None
         row |= {key: one_line(value) for key, value in row.items() if key != "picture" and isinstance(value, str)}
-    return environment.get_template("audit.html").render(
-        origin=one_line(origin), audit=found.audit, by=found.by, rows=shown, style=style, table=TABLE
-    )
+    said = {"origin": one_line(origin), "audit": found.audit, "by": found.by, "rows": shown, "table": TABLE}
+    return filled(templates("audit"), "audit.html", style=theme(), **said)
 
 
 def _row(found: Audited, number: int) -> dict[str, object]:

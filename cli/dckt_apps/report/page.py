@@ -6,16 +6,15 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from dckt_apps.pages import filled, templates, theme
 from dckt_apps.report import drawings
 from dckt_apps.report.curves import Series
 from dckt_apps.report.gather import Report
 from dckt_apps.report.material import Missing
 from dckt_apps.report.outcome import NAMES_OF_DIRECTIONS, signed
 from dckt_core import __version__
-from dckt_core.base.errors import printable_lines
 from dckt_core.evaluation.figures import FIGURES
 from dckt_core.runs.results import Estimate
 
@@ -41,13 +40,7 @@ SCORED = {
 
 def render(report: Report) -> str:
     """The report as HTML. All texts from data and configuration are escaped, and what cannot be seen in them shown."""
-    environment = Environment(
-        loader=PackageLoader("dckt_apps.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates("report")
     environment.tests["missing"] = lambda part: isinstance(part, Missing)
     environment.filters |= {
         "estimate": _estimate,
@@ -56,13 +49,12 @@ def render(report: Report) -> str:
         "spoken": _spoken,
         "table": _table,
     }
-    apps = resources.files("dckt_apps")
-    sheets = (apps / "theme.css", apps / "report" / "templates" / "report.css")
-    style = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
-    template = environment.get_template("report.html")
-    page = template.render(
+    own = (resources.files("dckt_apps.report") / "templates" / "report.css").read_text(encoding="utf-8")
+    return filled(
+        environment,
+        "report.html",
         report=report,
-        style=Markup(style),
+        style=Markup(f"{theme()}\n{own}"),
         version=__version__,
         directions=NAMES_OF_DIRECTIONS,
         by_instance=FIGURES,
@@ -70,7 +62,6 @@ def render(report: Report) -> str:
         matrix_classes=MATRIX_CLASSES,
         charts=_charts(report),
     )
-    return printable_lines(page)
 
 
 def _charts(report: Report) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
+from dckt_apps.pages import theme
 from dckt_apps.serve.asking import Limits
 from dckt_apps.serve.browsing import browse_routes
 from dckt_apps.serve.guard import LOOPBACK, Guard
@@ -99,6 +100,5 @@ def _files() -> dict[str, tuple[str, str]]:
         kind = TYPES.get("." + file.name.rpartition(".")[2])
         if kind is not None:
             found[file.name] = (file.read_text(encoding="utf-8"), kind)
-    theme = (resources.files("dckt_apps") / "theme.css").read_text(encoding="utf-8")
     style, kind = found["page.css"]
-    return found | {"page.css": (f"{theme}\n{style}", kind)}
+    return found | {"page.css": (f"{theme()}\n{style}", kind)}

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
+
+from dckt_apps.pages import filled, templates
 
 
 def codes(text: str) -> Markup:
@@ -17,13 +18,7 @@ def codes(text: str) -> Markup:
 
 def reference(schema: Mapping[str, Any]) -> str:
     """An OpenAPI schema as HTML, all of its texts escaped."""
-    environment = Environment(
-        loader=PackageLoader("dckt_apps.serve"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates("serve")
     environment.filters["codes"] = codes
     schemas = schema.get("components", {}).get("schemas", {})
 
@@ -42,4 +37,4 @@ def reference(schema: Mapping[str, Any]) -> str:
             ]
         return found
 
-    return environment.get_template("api.html").render(schema=schema, body=body)
+    return filled(environment, "api.html", schema=schema, body=body)
