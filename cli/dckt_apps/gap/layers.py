@@ -10,8 +10,8 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
+from dckt_apps.gap.drawn import drawn
 from dckt_core.base.errors import DataError
-from dckt_core.base.rng import generator_for
 from dckt_core.contract.names import LAYERS, is_common
 from dckt_core.contract.pairs import ROLES, Role
 from dckt_core.data.context import Context
@@ -114,5 +114,5 @@ def _drawn(data: SplitData, pairs: int, seed: int) -> SplitData:
     """At most so many of the pairs."""
     if len(data) <= pairs:
         return data
-    rows = torch.randperm(len(data), generator=generator_for(seed, "gap"))[:pairs].sort().values
+    rows = drawn(len(data), pairs, seed)
     return SplitData([data.pairs[row] for row in rows.tolist()], data.image[rows], data.text[rows], data.labels[rows])

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from dckt_apps.gap.drawn import drawn
 from dckt_core.base.device import find_device
 from dckt_core.base.errors import DataError, UsageError
-from dckt_core.base.rng import generator_for
 from dckt_core.contract.pairs import MEDIA, Medium, TextItem
 from dckt_core.contract.protocols import Item
 from dckt_core.data.context import Context
@@ -76,7 +75,7 @@ def set_rows(
         raise UsageError("say what makes features: an encoder for images, a text encoder for texts")
     for medium, (name, options) in encoders.items():
         listings = [_readable(list_items(place, medium, context)) for place in (first, second)]
-        chosen = [_drawn(len(one.entries), items, seed) for one in listings]
+        chosen = [drawn(len(one.entries), items, seed).tolist() for one in listings]
         some: list[list[Item]] = [
             [item for row in rows if not isinstance(item := one.entries[row].item, RowItem)]  # features are not here
             for one, rows in zip(listings, chosen, strict=True)
@@ -106,7 +105,7 @@ def _of_features(
     for of, one, other in pairs:
         if one.dim != other.dim:
             raise DataError(f"{other.place}: rows of {other.dim} values, and {one.place} has rows of {one.dim}")
-        chosen = [_drawn(len(table), items, seed) for table in (one, other)]
+        chosen = [drawn(len(table), items, seed).tolist() for table in (one, other)]
         rows = [table.take(numbers) for table, numbers in zip((one, other), chosen, strict=True)]
         yield SetRows(of, rows[0], rows[1], tuple(other.ids[row] for row in chosen[1]))
 
@@ -125,10 +124,3 @@ def _readable(listing: Listing) -> Listing:
         more = f" (and {len(listing.problems) - 1} more)" if len(listing.problems) > 1 else ""
         raise DataError(f"{listing.problems[0]}{more}")
     return listing
-
-
-def _drawn(count: int, most: int, seed: int) -> list[int]:
-    if count <= most:
-        return list(range(count))
-    rows: list[int] = torch.randperm(count, generator=generator_for(seed, "gap"))[:most].sort().values.tolist()
-    return rows

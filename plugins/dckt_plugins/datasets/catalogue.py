@@ -121,32 +121,8 @@ class OpenClipOptions:
 
 
 @dataclass(frozen=True)
-class KaggleOptions:
-    """Where the pictures of captions.txt lie."""
-
-    images: Folder = ""
-    split: AllFor = None
-
-
-@dataclass(frozen=True)
-class FlickrTokenOptions:
-    """Where the pictures of the captions lie."""
-
-    images: Folder = ""
-    split: AllFor = None
-
-
-@dataclass(frozen=True)
-class KarpathyOptions:
-    """Where the pictures lie that the file tells of."""
-
-    images: Folder = ""
-    split: AllFor = None
-
-
-@dataclass(frozen=True)
-class CocoOptions:
-    """Where the pictures lie that the file tells of."""
+class CaptionListOptions:
+    """Where the pictures lie that a list of captions names."""
 
     images: Folder = ""
     split: AllFor = None
@@ -272,7 +248,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
         DatasetSpec(
             name="karpathy",
             summary="Karpathy's JSON of Flickr8k, Flickr30k and COCO: captions and splits",
-            options=KarpathyOptions,
+            options=CaptionListOptions,
             load="dckt_plugins.datasets.karpathy:load",
             detect="dckt_plugins.datasets.karpathy:detect",
             records="dckt_plugins.datasets.karpathy:records",
@@ -282,7 +258,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
         DatasetSpec(
             name="coco-captions",
             summary="COCO's captions: annotations/captions_train2017.json and train2017/",
-            options=CocoOptions,
+            options=CaptionListOptions,
             load="dckt_plugins.datasets.coco_captions:load",
             detect="dckt_plugins.datasets.coco_captions:detect",
             records="dckt_plugins.datasets.coco_captions:records",
@@ -292,7 +268,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
         DatasetSpec(
             name="flickr-token",
             summary="Flickr30k's and Flickr8k's captions as published: NAME.jpg#0, a tab, a caption",
-            options=FlickrTokenOptions,
+            options=CaptionListOptions,
             load="dckt_plugins.datasets.flickr_token:load",
             detect="dckt_plugins.datasets.flickr_token:detect",
             records="dckt_plugins.datasets.flickr_token:records",
@@ -302,7 +278,7 @@ def dckt_datasets() -> Iterable[DatasetSpec[Any]]:
         DatasetSpec(
             name="kaggle-captions",
             summary="captions.txt with image,caption in its first line, and Images/, as on Kaggle",
-            options=KaggleOptions,
+            options=CaptionListOptions,
             load="dckt_plugins.datasets.table:load_kaggle",
             detect="dckt_plugins.datasets.table:detect_kaggle",
             records="dckt_plugins.datasets.table:kaggle_records",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dckt_core import DataError, DatasetContext, PairSet, Record, UsageError, collect, data_folder
-from dckt_plugins.datasets.catalogue import CocoOptions
+from dckt_plugins.datasets.catalogue import CaptionListOptions
 from dckt_plugins.datasets.json_stream import elements, head
 from dckt_plugins.datasets.pictures import FOLDERS, Pictures, check_found
 
@@ -30,21 +30,21 @@ def detect(path: Path) -> bool:
     return path.match(PATTERN) and path.is_file() and _is_one(path)
 
 
-def records(location: Path, options: CocoOptions, context: DatasetContext) -> Iterator[Record]:
+def records(location: Path, options: CaptionListOptions, context: DatasetContext) -> Iterator[Record]:
     """The annotations in order, file by file. What a file says of its images is kept in memory meanwhile."""
     for file in _files(location) if location.is_dir() else [location]:
         check_found(location, file, context)
         yield from _of_file(data_folder(location), file, options)
 
 
-def load(location: Path | None, options: CocoOptions, context: DatasetContext) -> PairSet:
+def load(location: Path | None, options: CaptionListOptions, context: DatasetContext) -> PairSet:
     """A pair for each annotation; raises `ManifestError` where there are problems."""
     if location is None:
         raise UsageError(f"data set '{NAME}' needs a path: of a file {PATTERN}, or of the folder of annotations/")
     return collect(location, NAME, records(location, options, context), context, split=options.split)
 
 
-def _of_file(folder: Path, file: Path, options: CocoOptions) -> Iterator[Record]:
+def _of_file(folder: Path, file: Path, options: CaptionListOptions) -> Iterator[Record]:
     match = _SPLIT.match(file.stem)
     split, part = (match[1] if match else None), file.stem.removeprefix("captions_")
     guesses = (part, f"images/{part}", *FOLDERS)

@@ -17,7 +17,7 @@ from dckt_core import (
     decode_line,
     numbered_lines,
 )
-from dckt_plugins.datasets.catalogue import FlickrTokenOptions
+from dckt_plugins.datasets.catalogue import CaptionListOptions
 from dckt_plugins.datasets.json_stream import head
 from dckt_plugins.datasets.pictures import Pictures, check_found
 
@@ -38,7 +38,7 @@ def detect(path: Path) -> bool:
     return named and path.is_file() and "#0\t" in head(path, 4096)
 
 
-def records(location: Path, options: FlickrTokenOptions, context: DatasetContext) -> Iterator[Record]:
+def records(location: Path, options: CaptionListOptions, context: DatasetContext) -> Iterator[Record]:
     """The lines in order; the published lists of splits are followed where they lie beside."""
     file = location
     if location.is_dir():
@@ -63,7 +63,7 @@ def records(location: Path, options: FlickrTokenOptions, context: DatasetContext
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from None
 
 
-def load(location: Path | None, options: FlickrTokenOptions, context: DatasetContext) -> PairSet:
+def load(location: Path | None, options: CaptionListOptions, context: DatasetContext) -> PairSet:
     """A pair for each caption; raises `ManifestError` where there are problems."""
     if location is None:
         raise UsageError(f"data set '{NAME}' needs a path: of a file such as {FILES[0]}, or its folder")

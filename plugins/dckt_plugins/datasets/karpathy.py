@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dckt_core import DataError, DatasetContext, PairSet, Record, UsageError, collect, data_folder
-from dckt_plugins.datasets.catalogue import KarpathyOptions
+from dckt_plugins.datasets.catalogue import CaptionListOptions
 from dckt_plugins.datasets.json_stream import elements, head
 from dckt_plugins.datasets.pictures import FOLDERS, Pictures, check_found
 
@@ -24,7 +24,7 @@ def detect(path: Path) -> bool:
     return path.suffix.lower() == ".json" and _is_one(path)
 
 
-def records(location: Path, options: KarpathyOptions, context: DatasetContext) -> Iterator[Record]:
+def records(location: Path, options: CaptionListOptions, context: DatasetContext) -> Iterator[Record]:
     """The images in order, each with its sentences."""
     file = location
     if location.is_dir():
@@ -42,7 +42,7 @@ def records(location: Path, options: KarpathyOptions, context: DatasetContext) -
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from None
 
 
-def load(location: Path | None, options: KarpathyOptions, context: DatasetContext) -> PairSet:
+def load(location: Path | None, options: CaptionListOptions, context: DatasetContext) -> PairSet:
     """A pair for each sentence; raises `ManifestError` where there are problems."""
     if location is None:
         raise UsageError(f"data set '{NAME}' needs a path: of a file such as {FILES[0]}, or its folder")

@@ -23,7 +23,7 @@ from dckt_core import (
     is_features,
     numbered_lines,
 )
-from dckt_plugins.datasets.catalogue import KaggleOptions, OpenClipOptions, TableOptions
+from dckt_plugins.datasets.catalogue import CaptionListOptions, OpenClipOptions, TableOptions
 from dckt_plugins.datasets.columns import Named, record_of
 from dckt_plugins.datasets.json_stream import head
 from dckt_plugins.datasets.pictures import Pictures, check_found
@@ -109,7 +109,7 @@ def detect_kaggle(path: Path) -> bool:
     return first == ["image,caption"]
 
 
-def kaggle_records(location: Path, options: KaggleOptions, context: DatasetContext) -> Iterator[Record]:
+def kaggle_records(location: Path, options: CaptionListOptions, context: DatasetContext) -> Iterator[Record]:
     """The lines of captions.txt: a picture, a comma, and a text that may hold further ones."""
     file = location / CAPTIONS if location.is_dir() else location
     check_found(location, file, context)
@@ -130,7 +130,7 @@ def kaggle_records(location: Path, options: KaggleOptions, context: DatasetConte
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from None
 
 
-def load_kaggle(location: Path | None, options: KaggleOptions, context: DatasetContext) -> PairSet:
+def load_kaggle(location: Path | None, options: CaptionListOptions, context: DatasetContext) -> PairSet:
     """The pairs of captions.txt; raises `ManifestError` where it has problems."""
     if location is None:
         raise UsageError("data set 'kaggle-captions' needs a path: of a folder with captions.txt")
